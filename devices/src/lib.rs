@@ -1,1 +1,14 @@
-//! Placeholder while the dependencies compile.
+//! Where Gemba meets equipment: the gateway that reads and writes real devices, and the simulated plant that stands in
+//! for them.
+//!
+//! - [`gateway`]: an OPC UA client that finds every tag of a server, subscribes to it and passes commands on. It knows
+//!   nothing of a plant but the server's endpoint.
+//! - [`simulator`]: a production line as physics and discrete events. No sockets and no clock: the caller steps it.
+//! - [`opcua_server`]: serves a simulator as an OPC UA address space over TCP, in step with the wall clock.
+//! - [`limits`]: the size of everything that comes from a device.
+//!
+//! Absent on purpose: QUIC, the record, glTF and Bevy. A gateway hands out tags and samples; what a host does with them
+//! is the host's affair.
+
+pub mod gateway;
+pub mod limits;
