@@ -1,1 +1,7 @@
-//! Placeholder while the dependencies compile.
+//! The commands of `gembactl`: what one does to a site from a terminal, outside the viewer.
+//!
+//! - [`plant`]: draws the demo plant as glTF
+//!
+//! Absent on purpose: rendering, Bevy, and any rule of the record or of a protocol; those belong to the crates below.
+
+pub mod plant;
