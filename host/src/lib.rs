@@ -1,1 +1,17 @@
-//! Placeholder while the dependencies compile.
+//! The site host: a directory that holds a site, and `gembad`, which serves it to peers.
+//!
+//! - [`site_dir`]: a site on disk: record, blobs and the host's key. Import tools use it directly, without `gembad`
+//! - [`store`]: the entries in one redb file
+//! - [`blobs`]: files named by their hash
+//! - [`key_file`]: secret keys in files only their owner can read
+//! - [`problem`]: what can be wrong with a site directory
+//! - [`limits`]: how much is taken at once
+//!
+//! Absent on purpose: QUIC (that is `net`), OPC UA (`devices`), the rules of the record (`record`).
+
+pub mod blobs;
+pub mod key_file;
+pub mod limits;
+pub mod problem;
+pub mod site_dir;
+pub mod store;
