@@ -12,3 +12,5 @@
 
 pub mod gateway;
 pub mod limits;
+pub mod opcua_server;
+pub mod simulator;
