@@ -320,6 +320,11 @@ impl Site {
         self.tags_by_path.get(path).copied()
     }
 
+    /// The device that declared a tag, and alone may say more of it.
+    pub fn tag_device(&self, id: TagId) -> Option<PeerKey> {
+        self.tag_devices.get(id.0 as usize).copied()
+    }
+
     /// All notes, the newest last.
     pub fn notes(&self) -> &[Note] {
         &self.notes

@@ -1,5 +1,7 @@
 //! Properties of the record as a whole: what is appended folds and proves, what is altered or forged is refused.
 
+#![allow(clippy::unwrap_used)] // Test code outside of test functions too.
+
 use ed25519_dalek::SigningKey;
 use gemba_record::author::Author;
 use gemba_record::body::Body;
@@ -146,6 +148,7 @@ fn a_tag_keeps_its_number_and_its_device() {
     let site = log.site().unwrap();
     assert_eq!(site.tag_at(&renewed.path), Some(TagId(1)));
     assert_eq!(site.tag(TagId(1)), Some(&renewed));
+    assert_eq!(site.tag_device(TagId(1)), Some(author(2).key()));
     assert_eq!(site.tag_at(&"Hall1/Robot2/Angle".parse().unwrap()), Some(TagId(2)));
     let admit = Body::Admit { peer: author(4).key(), kind: PeerKind::Device, name: "other".into(), role: Role::Editor };
     log.append_signed(author(1).sign(admit, id(61))).unwrap();
