@@ -11,7 +11,7 @@ use opcua::client::transport::TransportPollResult;
 use opcua::client::{
     Client, ClientBuilder, IdentityToken, MonitoredItemMap, OnSubscriptionNotificationCore, Session, SessionPollResult,
 };
-use opcua::core::comms::url::{hostname_from_url, hostname_port_from_url, url_with_replaced_hostname};
+use opcua::core::comms::url::hostname_port_from_url;
 use opcua::types::{
     AttributeId, DataChangeFilter, DataChangeNotification, DataChangeTrigger, EndpointDescription, ExtensionObject,
     MessageSecurityMode, MonitoredItemCreateRequest, MonitoringMode, MonitoringParameters, NotificationMessage,
@@ -233,8 +233,8 @@ fn client(config: &GatewayConfig, pki: &Path) -> Result<Client, String> {
         .map_err(|errors| errors.join(", "))
 }
 
-/// The endpoint that takes anonymous clients without encryption, at the host this client knows the server by: servers
-/// often advertise a name that only they themselves can resolve.
+/// The endpoint that takes anonymous clients without encryption, at the address this client knows the server by: servers
+/// often advertise a name that only they themselves can resolve, or a port that is another one outside their network.
 fn open_endpoint(endpoints: Vec<EndpointDescription>, known_as: &str) -> Result<EndpointDescription, String> {
     let takes_anonymous = |e: &EndpointDescription| {
         e.user_identity_tokens.iter().flatten().any(|policy| policy.token_type == UserTokenType::Anonymous)
@@ -243,11 +243,7 @@ fn open_endpoint(endpoints: Vec<EndpointDescription>, known_as: &str) -> Result<
         .into_iter()
         .find(|e| e.security_mode == MessageSecurityMode::None && takes_anonymous(e))
         .ok_or("it has no endpoint for anonymous clients without encryption")?;
-    let replaced = hostname_from_url(known_as)
-        .ok()
-        .and_then(|host| url_with_replaced_hostname(endpoint.endpoint_url.as_ref(), &host).ok())
-        .ok_or("it advertises an address that is none")?;
-    endpoint.endpoint_url = replaced.into();
+    endpoint.endpoint_url = known_as.into();
     Ok(endpoint)
 }
 

@@ -27,8 +27,9 @@ const ACCELERATION: f64 = 0.5;
 /// Turning on the spot: degrees a second, and a second squared.
 const TURN_SPEED: f64 = 80.0;
 const TURN_ACCELERATION: f64 = 120.0;
-/// How far a vehicle must be from a corner it left before another may come there, metres.
-const CLEARANCE: f64 = 1.8;
+/// How far a vehicle must be from a corner it left before another may come there, metres: nearly the whole way from the
+/// dock to the next corner, since the way to the dock runs close by.
+const CLEARANCE: f64 = 2.4;
 /// Time to hand a pallet over, seconds.
 const HANDOVER_SECS: f64 = 3.0;
 /// Mean driving time between breakdowns, seconds.
