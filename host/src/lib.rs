@@ -5,13 +5,19 @@
 //! - [`blobs`]: files named by their hash
 //! - [`key_file`]: secret keys in files only their owner can read
 //! - [`problem`]: what can be wrong with a site directory
+//! - [`sequencer`]: who comes in, which entry is next, what each peer still lacks
+//! - [`gateway_feed`]: tags and samples of a gateway on their way to the peers
+//! - [`daemon`]: all of it wired together
 //! - [`limits`]: how much is taken at once
 //!
 //! Absent on purpose: QUIC (that is `net`), OPC UA (`devices`), the rules of the record (`record`).
 
 pub mod blobs;
+pub mod daemon;
+pub mod gateway_feed;
 pub mod key_file;
 pub mod limits;
 pub mod problem;
+pub mod sequencer;
 pub mod site_dir;
 pub mod store;

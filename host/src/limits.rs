@@ -10,3 +10,10 @@ pub const READ_BYTES: usize = 1 << 20;
 /// redb's page cache. The record is read from end to end at the start and hardly ever again, so the default of 1 GiB
 /// would only look large.
 pub const CACHE_BYTES: usize = 64 << 20;
+
+/// Longest name, in characters, taken over from a person who comes in for the first time: 4 bytes each stay within what
+/// the record takes.
+pub const GUEST_NAME_CHARS: usize = 64;
+
+/// Wants of blobs that may wait for the disk.
+pub const WAITING_BLOBS: usize = 64;

@@ -1,5 +1,7 @@
 //! A site directory keeps what it was given, and says in one line what is wrong with one it cannot use.
 
+#![allow(clippy::unwrap_used)] // Test code outside of test functions too.
+
 use std::fs;
 use std::path::Path;
 

@@ -1,0 +1,237 @@
+//! `gembad` as a whole: a site directory, the network and, if asked for, a gateway, wired together.
+//!
+//! ```text
+//! peers ⇄ net ⇄ Daemon ⇄ Sequencer ⇄ site directory
+//!          ↑       ↑ tags, answered by their numbers
+//!          └─── gateway feed ← gateway ← OPC UA server
+//! ```
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use gemba_devices::gateway::{self, GatewayConfig};
+use gemba_net::{Address, BlobHash, Hello, HostCommand, HostEvent, HostPort, ListenConfig, PeerNumber};
+use gemba_record::author::Author;
+use gemba_record::role::Role;
+use tokio::sync::mpsc;
+
+use crate::blobs::Blobs;
+use crate::gateway_feed::{self, FoundTags};
+use crate::key_file::peer_key;
+use crate::limits;
+use crate::sequencer::{Newcomer, Sequencer, Submission};
+use crate::site_dir::SiteDir;
+
+/// What `gembad` was told.
+#[derive(Debug, Clone)]
+pub struct DaemonConfig {
+    /// The site directory; founded if empty or missing.
+    pub dir: PathBuf,
+    /// Where to listen; port 0 for any free one.
+    pub listen: SocketAddr,
+    /// Endpoint of an OPC UA server whose tags belong to this site.
+    pub opcua: Option<String>,
+    /// Role of persons who are not known yet; without it they are refused.
+    pub admit: Option<Role>,
+    /// Name of a site that is founded; the directory's if not given.
+    pub name: Option<String>,
+}
+
+/// A host that accepts peers.
+pub struct Daemon {
+    sequencer: Sequencer,
+    port: HostPort,
+    address: Address,
+    /// The gateway's identity in the record, and what it finds.
+    gateway: Option<(Author, mpsc::Receiver<FoundTags>)>,
+    blobs: mpsc::Sender<BlobWant>,
+}
+
+struct BlobWant {
+    peer: PeerNumber,
+    hash: BlobHash,
+    offset: u64,
+}
+
+impl Daemon {
+    /// Opens or founds the site, listens, and starts the gateway.
+    pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
+        check_free(config.listen)?;
+        let name = config.name.unwrap_or_else(|| name_of(&config.dir));
+        let site = SiteDir::open_or_create(&config.dir, &name)?;
+        let host = peer_key(site.host_key());
+        let is_owner = site.site().peer(&host).is_some_and(|peer| peer.role == Role::Owner);
+        if !is_owner && (config.admit.is_some() || config.opcua.is_some()) {
+            bail!("this site is owned by another key, which alone admits peers; leave out --admit and --opcua");
+        }
+        let site_name = address_name(site.site().name());
+        let signing_key = site.host_key().clone();
+        let port =
+            gemba_net::listen(ListenConfig { address: config.listen, signing_key, site: site_name.clone() }).await?;
+        let address: Address = format!("gemba://{}/{site_name}#{host}", reachable(port.local_addr())).parse()?;
+        tracing::info!(site = site.site().name(), entries = site.log().entries(), %address, "the site is open");
+        let blobs = serve_blobs(site.blobs(), port.commands.clone());
+        let mut sequencer = Sequencer::new(site, config.admit);
+        let gateway = match config.opcua {
+            Some(endpoint) => Some(start_gateway(endpoint, &mut sequencer, port.commands.clone())?),
+            None => None,
+        };
+        Ok(Self { sequencer, port, address, gateway, blobs })
+    }
+
+    /// What a peer is given to come here.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Serves until `stop` is ready or the site can no longer be written.
+    ///
+    /// What is decided goes out before more is taken in. When the network takes nothing because it waits for us to
+    /// listen, we listen: so neither end can hold up the other for ever. What waits meanwhile is bounded by what the
+    /// peers' own queues may send without an answer.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        tokio::pin!(stop);
+        let mut events = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                permit = self.port.commands.reserve(), if self.sequencer.has_commands() => {
+                    let permit = permit.context("the network stopped")?;
+                    if let Some(command) = tokio::task::block_in_place(|| self.sequencer.poll_command())? {
+                        permit.send(command);
+                    }
+                }
+                count = self.port.events.recv_many(&mut events, limits::BATCH_ENTRIES) => {
+                    anyhow::ensure!(count > 0, "the network stopped");
+                    tokio::task::block_in_place(|| handle_events(&mut self.sequencer, &self.blobs, events.drain(..)))?;
+                }
+                found = next_tags(&mut self.gateway) => {
+                    let (author, found) = found.context("the gateway stopped")?;
+                    let numbers = tokio::task::block_in_place(|| self.sequencer.handle_tags(author, &found.tags))?;
+                    // When the feed has gone, the next turn says so.
+                    let _ = found.numbers.send(numbers);
+                }
+            }
+        }
+        self.port.close().await;
+        Ok(())
+    }
+}
+
+/// Takes what has gathered: all submissions among it become one commit.
+fn handle_events(
+    sequencer: &mut Sequencer,
+    blobs: &mpsc::Sender<BlobWant>,
+    events: impl Iterator<Item = HostEvent>,
+) -> anyhow::Result<()> {
+    let mut submissions = Vec::new();
+    for event in events {
+        match event {
+            HostEvent::Arrived { peer, key, hello } => {
+                let Hello { name, kind, entries_held, .. } = hello;
+                sequencer.handle_arrival(peer, &Newcomer { key, name, kind, entries_held })?;
+            }
+            HostEvent::Left { peer, why } => {
+                tracing::info!(peer = peer.0, why, "a peer left");
+                sequencer.handle_leave(peer);
+            }
+            HostEvent::Submitted { peer, submission, entry } => {
+                submissions.push(Submission { peer, number: submission, entry });
+            }
+            HostEvent::BlobWanted { peer, hash, offset } => {
+                if blobs.try_send(BlobWant { peer, hash, offset }).is_err() {
+                    tracing::warn!(peer = peer.0, "too many blobs wanted at once; one was passed over");
+                }
+            }
+        }
+    }
+    Ok(sequencer.handle_submissions(submissions)?)
+}
+
+async fn next_tags(gateway: &mut Option<(Author, mpsc::Receiver<FoundTags>)>) -> Option<(&Author, FoundTags)> {
+    match gateway {
+        Some((author, found)) => found.recv().await.map(|found| (&*author, found)),
+        None => std::future::pending().await,
+    }
+}
+
+fn start_gateway(
+    endpoint: String,
+    sequencer: &mut Sequencer,
+    commands: mpsc::Sender<HostCommand>,
+) -> anyhow::Result<(Author, mpsc::Receiver<FoundTags>)> {
+    let site = sequencer.site();
+    let author = Author { signing_key: site.gateway_key()?, site: site.site().id() };
+    sequencer.admit_gateway(author.key())?;
+    let (sender, found) = mpsc::channel(1);
+    let gateway = gateway::spawn(GatewayConfig::new(endpoint));
+    tokio::spawn(gateway_feed::feed(gateway, sender, commands));
+    Ok((author, found))
+}
+
+/// Reads wanted blobs on a thread of their own. The last one stays in memory: viewers come in groups and want the same
+/// model, and one that lost its connection asks for the rest.
+fn serve_blobs(blobs: Blobs, commands: mpsc::Sender<HostCommand>) -> mpsc::Sender<BlobWant> {
+    let (sender, mut wants) = mpsc::channel::<BlobWant>(limits::WAITING_BLOBS);
+    tokio::task::spawn_blocking(move || {
+        let mut last: Option<(BlobHash, Arc<[u8]>)> = None;
+        while let Some(BlobWant { peer, hash, offset }) = wants.blocking_recv() {
+            if last.as_ref().is_none_or(|(held, _)| *held != hash) {
+                match blobs.read(&hash.0) {
+                    Ok(bytes) => last = bytes.map(|bytes| (hash, bytes.into())),
+                    Err(error) => {
+                        tracing::error!("{error}");
+                        last = None;
+                    }
+                }
+            }
+            let bytes = last.as_ref().map(|(_, bytes)| bytes.clone());
+            if commands.blocking_send(HostCommand::Blob { peer, hash, offset, bytes }).is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
+/// Says that a port is taken before a site is founded for nothing.
+fn check_free(address: SocketAddr) -> anyhow::Result<()> {
+    match UdpSocket::bind(address) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
+            bail!("{address} is in use by another program; stop that one or give another port with --listen")
+        }
+        Err(e) => bail!("cannot listen on {address}: {e}; give an address of this machine with --listen"),
+    }
+}
+
+/// The address others reach this machine by, when it listens on all of them. Connecting a UDP socket sends nothing; it
+/// only asks the system which of its addresses it would send from.
+fn reachable(local: SocketAddr) -> SocketAddr {
+    if !local.ip().is_unspecified() {
+        return local;
+    }
+    let (any, beyond): (&str, &str) =
+        if local.is_ipv4() { ("0.0.0.0:0", "192.0.2.1:9") } else { ("[::]:0", "[2001:db8::1]:9") };
+    let outward = UdpSocket::bind(any).and_then(|s| s.connect(beyond).and_then(|()| s.local_addr()));
+    let loopback =
+        if local.is_ipv4() { IpAddr::from([127, 0, 0, 1]) } else { IpAddr::from([0u16, 0, 0, 0, 0, 0, 0, 1]) };
+    SocketAddr::new(outward.map_or(loopback, |a| a.ip()), local.port())
+}
+
+fn name_of(dir: &std::path::Path) -> String {
+    let name = dir.canonicalize().ok().and_then(|d| d.file_name().map(|n| n.to_string_lossy().into_owned()));
+    let name = name.or_else(|| dir.file_name().map(|n| n.to_string_lossy().into_owned())).unwrap_or_default();
+    let plain: String = name.chars().filter(|c| !c.is_control()).take(limits::GUEST_NAME_CHARS).collect();
+    if plain.trim().is_empty() { "site".to_owned() } else { plain.trim().to_owned() }
+}
+
+/// A site's name as it stands in its address: without what an address cannot hold.
+fn address_name(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    name.chars().map(plain).collect()
+}

@@ -1,0 +1,85 @@
+//! `gembad`: serves one site directory to its peers. Prints the site's address on stdout, logs to stderr.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use gemba_host::daemon::{Daemon, DaemonConfig};
+use gemba_record::role::Role;
+
+/// Serves a site: sequences its record, relays its peers, takes in its devices.
+#[derive(Debug, Parser)]
+#[command(name = "gembad", version)]
+struct Args {
+    /// The site's directory; a site is founded there if it is empty or missing.
+    dir: PathBuf,
+    /// Address and port to listen on (UDP); port 0 takes any free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// OPC UA server whose tags belong to this site, such as opc.tcp://localhost:4840.
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
+    opcua: Option<String>,
+    /// Let in persons who are not known yet, as viewer, commenter or editor.
+    #[arg(long, value_name = "ROLE", value_parser = guest_role)]
+    admit: Option<Role>,
+    /// Name of the site if it is founded now; the directory's name if not given.
+    #[arg(long)]
+    name: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Args { dir, listen, opcua, admit, name } = Args::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "warn,gemba_host=info,gemba_net=info,gemba_devices=info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match serve(DaemonConfig { dir, listen, opcua, admit, name }).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gembad: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: DaemonConfig) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let daemon = Daemon::start(config).await?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", daemon.address())?;
+    stdout.flush()?;
+    daemon.run(stop).await
+}
+
+/// Ready at Ctrl-C or, on Unix, SIGTERM; from now on neither ends the process by itself.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    #[cfg(unix)]
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    match text.strip_prefix("opc.tcp://") {
+        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("an OPC UA endpoint looks like opc.tcp://host:4840".to_owned()),
+    }
+}
+
+fn guest_role(text: &str) -> Result<Role, String> {
+    match text.parse()? {
+        role @ (Role::Viewer | Role::Commenter | Role::Editor) => Ok(role),
+        role => Err(format!("nobody becomes {role} by just coming in; give viewer, commenter or editor")),
+    }
+}
