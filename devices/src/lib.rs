@@ -14,3 +14,8 @@ pub mod gateway;
 pub mod limits;
 pub mod opcua_server;
 pub mod simulator;
+
+/// Directives for a log filter (`tracing_subscriber::EnvFilter`) that keep the OPC UA library to itself: it calls it an
+/// error that there are no certificates, which here is as it should be, and repeats as its own errors what a gateway
+/// tells as [`gateway::GatewayEvent::Lost`].
+pub const QUIET_LIBRARY: &str = "opcua_crypto=off,opcua_core=off,opcua_client=off,opcua_server=off";

@@ -15,8 +15,8 @@ use gemba_twin::sample::Quality;
 use opcua::server::address_space::AccessLevel;
 use opcua::server::diagnostics::NamespaceMetadata;
 use opcua::server::node_manager::memory::{SimpleNodeManager, simple_node_manager};
-use opcua::server::{ANONYMOUS_USER_TOKEN_ID, Limits, ServerBuilder, ServerHandle};
-use opcua::types::{DataValue, DateTime, MessageSecurityMode, NodeId, StatusCode, Variant};
+use opcua::server::{ANONYMOUS_USER_TOKEN_ID, Limits, ServerBuilder, ServerEndpoint, ServerHandle};
+use opcua::types::{DataValue, DateTime, NodeId, StatusCode, Variant};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -190,9 +190,8 @@ fn builder(address: SocketAddr) -> ServerBuilder {
         SocketAddr::V4(v4) => v4.ip().to_string(),
         SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
     };
-    let anyone: &[&str] = &[ANONYMOUS_USER_TOKEN_ID];
-    let open = |path: &str| (path, opcua::crypto::SecurityPolicy::None, MessageSecurityMode::None, anyone).into();
-    let builder: ServerBuilder = ServerBuilder::new()
+    let anyone = [ANONYMOUS_USER_TOKEN_ID.to_owned()];
+    ServerBuilder::new()
         .application_name("Gemba plant simulator")
         .application_uri("urn:gemba:simulator")
         .product_uri("urn:gemba:simulator")
@@ -200,15 +199,10 @@ fn builder(address: SocketAddr) -> ServerBuilder {
         .host(host)
         .port(reachable.port())
         .discovery_urls(vec![format!("opc.tcp://{reachable}/")])
-        .add_endpoint("open", open_endpoint(open("/")))
+        .add_endpoint("open", ServerEndpoint::new_none("/", &anyone))
         // Looks at subscriptions often enough that a publishing interval of 50 ms is kept to within 10 ms.
         .subscription_poll_interval_ms(10)
-        .limits(limits());
-    builder
-}
-
-fn open_endpoint(endpoint: opcua::server::ServerEndpoint) -> opcua::server::ServerEndpoint {
-    endpoint
+        .limits(limits())
 }
 
 fn limits() -> Limits {

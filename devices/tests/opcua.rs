@@ -1,5 +1,7 @@
 //! The gateway against the simulator's server: real OPC UA over TCP on the loopback interface, any free port.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers are parts of it")]
+
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@
 //! and subscribes again by itself, with growing pauses.
 //!
 //! Deciding is apart from doing: [`discovery`] turns what was browsed and read into tags, [`sample`] turns OPC UA values
-//! into samples and back, [`inbox`] bounds what waits; none of them touches a socket. [`browse`] and [`link`] do.
+//! into samples and back, [`inbox`] bounds what waits; none of them touches a socket. `browse` and `link` do.
 //!
 //! Absent: security policies and user names (it connects without encryption and anonymously), arrays and structures as
 //! values, events and methods, history.

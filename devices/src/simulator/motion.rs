@@ -3,8 +3,8 @@
 
 use gemba_twin::arm::Angles;
 
-/// Fastest turn of each joint, radians a second (260, 240, 260, 360, 360 and 420 °/s: a quick arm of this size).
-pub(super) const SPEED_LIMITS: Angles = [4.54, 4.19, 4.54, 6.28, 6.28, 7.33];
+/// Fastest turn of each joint, radians a second (260, 240, 260, 355, 355 and 420 °/s: a quick arm of this size).
+pub(super) const SPEED_LIMITS: Angles = [4.54, 4.19, 4.54, 6.2, 6.2, 7.33];
 /// Largest acceleration of any joint, radians a second squared.
 const ACCELERATION_LIMIT: f64 = 21.0;
 /// Shortest movement, seconds.

@@ -26,6 +26,14 @@ pub(super) struct Gauge {
     pub(super) resolution: f64,
 }
 
+impl Gauge {
+    /// The value as the gauge shows it. Divided rather than multiplied, so that 0.94 is the nearest number to 0.94.
+    fn shown(&self, value: f64) -> Value {
+        let per_unit = (1.0 / self.resolution).round();
+        Value::Float((value * per_unit).round() / per_unit)
+    }
+}
+
 /// A gauge of this unit, range and resolution.
 pub(super) const fn gauge(unit: &'static str, low: f64, high: f64, resolution: f64) -> Gauge {
     Gauge { unit, low, high, resolution }
@@ -74,14 +82,12 @@ impl TagTable {
     }
 
     pub(super) fn quantity_of(&mut self, name: &str, value: f64, gauge: Gauge, quality: Quality) {
-        let shown = Value::Float((value / gauge.resolution).round() * gauge.resolution);
-        self.tell(name, shown, quality, gauge.unit, Range::new(gauge.low, gauge.high), false);
+        self.tell(name, gauge.shown(value), quality, gauge.unit, Range::new(gauge.low, gauge.high), false);
     }
 
     /// A quantity that takes commands.
     pub(super) fn command(&mut self, name: &str, value: f64, gauge: Gauge) {
-        let shown = Value::Float((value / gauge.resolution).round() * gauge.resolution);
-        self.tell(name, shown, Quality::Good, gauge.unit, Range::new(gauge.low, gauge.high), true);
+        self.tell(name, gauge.shown(value), Quality::Good, gauge.unit, Range::new(gauge.low, gauge.high), true);
     }
 
     pub(super) fn count(&mut self, name: &str, value: u64) {
