@@ -1,1 +1,34 @@
-//! Placeholder while the dependencies compile.
+//! The lanes over QUIC: sessions between a host and its peers, and what flows in them.
+//!
+//! - [`address`]: where a site is and whose key it has
+//! - [`peers`]: who takes part, and what others see of them
+//! - [`wire`]: every message, on one page
+//! - [`telemetry`]: columnar batches of samples, and conflation for a slow subscriber
+//! - [`pose_codec`]: a person's pose in some forty bytes
+//! - [`clock`]: how far the host's clock is from ours
+//! - [`host_core`], [`client_core`]: what is decided, without sockets or clocks
+//! - [`listener`], [`link`]: the edge, on quinn; [`tls`]: who is at the other end
+//!
+//! Absent on purpose: what an entry says (`record` knows), where samples come from (`devices` knows), and Bevy.
+
+pub mod address;
+pub mod blob_hash;
+pub mod client_core;
+pub mod clock;
+mod frames;
+pub mod host_core;
+pub mod limits;
+pub mod link;
+pub mod listener;
+pub mod peers;
+pub mod pose_codec;
+pub mod telemetry;
+pub mod tls;
+pub mod wire;
+
+pub use address::{Address, AddressError};
+pub use blob_hash::BlobHash;
+pub use link::{Link, LinkCommand, LinkConfig, LinkEvent, LinkState, LinkStats, QueueFull, connect};
+pub use listener::{HostCommand, HostEvent, HostPort, ListenConfig, ListenError, listen};
+pub use peers::{Hello, PeerInfo, PeerNumber, Pose, TrackedPoint};
+pub use telemetry::TagSample;

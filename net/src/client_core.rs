@@ -1,0 +1,148 @@
+//! What a peer decides about its session, without sockets or clocks: what the host's messages mean, where the log
+//! continues after a reconnect, whether the host still lives, when to try again.
+
+use std::time::{Duration, Instant};
+
+use gemba_twin::sample::Timestamp;
+
+use crate::clock::ClockEstimate;
+use crate::limits;
+use crate::link::LinkEvent;
+use crate::wire::{PoseDown, ToPeer};
+
+/// Why a session cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The host does not want us; trying again would not help.
+    Refused(String),
+    /// The host broke the protocol.
+    Broken(&'static str),
+}
+
+/// One peer's view of its sessions with a host, across reconnects.
+#[derive(Debug)]
+pub struct ClientCore {
+    entries_held: u64,
+    clock: ClockEstimate,
+    heard: Option<Instant>,
+    failures: u32,
+}
+
+impl ClientCore {
+    /// A peer that holds so many entries of the log already.
+    pub fn new(entries_held: u64) -> Self {
+        Self { entries_held, clock: ClockEstimate::default(), heard: None, failures: 0 }
+    }
+
+    /// Entries held: what the next hello says.
+    pub fn entries_held(&self) -> u64 {
+        self.entries_held
+    }
+
+    /// A session begins.
+    pub fn handle_connected(&mut self, now: Instant) {
+        self.heard = Some(now);
+    }
+
+    /// The session is over; returns how long to wait before the next try, twice as long each time.
+    pub fn handle_lost(&mut self) -> Duration {
+        self.heard = None;
+        let wait = limits::RETRY.0 * 2u32.saturating_pow(self.failures.min(16));
+        self.failures += 1;
+        wait.min(limits::RETRY.1)
+    }
+
+    /// Something has arrived, whatever it is.
+    pub fn handle_heard(&mut self, now: Instant) {
+        self.heard = Some(now);
+    }
+
+    /// When the host is to be taken for dead, unless something arrives before.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.heard.map(|heard| heard + limits::SILENCE)
+    }
+
+    /// A control message has arrived at `clock` on our clock.
+    pub fn handle_message(&mut self, message: ToPeer, clock: Timestamp) -> Result<Option<LinkEvent>, SessionEnd> {
+        Ok(Some(match message {
+            ToPeer::Welcome { me, site, entries, .. } => {
+                self.failures = 0;
+                LinkEvent::Welcome { me, site, entries }
+            }
+            ToPeer::Refused { why } => return Err(SessionEnd::Refused(why)),
+            ToPeer::Entries { first, entries } => {
+                if first > self.entries_held {
+                    return Err(SessionEnd::Broken("the host left out entries of its log"));
+                }
+                // What we hold already may come again when host and peer met in the middle of an append.
+                let known = usize::try_from(self.entries_held - first).unwrap_or(usize::MAX);
+                let new: Vec<Vec<u8>> = entries.into_iter().skip(known).map(Into::into).collect();
+                if new.is_empty() {
+                    return Ok(None);
+                }
+                let first = self.entries_held;
+                self.entries_held += new.len() as u64;
+                LinkEvent::Entries { first, entries: new }
+            }
+            ToPeer::Accepted { submission, index } => LinkEvent::Answer { submission, outcome: Ok(index) },
+            ToPeer::Rejected { submission, why } => LinkEvent::Answer { submission, outcome: Err(why) },
+            ToPeer::Joined(info) => LinkEvent::Joined(info),
+            ToPeer::Left(peer) => LinkEvent::Left(peer),
+            ToPeer::Selected { peer, thing } => LinkEvent::Selected { peer, thing },
+            ToPeer::Pong { sent, host } => match self.clock.exchange(sent, host.0, clock.0) {
+                Some((offset_micros, rtt)) => LinkEvent::Clock { offset_micros, rtt },
+                None => return Ok(None),
+            },
+        }))
+    }
+
+    /// A datagram has arrived.
+    pub fn handle_datagram(&self, bytes: &[u8]) -> Vec<LinkEvent> {
+        let poses = PoseDown::decode_all(bytes).into_iter();
+        poses.map(|PoseDown { peer, at, pose }| LinkEvent::Pose { peer, pose, at }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(first: u64, bodies: &[u8]) -> ToPeer {
+        ToPeer::Entries { first, entries: bodies.iter().map(|b| vec![*b].into()).collect() }
+    }
+
+    #[test]
+    fn the_log_continues_without_gap_or_repetition_after_a_reconnect() {
+        let mut core = ClientCore::new(0);
+        let event = core.handle_message(entries(0, &[1, 2]), Timestamp(0)).unwrap();
+        assert_eq!(event, Some(LinkEvent::Entries { first: 0, entries: vec![vec![1], vec![2]] }));
+        core.handle_lost();
+        assert_eq!(core.entries_held(), 2);
+        let event = core.handle_message(entries(1, &[2, 3]), Timestamp(0)).unwrap();
+        assert_eq!(event, Some(LinkEvent::Entries { first: 2, entries: vec![vec![3]] }));
+        let gap = core.handle_message(entries(9, &[1]), Timestamp(0));
+        assert!(matches!(gap, Err(SessionEnd::Broken(_))));
+    }
+
+    #[test]
+    fn a_silent_host_is_taken_for_dead_within_a_second() {
+        let now = Instant::now();
+        let mut core = ClientCore::new(0);
+        assert_eq!(core.deadline(), None);
+        core.handle_connected(now);
+        core.handle_heard(now + Duration::from_millis(300));
+        let deadline = core.deadline().unwrap();
+        assert!(deadline - now <= Duration::from_millis(1300) && deadline > now + Duration::from_millis(300));
+    }
+
+    #[test]
+    fn each_try_waits_longer_up_to_a_limit_and_a_welcome_starts_over() {
+        let mut core = ClientCore::new(0);
+        let waits: Vec<_> = (0..8).map(|_| core.handle_lost()).collect();
+        assert!(waits.windows(2).all(|w| w[0] <= w[1]));
+        assert_eq!((waits[0], waits[7]), limits::RETRY);
+        let welcome = ToPeer::Welcome { me: crate::PeerNumber(1), site: String::new(), entries: 0, minor: 0 };
+        core.handle_message(welcome, Timestamp(0)).unwrap();
+        assert_eq!(core.handle_lost(), limits::RETRY.0);
+    }
+}

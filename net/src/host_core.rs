@@ -1,0 +1,293 @@
+//! What the host decides about its peers, without sockets or clocks: who is in, who sees whom, which poses go out in
+//! the next burst, and what a newcomer is told.
+
+use std::collections::BTreeMap;
+
+use gemba_twin::path::{TagId, ThingId};
+use gemba_twin::peer::PeerKey;
+use gemba_twin::sample::{Sample, Timestamp};
+
+use crate::limits;
+use crate::peers::{Hello, PeerInfo, PeerNumber};
+use crate::telemetry::TagSample;
+use crate::wire::{self, PoseDown, PoseUp, ToPeer};
+
+/// Something to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// On the control stream.
+    Control(PeerNumber, ToPeer),
+    /// As a datagram.
+    Datagram(PeerNumber, Vec<u8>),
+    /// Into the peer's conflater.
+    Samples(PeerNumber, Vec<TagSample>),
+}
+
+#[derive(Debug)]
+struct Member {
+    info: PeerInfo,
+    admitted: bool,
+    selected: Option<ThingId>,
+    newest_pose: Option<(u32, PoseDown)>,
+    moved: bool,
+}
+
+/// The host's view of its peers.
+#[derive(Debug, Default)]
+pub struct HostCore {
+    members: BTreeMap<PeerNumber, Member>,
+    next: u16,
+    newest: BTreeMap<TagId, Sample>,
+    outputs: Vec<Output>,
+    /// Pose datagrams that were late, damaged or from a peer that is not in.
+    pub poses_dropped: u64,
+}
+
+impl HostCore {
+    /// Takes what is to be sent.
+    pub fn poll_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// A peer has said hello. Its number, or why it cannot come in, whatever the site's rules say.
+    pub fn handle_hello(&mut self, key: PeerKey, hello: &Hello) -> Result<PeerNumber, String> {
+        if hello.oldest_minor > wire::NEWEST_MINOR || hello.newest_minor < wire::OLDEST_MINOR {
+            return Err(format!(
+                "this host speaks protocol versions 1.{} to 1.{}, you speak 1.{} to 1.{}; update the older one",
+                wire::OLDEST_MINOR,
+                wire::NEWEST_MINOR,
+                hello.oldest_minor,
+                hello.newest_minor
+            ));
+        }
+        if self.members.len() >= limits::PEERS {
+            return Err(format!("this host is full: {} peers are here", limits::PEERS));
+        }
+        while self.members.contains_key(&PeerNumber(self.next)) {
+            self.next = self.next.wrapping_add(1);
+        }
+        let number = PeerNumber(self.next);
+        // The next one gets another number, so that a late message about who left is not taken for one who came.
+        self.next = self.next.wrapping_add(1);
+        let info = PeerInfo { number, key, name: hello.name.clone(), kind: hello.kind };
+        self.members.insert(number, Member { info, admitted: false, selected: None, newest_pose: None, moved: false });
+        Ok(number)
+    }
+
+    /// The site lets the peer in: it is welcomed, told who is here and what every tag reads.
+    pub fn admit(&mut self, peer: PeerNumber, site: &str, entries: u64) {
+        let Some(member) = self.members.get_mut(&peer) else { return };
+        member.admitted = true;
+        let info = member.info.clone();
+        let welcome = ToPeer::Welcome { me: peer, site: site.to_owned(), entries, minor: wire::NEWEST_MINOR };
+        self.outputs.push(Output::Control(peer, welcome));
+        let mut poses = Vec::new();
+        for (number, other) in self.members.iter().filter(|(n, m)| **n != peer && m.admitted) {
+            self.outputs.push(Output::Control(*number, ToPeer::Joined(info.clone())));
+            self.outputs.push(Output::Control(peer, ToPeer::Joined(other.info.clone())));
+            if other.selected.is_some() {
+                let selected = ToPeer::Selected { peer: *number, thing: other.selected };
+                self.outputs.push(Output::Control(peer, selected));
+            }
+            poses.extend(other.newest_pose.as_ref().map(|(_, pose)| pose.clone()));
+        }
+        self.outputs.extend(datagrams(peer, poses.iter()));
+        let held = self.newest.iter().map(|(tag, sample)| TagSample { tag: *tag, sample: sample.clone() }).collect();
+        self.outputs.push(Output::Samples(peer, held));
+    }
+
+    /// The site does not let the peer in.
+    pub fn refuse(&mut self, peer: PeerNumber, why: &str) {
+        let why = wire::cut(why, limits::REASON_BYTES);
+        self.outputs.push(Output::Control(peer, ToPeer::Refused { why }));
+        self.members.remove(&peer);
+    }
+
+    /// The peer's connection is gone.
+    pub fn handle_left(&mut self, peer: PeerNumber) {
+        if self.members.remove(&peer).is_some_and(|member| member.admitted) {
+            self.tell_others(peer, &ToPeer::Left(peer));
+        }
+    }
+
+    /// Whether the peer has been let in.
+    pub fn is_admitted(&self, peer: PeerNumber) -> bool {
+        self.members.get(&peer).is_some_and(|member| member.admitted)
+    }
+
+    /// A peer has selected something.
+    pub fn handle_select(&mut self, peer: PeerNumber, thing: Option<ThingId>) {
+        let Some(member) = self.members.get_mut(&peer).filter(|m| m.admitted) else { return };
+        member.selected = thing;
+        self.tell_others(peer, &ToPeer::Selected { peer, thing });
+    }
+
+    /// A pose datagram has arrived.
+    pub fn handle_pose(&mut self, peer: PeerNumber, bytes: &[u8], now: Timestamp) {
+        let member = self.members.get_mut(&peer).filter(|m| m.admitted);
+        let (Some(member), Some(up)) = (member, PoseUp::decode(bytes)) else {
+            self.poses_dropped += 1;
+            return;
+        };
+        // Sequence numbers wrap: newer means less than half the circle ahead.
+        let late = member.newest_pose.as_ref().is_some_and(|(known, _)| up.sequence.wrapping_sub(*known) as i32 <= 0);
+        if late {
+            self.poses_dropped += 1;
+            return;
+        }
+        member.newest_pose = Some((up.sequence, PoseDown { peer, at: now, pose: up.pose }));
+        member.moved = true;
+    }
+
+    /// New samples for every peer that is in.
+    pub fn publish(&mut self, samples: &[TagSample]) {
+        for TagSample { tag, sample } in samples {
+            self.newest.insert(*tag, sample.clone());
+        }
+        for (number, _) in self.members.iter().filter(|(_, m)| m.admitted) {
+            self.outputs.push(Output::Samples(*number, samples.to_vec()));
+        }
+    }
+
+    /// One burst: everybody gets the poses of all others who have moved since the last.
+    pub fn tick(&mut self) {
+        let moved: Vec<PoseDown> = self
+            .members
+            .values_mut()
+            .filter_map(|member| {
+                let moved = std::mem::take(&mut member.moved);
+                member.newest_pose.as_ref().filter(|_| moved).map(|(_, pose)| pose.clone())
+            })
+            .collect();
+        if moved.is_empty() {
+            return;
+        }
+        for (number, _) in self.members.iter().filter(|(_, m)| m.admitted) {
+            self.outputs.extend(datagrams(*number, moved.iter().filter(|pose| pose.peer != *number)));
+        }
+    }
+
+    fn tell_others(&mut self, peer: PeerNumber, message: &ToPeer) {
+        let others = self.members.iter().filter(|(number, member)| **number != peer && member.admitted);
+        self.outputs.extend(others.map(|(number, _)| Output::Control(*number, message.clone())));
+    }
+}
+
+/// Poses packed into as few datagrams as hold them.
+fn datagrams<'a>(to: PeerNumber, poses: impl Iterator<Item = &'a PoseDown>) -> Vec<Output> {
+    let mut all = Vec::new();
+    let mut datagram = Vec::new();
+    for pose in poses {
+        let mut bytes = Vec::new();
+        pose.encode(&mut bytes);
+        if datagram.len() + bytes.len() > limits::POSE_DATAGRAM_BYTES {
+            all.push(Output::Datagram(to, std::mem::take(&mut datagram)));
+        }
+        datagram.extend_from_slice(&bytes);
+    }
+    if !datagram.is_empty() {
+        all.push(Output::Datagram(to, datagram));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::{Pose, TrackedPoint};
+    use gemba_twin::peer::PeerKind;
+
+    fn hello(name: &str) -> Hello {
+        Hello { oldest_minor: 0, newest_minor: 3, name: name.to_owned(), kind: PeerKind::Person, entries_held: 0 }
+    }
+
+    fn join(core: &mut HostCore, name: &str) -> PeerNumber {
+        let peer = core.handle_hello(PeerKey([name.len() as u8; 32]), &hello(name)).unwrap();
+        core.admit(peer, "site", 0);
+        peer
+    }
+
+    fn pose(sequence: u32) -> Vec<u8> {
+        let head = TrackedPoint { place: [sequence as f32, 0.0, 0.0], rotation: [0.0, 0.0, 0.0, 1.0] };
+        PoseUp { sequence, pose: Pose { head, hands: [None, None], pointer: None } }.encode()
+    }
+
+    fn told(core: &mut HostCore, to: PeerNumber) -> Vec<ToPeer> {
+        let outputs = core.poll_outputs().into_iter();
+        outputs.filter_map(|o| if let Output::Control(p, m) = o { (p == to).then_some(m) } else { None }).collect()
+    }
+
+    #[test]
+    fn a_newcomer_learns_who_is_here_and_what_they_have_selected() {
+        let mut core = HostCore::default();
+        let ada = join(&mut core, "Ada");
+        let thing = Some(ThingId([7; 16]));
+        core.handle_select(ada, thing);
+        core.poll_outputs();
+        let grace = join(&mut core, "Grace");
+        let told = told(&mut core, grace);
+        assert!(matches!(&told[0], ToPeer::Welcome { me, .. } if *me == grace));
+        assert!(matches!(&told[1], ToPeer::Joined(info) if info.name == "Ada"));
+        assert_eq!(told[2], ToPeer::Selected { peer: ada, thing });
+    }
+
+    #[test]
+    fn a_late_pose_is_worthless_and_only_others_get_the_newest() {
+        let mut core = HostCore::default();
+        let (ada, grace) = (join(&mut core, "Ada"), join(&mut core, "Grace"));
+        core.poll_outputs();
+        for sequence in [1, 3, 2] {
+            core.handle_pose(ada, &pose(sequence), Timestamp(5));
+        }
+        core.tick();
+        let outputs = core.poll_outputs();
+        let [Output::Datagram(to, bytes)] = outputs.as_slice() else { panic!("{outputs:?}") };
+        let poses = PoseDown::decode_all(bytes);
+        assert_eq!((*to, poses[0].peer, poses[0].pose.head.place[0], poses.len()), (grace, ada, 3.0, 1));
+        assert_eq!(core.poses_dropped, 1);
+        core.tick();
+        assert_eq!(core.poll_outputs(), []);
+    }
+
+    #[test]
+    fn who_has_not_been_admitted_is_neither_seen_nor_heard() {
+        let mut core = HostCore::default();
+        let ada = join(&mut core, "Ada");
+        let stranger = core.handle_hello(PeerKey([9; 32]), &hello("stranger")).unwrap();
+        core.poll_outputs();
+        core.handle_select(stranger, None);
+        core.handle_pose(stranger, &pose(1), Timestamp(1));
+        core.tick();
+        core.publish(&[]);
+        core.handle_left(stranger);
+        assert!(core.poll_outputs().iter().all(|o| matches!(o, Output::Samples(p, _) if *p == ada)));
+    }
+
+    #[test]
+    fn a_peer_of_another_version_is_told_so() {
+        let mut core = HostCore::default();
+        let newer = Hello { oldest_minor: 1, newest_minor: 2, ..hello("x") };
+        let why = core.handle_hello(PeerKey([1; 32]), &newer).unwrap_err();
+        assert!(why.contains("1.0") && why.contains("1.2"), "{why}");
+    }
+
+    #[test]
+    fn many_poses_are_split_into_datagrams_that_every_path_carries() {
+        let mut core = HostCore::default();
+        let watcher = join(&mut core, "watcher");
+        let crowd: Vec<PeerNumber> = (0..100).map(|i| join(&mut core, &format!("p{i}"))).collect();
+        core.poll_outputs();
+        crowd.iter().for_each(|peer| core.handle_pose(*peer, &pose(1), Timestamp(1)));
+        core.tick();
+        let outputs = core.poll_outputs();
+        let mine: Vec<&Vec<u8>> = outputs
+            .iter()
+            .filter_map(|o| match o {
+                Output::Datagram(to, bytes) if *to == watcher => Some(bytes),
+                _ => None,
+            })
+            .collect();
+        assert!(mine.iter().all(|d| d.len() <= limits::POSE_DATAGRAM_BYTES));
+        assert_eq!(mine.iter().map(|d| PoseDown::decode_all(d).len()).sum::<usize>(), 100);
+    }
+}

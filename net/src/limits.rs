@@ -1,0 +1,42 @@
+//! How much of anything this crate takes in or keeps, with the reasoning beside the number.
+
+use std::time::Duration;
+
+/// Largest control frame: an entry of 1,000 things with long paths is some 300 kB.
+pub const FRAME_BYTES: usize = 4 << 20;
+/// Largest telemetry frame: 20,000 samples at some 25 bytes.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// Most samples in a telemetry frame; the rest goes into the next.
+pub const BATCH_SAMPLES: usize = 20_000;
+/// Largest blob: the largest model that `twin` reads.
+pub const BLOB_BYTES: u64 = gemba_twin::limits::MODEL_BYTES;
+/// Longest name of a peer or site, bytes.
+pub const NAME_BYTES: usize = 128;
+/// Longest reason that one end tells the other, bytes.
+pub const REASON_BYTES: usize = 1024;
+/// Entries in one frame, beside [`FRAME_BYTES`].
+pub const ENTRIES: usize = 4096;
+/// Control frames that wait for a slow peer; one that is further behind is let go and comes back by itself.
+pub const CONTROL_QUEUE: usize = 2048;
+/// Events that wait for the program that polls: two seconds of a busy site.
+pub const EVENT_QUEUE: usize = 8192;
+/// Commands that wait for the link.
+pub const COMMAND_QUEUE: usize = 1024;
+/// Peers at one host.
+pub const PEERS: usize = 1024;
+/// Blob transfers a peer may have open at once.
+pub const BLOBS_PER_PEER: usize = 8;
+/// Bytes of poses in one datagram: below what every path carries (QUIC guarantees 1,200 less its own overhead).
+pub const POSE_DATAGRAM_BYTES: usize = 1100;
+/// Between two bursts of poses or telemetry to a peer: one frame at 50 Hz.
+pub const TICK: Duration = Duration::from_millis(20);
+/// Between two pings, which are also what tells a living host from a dead one.
+pub const PING_INTERVAL: Duration = Duration::from_millis(200);
+/// A host that says nothing for so long is lost (the product promises to notice within one second).
+pub const SILENCE: Duration = Duration::from_millis(950);
+/// A peer that says nothing for so long has left.
+pub const IDLE: Duration = Duration::from_secs(4);
+/// Longest a connection may take to stand.
+pub const CONNECT: Duration = Duration::from_secs(3);
+/// Shortest and longest wait before another try.
+pub const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));

@@ -1,0 +1,66 @@
+//! Who takes part in a site, and what the others see of them.
+
+use gemba_twin::peer::{PeerKey, PeerKind};
+use minicbor::{Decode, Encode};
+
+/// Number of a peer at one running host. Not an identity: the key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct PeerNumber(#[n(0)] pub u16);
+
+/// A participant, as the others know them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PeerInfo {
+    /// Number at this host.
+    #[n(0)]
+    pub number: PeerNumber,
+    /// Identity.
+    #[n(1)]
+    pub key: PeerKey,
+    /// What they call themselves.
+    #[n(2)]
+    pub name: String,
+    /// What they are.
+    #[n(3)]
+    pub kind: PeerKind,
+}
+
+/// How a peer introduces itself; its key is known from the handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Hello {
+    /// Oldest minor version of the protocol it can speak.
+    #[n(0)]
+    pub oldest_minor: u16,
+    /// Newest one.
+    #[n(1)]
+    pub newest_minor: u16,
+    /// What it calls itself.
+    #[n(2)]
+    pub name: String,
+    /// What it is.
+    #[n(3)]
+    pub kind: PeerKind,
+    /// Entries of the site's log it holds already.
+    #[n(4)]
+    pub entries_held: u64,
+}
+
+/// A point in the world that has a direction: a head or a hand. World frame, metres.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrackedPoint {
+    /// Place.
+    pub place: [f32; 3],
+    /// Unit quaternion, x y z w; −Z is forward, +Y up.
+    pub rotation: [f32; 4],
+}
+
+/// What others see of a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pose {
+    /// Eyes.
+    pub head: TrackedPoint,
+    /// Left and right hand, where they are tracked.
+    pub hands: [Option<TrackedPoint>; 2],
+    /// Where the laser pointer ends, if it is on.
+    pub pointer: Option<[f32; 3]>,
+}

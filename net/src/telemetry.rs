@@ -1,0 +1,307 @@
+//! Samples on the wire: columnar batches, and conflation to the newest for a subscriber that is slower than the plant.
+//!
+//! A batch holds its samples sorted by tag, column by column: tag numbers as differences, then one byte a sample for
+//! quality and type, then source times as differences, then how much later the gateway received them, then the values.
+//! Integers are LEB128, signed ones zigzag; a float is 4 bytes where that loses nothing, else 8.
+
+use std::collections::BTreeMap;
+
+use gemba_twin::path::TagId;
+use gemba_twin::sample::{Quality, Sample, Timestamp, Value};
+use thiserror::Error;
+
+use crate::limits;
+use crate::pose_codec::take;
+
+/// A sample and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TagSample {
+    /// The tag.
+    pub tag: TagId,
+    /// What it read.
+    pub sample: Sample,
+}
+
+/// Bytes that are no batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a telemetry batch is damaged")]
+pub struct DamagedBatch;
+
+const NONE: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+const INT: u8 = 3;
+const FLOAT4: u8 = 4;
+const FLOAT8: u8 = 5;
+const TEXT: u8 = 6;
+
+/// Codes samples, sorted by tag. The caller keeps to [`limits::BATCH_SAMPLES`].
+pub fn encode(samples: &[TagSample]) -> Vec<u8> {
+    let mut sorted: Vec<&TagSample> = samples.iter().collect();
+    sorted.sort_by_key(|s| s.tag);
+    let mut out = Vec::with_capacity(8 + sorted.len() * 16);
+    put(sorted.len() as u64, &mut out);
+    let mut last = 0;
+    for s in &sorted {
+        put(u64::from(s.tag.0 - last), &mut out);
+        last = s.tag.0;
+    }
+    out.extend(sorted.iter().map(|s| quality_code(s.sample.quality) << 4 | kind_code(s.sample.value.as_ref())));
+    let mut last = 0i64;
+    for s in &sorted {
+        put_signed(s.sample.source_time.0.wrapping_sub(last), &mut out);
+        last = s.sample.source_time.0;
+    }
+    for s in &sorted {
+        put_signed(s.sample.server_time.0.wrapping_sub(s.sample.source_time.0), &mut out);
+    }
+    for s in &sorted {
+        put_value(s.sample.value.as_ref(), &mut out);
+    }
+    out
+}
+
+/// Reads a batch; never allocates more than the bytes themselves justify.
+pub fn decode(mut bytes: &[u8]) -> Result<Vec<TagSample>, DamagedBatch> {
+    decode_columns(&mut bytes).filter(|_| bytes.is_empty()).ok_or(DamagedBatch)
+}
+
+fn decode_columns(bytes: &mut &[u8]) -> Option<Vec<TagSample>> {
+    let count = usize::try_from(get(bytes)?).ok()?;
+    // Every sample takes at least four bytes: one in each column but the values'.
+    if count > limits::BATCH_SAMPLES || count > bytes.len() / 4 {
+        return None;
+    }
+    let mut tags = Vec::with_capacity(count);
+    let mut last = 0u32;
+    for _ in 0..count {
+        last = last.checked_add(u32::try_from(get(bytes)?).ok()?)?;
+        tags.push(TagId(last));
+    }
+    let codes = bytes.get(..count)?.to_vec();
+    *bytes = &bytes[count..];
+    let mut source_times = Vec::with_capacity(count);
+    let mut last = 0i64;
+    for _ in 0..count {
+        last = last.wrapping_add(get_signed(bytes)?);
+        source_times.push(last);
+    }
+    let mut server_times = Vec::with_capacity(count);
+    for source_time in &source_times {
+        server_times.push(source_time.wrapping_add(get_signed(bytes)?));
+    }
+    let mut samples = Vec::with_capacity(count);
+    for i in 0..count {
+        let sample = Sample {
+            value: get_value(codes[i] & 15, bytes)?,
+            quality: quality_of(codes[i] >> 4)?,
+            source_time: Timestamp(source_times[i]),
+            server_time: Timestamp(server_times[i]),
+        };
+        samples.push(TagSample { tag: tags[i], sample });
+    }
+    Some(samples)
+}
+
+fn quality_code(quality: Quality) -> u8 {
+    match quality {
+        Quality::Good => 0,
+        Quality::Uncertain => 1,
+        Quality::Bad => 2,
+    }
+}
+
+fn quality_of(code: u8) -> Option<Quality> {
+    [Quality::Good, Quality::Uncertain, Quality::Bad].get(usize::from(code)).copied()
+}
+
+fn kind_code(value: Option<&Value>) -> u8 {
+    match value {
+        None => NONE,
+        Some(Value::Bool(false)) => FALSE,
+        Some(Value::Bool(true)) => TRUE,
+        Some(Value::Int(_)) => INT,
+        Some(Value::Float(f)) if f64::from(*f as f32).to_bits() == f.to_bits() => FLOAT4,
+        Some(Value::Float(_)) => FLOAT8,
+        Some(Value::Text(_)) => TEXT,
+    }
+}
+
+fn put_value(value: Option<&Value>, out: &mut Vec<u8>) {
+    match value {
+        None | Some(Value::Bool(_)) => {}
+        Some(Value::Int(i)) => put_signed(*i, out),
+        Some(Value::Float(f)) if kind_code(value) == FLOAT4 => out.extend_from_slice(&(*f as f32).to_le_bytes()),
+        Some(Value::Float(f)) => out.extend_from_slice(&f.to_le_bytes()),
+        Some(Value::Text(text)) => {
+            put(text.len() as u64, out);
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+fn get_value(kind: u8, bytes: &mut &[u8]) -> Option<Option<Value>> {
+    Some(match kind {
+        NONE => None,
+        FALSE => Some(Value::Bool(false)),
+        TRUE => Some(Value::Bool(true)),
+        INT => Some(Value::Int(get_signed(bytes)?)),
+        FLOAT4 => Some(Value::Float(f64::from(f32::from_le_bytes(take::<4>(bytes)?)))),
+        FLOAT8 => Some(Value::Float(f64::from_le_bytes(take::<8>(bytes)?))),
+        TEXT => {
+            let length = usize::try_from(get(bytes)?).ok().filter(|n| *n <= gemba_twin::limits::TEXT_BYTES)?;
+            let text = std::str::from_utf8(bytes.get(..length)?).ok()?.to_owned();
+            *bytes = &bytes[length..];
+            Some(Value::Text(text))
+        }
+        _ => return None,
+    })
+}
+
+fn put(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn get(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = take::<1>(bytes)?[0];
+        let bits = u64::from(byte & 0x7f);
+        if shift == 63 && bits > 1 {
+            return None;
+        }
+        number |= bits << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn put_signed(number: i64, out: &mut Vec<u8>) {
+    put(((number << 1) ^ (number >> 63)) as u64, out);
+}
+
+fn get_signed(bytes: &mut &[u8]) -> Option<i64> {
+    let raw = get(bytes)?;
+    Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
+}
+
+/// What waits for one subscriber: the newest sample of each tag. Quality is never lost: while a tag waits, its worst
+/// quality is delivered too, since a spike of bad data is news.
+#[derive(Debug, Default)]
+pub struct Conflater {
+    waiting: BTreeMap<TagId, Sample>,
+    worst: BTreeMap<TagId, Sample>,
+    /// Samples that a newer one has replaced before they could be sent.
+    pub dropped: u64,
+}
+
+impl Conflater {
+    /// Adds samples, oldest first.
+    pub fn add(&mut self, samples: &[TagSample]) {
+        for TagSample { tag, sample } in samples {
+            let Some(replaced) = self.waiting.insert(*tag, sample.clone()) else { continue };
+            if replaced.quality > sample.quality
+                && self.worst.get(tag).is_none_or(|known| known.quality <= replaced.quality)
+            {
+                self.worst.insert(*tag, replaced);
+            } else {
+                self.dropped += 1;
+            }
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.worst.is_empty()
+    }
+
+    /// Takes what goes into the next batches: the worst of each tag before its newest.
+    pub fn take(&mut self) -> Vec<Vec<TagSample>> {
+        let batches = [std::mem::take(&mut self.worst), std::mem::take(&mut self.waiting)];
+        let samples = |map: BTreeMap<TagId, Sample>| -> Vec<TagSample> {
+            map.into_iter().map(|(tag, sample)| TagSample { tag, sample }).collect()
+        };
+        let batches = batches.into_iter().map(samples);
+        batches.flat_map(|all| all.chunks(limits::BATCH_SAMPLES).map(<[_]>::to_vec).collect::<Vec<_>>()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value() -> impl Strategy<Value = Option<Value>> {
+        prop_oneof![
+            Just(None),
+            any::<bool>().prop_map(|b| Some(Value::Bool(b))),
+            any::<i64>().prop_map(|i| Some(Value::Int(i))),
+            any::<f64>().prop_filter("equal to itself", |f| !f.is_nan()).prop_map(|f| Some(Value::Float(f))),
+            any::<f32>().prop_filter("equal to itself", |f| !f.is_nan()).prop_map(|f| Some(Value::Float(f.into()))),
+            "[a-zäöü]{0,12}".prop_map(|t| Some(Value::Text(t))),
+        ]
+    }
+
+    fn sample() -> impl Strategy<Value = TagSample> {
+        let quality = prop_oneof![Just(Quality::Good), Just(Quality::Uncertain), Just(Quality::Bad)];
+        (0u32..1_000_000, value(), quality, any::<i64>(), any::<i64>()).prop_map(|(tag, value, quality, a, b)| {
+            let sample = Sample { value, quality, source_time: Timestamp(a), server_time: Timestamp(b) };
+            TagSample { tag: TagId(tag), sample }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_comes_back_as_it_was(mut samples in proptest::collection::vec(sample(), 0..60)) {
+            samples.sort_by_key(|s| s.tag);
+            prop_assert_eq!(decode(&encode(&samples)), Ok(samples));
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&bytes);
+        }
+
+        #[test]
+        fn a_truncated_batch_is_refused(samples in proptest::collection::vec(sample(), 1..20), cut in 1usize..40) {
+            let bytes = encode(&samples);
+            prop_assert!(decode(&bytes[..bytes.len().saturating_sub(cut)]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_batch_that_claims_more_than_it_holds_allocates_nothing() {
+        let mut bytes = Vec::new();
+        put(u64::MAX, &mut bytes);
+        assert_eq!(decode(&bytes), Err(DamagedBatch));
+    }
+
+    #[test]
+    fn a_slow_subscriber_gets_the_newest_value_and_the_worst_quality() {
+        let at = |time, value, quality| TagSample {
+            tag: TagId(1),
+            sample: Sample {
+                value: Some(Value::Float(value)),
+                quality,
+                source_time: Timestamp(time),
+                server_time: Timestamp(time),
+            },
+        };
+        let mut conflater = Conflater::default();
+        conflater.add(&[
+            at(1, 1.0, Quality::Good),
+            at(2, 2.0, Quality::Bad),
+            at(3, 3.0, Quality::Good),
+            at(4, 4.0, Quality::Good),
+        ]);
+        assert_eq!(conflater.take(), [vec![at(2, 2.0, Quality::Bad)], vec![at(4, 4.0, Quality::Good)]]);
+        assert_eq!(conflater.dropped, 2);
+        assert!(conflater.is_empty());
+    }
+}

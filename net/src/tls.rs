@@ -1,0 +1,184 @@
+//! Who is at the other end: TLS 1.3, both ways, with raw Ed25519 public keys (RFC 7250). There are no certificates and
+//! no names: a peer's key is its identity, and an address says which key it expects.
+
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use gemba_twin::peer::PeerKey;
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::client::AlwaysResolvesClientRawPublicKeys;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
+};
+use rustls::server::AlwaysResolvesServerRawPublicKeys;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, SignatureScheme};
+
+use crate::wire;
+
+/// The fixed beginning of an Ed25519 SubjectPublicKeyInfo (RFC 8410): the key's 32 bytes follow.
+const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// The key in a SubjectPublicKeyInfo; none if it is of another kind.
+fn key_of(spki: &[u8]) -> Option<PeerKey> {
+    let key = spki.strip_prefix(&SPKI)?;
+    Some(PeerKey(key.try_into().ok()?))
+}
+
+/// The key of the peer that this connection has proven to be with.
+pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PeerKey> {
+    let identity = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    key_of(identity.first()?.as_ref())
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn certified(key: &SigningKey, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, Error> {
+    let pkcs8 = key.to_pkcs8_der().map_err(|e| Error::General(format!("the signing key cannot be used: {e}")))?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.as_bytes().to_vec()));
+    let private = provider.key_provider.load_private_key(private)?;
+    let public = [&SPKI[..], key.verifying_key().as_bytes()].concat();
+    Ok(Arc::new(CertifiedKey::new(vec![CertificateDer::from(public)], private)))
+}
+
+/// A client's side: proves our key, takes no host but the one with `expected`.
+pub(crate) fn client(key: &SigningKey, expected: PeerKey) -> Result<QuicClientConfig, Error> {
+    let provider = provider();
+    let verifier = OnlyKey { expected: Some(expected), algorithms: provider.signature_verification_algorithms };
+    let resolver = AlwaysResolvesClientRawPublicKeys::new(certified(key, &provider)?);
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::new(resolver));
+    config.alpn_protocols = vec![wire::ALPN.to_vec()];
+    QuicClientConfig::try_from(config).map_err(|e| Error::General(e.to_string()))
+}
+
+/// A host's side: proves our key, takes any peer that proves a key of its own. Whether it may come in is the site's
+/// decision.
+pub(crate) fn server(key: &SigningKey) -> Result<QuicServerConfig, Error> {
+    let provider = provider();
+    let verifier = OnlyKey { expected: None, algorithms: provider.signature_verification_algorithms };
+    let resolver = AlwaysResolvesServerRawPublicKeys::new(certified(key, &provider)?);
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(Arc::new(resolver));
+    config.alpn_protocols = vec![wire::ALPN.to_vec()];
+    QuicServerConfig::try_from(config).map_err(|e| Error::General(e.to_string()))
+}
+
+/// Takes only Ed25519 keys, and only the expected one where one is expected.
+#[derive(Debug)]
+struct OnlyKey {
+    expected: Option<PeerKey>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl OnlyKey {
+    fn check(&self, spki: &[u8]) -> Result<(), Error> {
+        let key = key_of(spki).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        match self.expected {
+            Some(expected) if expected != key => {
+                Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn verify(
+        &self,
+        message: &[u8],
+        spki: &[u8],
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature_with_raw_key(message, &SubjectPublicKeyInfoDer::from(spki), signature, &self.algorithms)
+    }
+}
+
+impl ServerCertVerifier for OnlyKey {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.check(end_entity).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify(message, cert, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+impl ClientCertVerifier for OnlyKey {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.check(end_entity).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify(message, cert, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}

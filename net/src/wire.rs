@@ -1,0 +1,305 @@
+//! Every message of the protocol, on one page. Minor version 0 of `gemba/1`.
+//!
+//! | lane | carried by | frames |
+//! |---|---|---|
+//! | record and control | the first bidirectional stream a peer opens | `u32` length, little endian, then CBOR: [`ToHost`] one way, [`ToPeer`] the other |
+//! | telemetry | one unidirectional stream from the host | `u32` length, then a batch ([`crate::telemetry`]) |
+//! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it |
+//! | blob | a bidirectional stream each | 32 bytes hash, `u64` offset; back: `u64` size, then the bytes from the offset |
+
+use gemba_twin::path::ThingId;
+use gemba_twin::sample::Timestamp;
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+use thiserror::Error;
+
+use crate::limits;
+use crate::peers::{Hello, PeerInfo, PeerNumber, Pose};
+use crate::pose_codec::{self, take};
+
+/// What both ends must agree on (TLS ALPN): the major version.
+pub const ALPN: &[u8] = b"gemba/1";
+/// Newest minor version this program speaks.
+pub const NEWEST_MINOR: u16 = 0;
+/// Oldest one.
+pub const OLDEST_MINOR: u16 = 0;
+/// Size that stands for "no such blob".
+pub const NO_BLOB: u64 = u64::MAX;
+
+/// From a peer to the host.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum ToHost {
+    /// First of all.
+    #[n(0)]
+    Hello(#[n(0)] Hello),
+    /// Asks to append a signed entry.
+    #[n(1)]
+    Submit {
+        /// The peer's own number for this request.
+        #[n(0)]
+        submission: u64,
+        /// The entry's signed bytes.
+        #[n(1)]
+        entry: ByteVec,
+    },
+    /// Tells what this person has selected.
+    #[n(2)]
+    Select(#[n(0)] Option<ThingId>),
+    /// Asks for the host's clock, and shows that the peer lives.
+    #[n(3)]
+    Ping {
+        /// The peer's clock, microseconds.
+        #[n(0)]
+        sent: i64,
+    },
+}
+
+/// From the host to a peer.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum ToPeer {
+    /// The peer is in.
+    #[n(0)]
+    Welcome {
+        /// Its number.
+        #[n(0)]
+        me: PeerNumber,
+        /// Name of the site.
+        #[n(1)]
+        site: String,
+        /// Entries of the log now.
+        #[n(2)]
+        entries: u64,
+        /// Minor version that is spoken from here on.
+        #[n(3)]
+        minor: u16,
+    },
+    /// The peer is not let in.
+    #[n(1)]
+    Refused {
+        /// Why, for a person.
+        #[n(0)]
+        why: String,
+    },
+    /// The next entries of the log.
+    #[n(2)]
+    Entries {
+        /// Index of the first.
+        #[n(0)]
+        first: u64,
+        /// Their signed bytes.
+        #[n(1)]
+        entries: Vec<ByteVec>,
+    },
+    /// The entry is in the log, durably.
+    #[n(3)]
+    Accepted {
+        /// The request.
+        #[n(0)]
+        submission: u64,
+        /// Where it stands.
+        #[n(1)]
+        index: u64,
+    },
+    /// The entry is not in the log.
+    #[n(4)]
+    Rejected {
+        /// The request.
+        #[n(0)]
+        submission: u64,
+        /// Why, for a person.
+        #[n(1)]
+        why: String,
+    },
+    /// Another peer is here.
+    #[n(5)]
+    Joined(#[n(0)] PeerInfo),
+    /// Another peer has gone.
+    #[n(6)]
+    Left(#[n(0)] PeerNumber),
+    /// Another peer has selected something.
+    #[n(7)]
+    Selected {
+        /// Who.
+        #[n(0)]
+        peer: PeerNumber,
+        /// What.
+        #[n(1)]
+        thing: Option<ThingId>,
+    },
+    /// Answer to a ping.
+    #[n(8)]
+    Pong {
+        /// The ping's own time.
+        #[n(0)]
+        sent: i64,
+        /// The host's clock.
+        #[n(1)]
+        host: Timestamp,
+    },
+}
+
+/// Why a frame cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum WireError {
+    /// Over [`limits::FRAME_BYTES`] or another limit.
+    #[error("a message is larger than allowed")]
+    TooLarge,
+    /// Not a message.
+    #[error("a message is damaged")]
+    Damaged,
+}
+
+/// A message as a frame: its length, then itself.
+pub fn frame<M: Encode<()>>(message: &M) -> Vec<u8> {
+    let mut out = vec![0; 4];
+    minicbor::encode(message, &mut out).expect("writing to memory does not fail");
+    let length = (out.len() - 4) as u32;
+    out[..4].copy_from_slice(&length.to_le_bytes());
+    out
+}
+
+/// A message from the body of a frame.
+pub fn decode_to_host(body: &[u8]) -> Result<ToHost, WireError> {
+    let message = decode(body)?;
+    let fits = match &message {
+        ToHost::Hello(hello) => hello.name.len() <= limits::NAME_BYTES,
+        _ => true,
+    };
+    if fits { Ok(message) } else { Err(WireError::TooLarge) }
+}
+
+/// A message from the body of a frame.
+pub fn decode_to_peer(body: &[u8]) -> Result<ToPeer, WireError> {
+    let message = decode(body)?;
+    let fits = match &message {
+        ToPeer::Welcome { site, .. } => site.len() <= limits::NAME_BYTES,
+        ToPeer::Refused { why } | ToPeer::Rejected { why, .. } => why.len() <= limits::REASON_BYTES,
+        ToPeer::Entries { entries, .. } => entries.len() <= limits::ENTRIES,
+        ToPeer::Joined(info) => info.name.len() <= limits::NAME_BYTES,
+        _ => true,
+    };
+    if fits { Ok(message) } else { Err(WireError::TooLarge) }
+}
+
+fn decode<'b, M: Decode<'b, ()>>(body: &'b [u8]) -> Result<M, WireError> {
+    if body.len() > limits::FRAME_BYTES {
+        return Err(WireError::TooLarge);
+    }
+    let mut decoder = minicbor::Decoder::new(body);
+    let message = decoder.decode().map_err(|_| WireError::Damaged)?;
+    if decoder.position() == body.len() { Ok(message) } else { Err(WireError::Damaged) }
+}
+
+/// A person's pose on its way to the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoseUp {
+    /// Counts up; an older one than the newest received is late and worthless.
+    pub sequence: u32,
+    /// The pose.
+    pub pose: Pose,
+}
+
+impl PoseUp {
+    /// As a datagram.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.sequence.to_le_bytes().to_vec();
+        pose_codec::encode(&self.pose, &mut out);
+        out
+    }
+
+    /// From a datagram; none if it is damaged.
+    pub fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let sequence = u32::from_le_bytes(take::<4>(&mut bytes)?);
+        let pose = pose_codec::decode(&mut bytes)?;
+        bytes.is_empty().then_some(Self { sequence, pose })
+    }
+}
+
+/// One pose of one peer within a datagram from the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoseDown {
+    /// Whose.
+    pub peer: PeerNumber,
+    /// When the host received it, on its clock.
+    pub at: Timestamp,
+    /// The pose.
+    pub pose: Pose,
+}
+
+impl PoseDown {
+    /// Appends it to a datagram.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.peer.0.to_le_bytes());
+        out.extend_from_slice(&self.at.0.to_le_bytes());
+        pose_codec::encode(&self.pose, out);
+    }
+
+    /// All poses of a datagram, up to the first damaged one.
+    pub fn decode_all(mut bytes: &[u8]) -> Vec<Self> {
+        let mut all = Vec::new();
+        while let Some(next) = Self::decode(&mut bytes) {
+            all.push(next);
+        }
+        all
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        let peer = PeerNumber(u16::from_le_bytes(take::<2>(bytes)?));
+        let at = Timestamp(i64::from_le_bytes(take::<8>(bytes)?));
+        Some(Self { peer, at, pose: pose_codec::decode(bytes)? })
+    }
+}
+
+/// Text for a person, cut to a limit at a character.
+pub fn cut(text: &str, bytes: usize) -> String {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gemba_twin::peer::PeerKind;
+    use proptest::prelude::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    #[test]
+    fn the_bytes_of_minor_version_0_stay_as_they_are() {
+        let hello = Hello {
+            oldest_minor: 0,
+            newest_minor: 0,
+            name: "Ada".to_owned(),
+            kind: PeerKind::Person,
+            entries_held: 5,
+        };
+        assert_eq!(hex(&frame(&ToHost::Hello(hello))), "0c000000820081850000634164610005");
+        assert_eq!(hex(&frame(&ToHost::Ping { sent: -1 })), "0400000082038120");
+        let left = ToPeer::Left(PeerNumber(7));
+        assert_eq!(hex(&frame(&left)), "0400000082068107");
+        let accepted = ToPeer::Accepted { submission: 1, index: 2 };
+        assert_eq!(hex(&frame(&accepted)), "050000008203820102");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let _ = decode_to_host(&bytes);
+            let _ = decode_to_peer(&bytes);
+            let _ = PoseUp::decode(&bytes);
+            let _ = PoseDown::decode_all(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_message_with_bytes_behind_it_is_refused() {
+        let mut body = frame(&ToHost::Ping { sent: 1 })[4..].to_vec();
+        body.push(0);
+        assert_eq!(decode_to_host(&body), Err(WireError::Damaged));
+    }
+}

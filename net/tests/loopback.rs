@@ -1,0 +1,233 @@
+//! Real QUIC on the loopback: hosts and links as the programs use them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ed25519_dalek::SigningKey;
+use gemba_net::{
+    Address, BlobHash, HostCommand, HostEvent, HostPort, Link, LinkCommand, LinkConfig, LinkEvent, LinkState,
+    ListenConfig, Pose, TagSample, TrackedPoint, connect, listen,
+};
+use gemba_twin::path::{TagId, ThingId};
+use gemba_twin::peer::{PeerKey, PeerKind};
+use gemba_twin::sample::{Quality, Sample, Timestamp, Value};
+
+/// A small site: admits everyone, keeps entries in memory, answers as a host does.
+struct TestHost {
+    runtime: tokio::runtime::Runtime,
+    address: Address,
+    commands: tokio::sync::mpsc::Sender<HostCommand>,
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn start(seed: u8, port: u16, log: Vec<Vec<u8>>, blob: Vec<u8>) -> TestHost {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let config = ListenConfig {
+        address: ([127, 0, 0, 1], port).into(),
+        signing_key: key(seed),
+        site: "test".to_owned(),
+    };
+    let port = runtime.block_on(listen(config)).unwrap();
+    let address = Address {
+        host: "127.0.0.1".to_owned(),
+        port: port.local_addr().port(),
+        site: "test".to_owned(),
+        key: PeerKey(key(seed).verifying_key().to_bytes()),
+    };
+    let commands = port.commands.clone();
+    runtime.spawn(serve(port, log, blob.into()));
+    TestHost { runtime, address, commands }
+}
+
+async fn serve(mut port: HostPort, mut log: Vec<Vec<u8>>, blob: Arc<[u8]>) {
+    while let Some(event) = port.events.recv().await {
+        match event {
+            HostEvent::Arrived { peer, hello, .. } if hello.name == "stranger" => {
+                let why = "you are not known here".to_owned();
+                port.commands.send(HostCommand::Refuse { peer, why }).await.unwrap();
+            }
+            HostEvent::Arrived { peer, hello, .. } => {
+                let entries = log.len() as u64;
+                port.commands.send(HostCommand::Admit { peer, entries }).await.unwrap();
+                let first = hello.entries_held;
+                let entries = log.get(first as usize..).unwrap_or_default().to_vec();
+                port.commands.send(HostCommand::Entries { peer: Some(peer), first, entries }).await.unwrap();
+            }
+            HostEvent::Submitted { peer, submission, entry } => {
+                let first = log.len() as u64;
+                log.push(entry.clone());
+                let all = HostCommand::Entries { peer: None, first, entries: vec![entry] };
+                port.commands.send(all).await.unwrap();
+                let answer = HostCommand::Answer { peer, submission, outcome: Ok(first) };
+                port.commands.send(answer).await.unwrap();
+            }
+            HostEvent::BlobWanted { peer, hash, offset } => {
+                let bytes = (hash == BlobHash::of(&blob)).then(|| blob.clone());
+                port.commands.send(HostCommand::Blob { peer, hash, offset, bytes }).await.unwrap();
+            }
+            HostEvent::Left { .. } => {}
+        }
+    }
+}
+
+fn join(address: &Address, seed: u8, name: &str) -> Link {
+    connect(LinkConfig {
+        address: address.clone(),
+        signing_key: key(seed),
+        name: name.to_owned(),
+        kind: PeerKind::Person,
+        entries_held: 0,
+    })
+}
+
+/// Polls until `find` finds what it looks for; says what came instead if it does not within ten seconds.
+fn until<T>(link: &mut Link, mut find: impl FnMut(&LinkEvent) -> Option<T>) -> T {
+    let begun = Instant::now();
+    let mut seen = Vec::new();
+    while begun.elapsed() < Duration::from_secs(10) {
+        if let Some(event) = link.wait(Duration::from_millis(100)) {
+            if let Some(found) = find(&event) {
+                return found;
+            }
+            seen.push(event);
+        }
+    }
+    panic!("it did not come; instead: {seen:?}");
+}
+
+fn welcome(link: &mut Link) -> gemba_net::PeerNumber {
+    until(link, |e| if let LinkEvent::Welcome { me, .. } = e { Some(*me) } else { None })
+}
+
+fn pose(x: f32) -> Pose {
+    let head = TrackedPoint { place: [x, 1.7, 0.0], rotation: [0.0, 0.0, 0.0, 1.0] };
+    Pose { head, hands: [None, None], pointer: Some([1.0, 2.0, 3.0]) }
+}
+
+#[test]
+fn two_people_see_each_other_come_select_move_and_go() {
+    let host = start(1, 0, vec![], vec![]);
+    let mut ada = join(&host.address, 2, "Ada");
+    let ada_number = welcome(&mut ada);
+    let thing = Some(ThingId([5; 16]));
+    ada.send(LinkCommand::Select(thing)).unwrap();
+    let mut grace = join(&host.address, 3, "Grace");
+    let grace_number = welcome(&mut grace);
+    let name = until(&mut grace, |e| if let LinkEvent::Joined(info) = e { Some(info.name.clone()) } else { None });
+    assert_eq!(name, "Ada");
+    let seen = until(&mut grace, |e| match e {
+        LinkEvent::Selected { peer, thing } => Some((*peer, *thing)),
+        _ => None,
+    });
+    assert_eq!(seen, (ada_number, thing));
+    grace.send(LinkCommand::Pose(pose(4.5))).unwrap();
+    let (who, place) = until(&mut ada, |e| match e {
+        LinkEvent::Pose { peer, pose, .. } => Some((*peer, pose.head.place)),
+        _ => None,
+    });
+    assert_eq!((who, place), (grace_number, [4.5, 1.7, 0.0]));
+    drop(grace);
+    let left = until(&mut ada, |e| if let LinkEvent::Left(peer) = e { Some(*peer) } else { None });
+    assert_eq!(left, grace_number);
+}
+
+#[test]
+fn a_host_with_another_key_than_the_address_names_is_refused() {
+    let host = start(1, 0, vec![], vec![]);
+    let address = Address { key: PeerKey(key(9).verifying_key().to_bytes()), ..host.address.clone() };
+    let mut ada = join(&address, 2, "Ada");
+    let why = until(&mut ada, |e| if let LinkEvent::State(LinkState::Refused { why }) = e { Some(why.clone()) } else { None });
+    assert!(why.contains("does not have the key"), "{why}");
+}
+
+#[test]
+fn a_peer_that_the_site_does_not_admit_is_told_why() {
+    let host = start(1, 0, vec![], vec![]);
+    let mut stranger = join(&host.address, 2, "stranger");
+    let why = until(&mut stranger, |e| match e {
+        LinkEvent::State(LinkState::Refused { why }) => Some(why.clone()),
+        _ => None,
+    });
+    assert_eq!(why, "you are not known here");
+}
+
+#[test]
+fn after_the_host_has_died_and_come_back_the_log_continues_without_a_gap() {
+    let log = vec![vec![1], vec![2]];
+    let host = start(1, 0, log.clone(), vec![]);
+    let (address, port) = (host.address.clone(), host.address.port);
+    let mut ada = join(&address, 2, "Ada");
+    let first = until(&mut ada, |e| if let LinkEvent::Entries { first, entries } = e { Some((*first, entries.clone())) } else { None });
+    assert_eq!(first, (0, log));
+    // No good-bye: the runtime goes with all its sockets, as a killed process does.
+    host.runtime.shutdown_background();
+    let begun = Instant::now();
+    until(&mut ada, |e| matches!(e, LinkEvent::State(LinkState::Lost { .. })).then_some(()));
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    ada.send(LinkCommand::Submit { submission: 7, entry: vec![9] }).unwrap();
+    let _again = start(1, port, vec![vec![1], vec![2], vec![3]], vec![]);
+    let next = until(&mut ada, |e| if let LinkEvent::Entries { first, entries } = e { Some((*first, entries.clone())) } else { None });
+    assert_eq!(next, (2, vec![vec![3]]));
+    let answer = until(&mut ada, |e| if let LinkEvent::Answer { submission, outcome } = e { Some((*submission, outcome.clone())) } else { None });
+    assert_eq!(answer, (7, Ok(3)), "what was asked for during the interruption is not lost");
+}
+
+#[test]
+fn a_newcomer_gets_the_newest_sample_of_every_tag_and_then_what_changes() {
+    let host = start(1, 0, vec![], vec![]);
+    let sample = |value| Sample {
+        value: Some(Value::Float(value)),
+        quality: Quality::Good,
+        source_time: Timestamp(1),
+        server_time: Timestamp(2),
+    };
+    let publish = |tag, value| {
+        let samples = vec![TagSample { tag: TagId(tag), sample: sample(value) }];
+        host.commands.blocking_send(HostCommand::Publish(samples)).unwrap();
+    };
+    publish(3, 1.0);
+    publish(3, 2.0);
+    let mut ada = join(&host.address, 2, "Ada");
+    let held = until(&mut ada, |e| if let LinkEvent::Samples(s) = e { Some(s.clone()) } else { None });
+    assert_eq!(held, [TagSample { tag: TagId(3), sample: sample(2.0) }]);
+    publish(4, 5.0);
+    let news = until(&mut ada, |e| if let LinkEvent::Samples(s) = e { Some(s.clone()) } else { None });
+    assert_eq!(news, [TagSample { tag: TagId(4), sample: sample(5.0) }]);
+}
+
+#[test]
+fn a_blob_arrives_whole_and_verified_and_one_that_is_not_there_fails() {
+    let blob: Vec<u8> = (0..3_000_000u32).map(|i| (i * 31 >> 7) as u8).collect();
+    let hash = BlobHash::of(&blob);
+    let host = start(1, 0, vec![], blob.clone());
+    let mut ada = join(&host.address, 2, "Ada");
+    ada.send(LinkCommand::Fetch(hash)).unwrap();
+    let mut progress = 0;
+    let bytes = until(&mut ada, |e| match e {
+        LinkEvent::BlobProgress { .. } => {
+            progress += 1;
+            None
+        }
+        LinkEvent::BlobDone { bytes, .. } => Some(bytes.clone()),
+        _ => None,
+    });
+    assert!(bytes == blob && progress > 2, "{progress} steps");
+    ada.send(LinkCommand::Fetch(BlobHash([0; 32]))).unwrap();
+    let why = until(&mut ada, |e| if let LinkEvent::BlobFailed { why, .. } = e { Some(why.clone()) } else { None });
+    assert_eq!(why, "the host does not have it");
+}
+
+#[test]
+fn a_port_in_use_is_said_to_be() {
+    let host = start(1, 0, vec![], vec![]);
+    let config = ListenConfig {
+        address: ([127, 0, 0, 1], host.address.port).into(),
+        signing_key: key(2),
+        site: "second".to_owned(),
+    };
+    let error = host.runtime.block_on(listen(config)).unwrap_err();
+    assert!(error.to_string().contains("is in use"), "{error}");
+}
