@@ -60,8 +60,11 @@ impl Daemon {
     /// Opens or founds the site, listens, and starts the gateway.
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
         check_free(config.listen)?;
-        let name = config.name.unwrap_or_else(|| name_of(&config.dir));
+        let name = config.name.clone().unwrap_or_else(|| name_of(&config.dir));
         let site = SiteDir::open_or_create(&config.dir, &name)?;
+        if config.name.is_some_and(|name| name != site.site().name()) {
+            tracing::warn!(name = site.site().name(), "the site has its name already; --name is passed over");
+        }
         let host = peer_key(site.host_key());
         let is_owner = site.site().peer(&host).is_some_and(|peer| peer.role == Role::Owner);
         if !is_owner && (config.admit.is_some() || config.opcua.is_some()) {
@@ -117,7 +120,8 @@ impl Daemon {
                 }
             }
         }
-        self.port.close().await;
+        // Peers that are gone themselves do not keep the host from going.
+        let _ = tokio::time::timeout(limits::FAREWELL, self.port.close()).await;
         Ok(())
     }
 }

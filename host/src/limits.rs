@@ -1,5 +1,10 @@
 //! How much is taken at once, with the reasoning beside the number.
 
+use std::time::Duration;
+
+/// Longest time a stopping host spends on telling its peers so.
+pub const FAREWELL: Duration = Duration::from_millis(500);
+
 /// Most entries one commit holds. At the 1 ms to 10 ms a fsync takes this is far above what a site needs, and the
 /// first of a batch still waits no longer than verifying all of it takes (some 50 µs each).
 pub const BATCH_ENTRIES: usize = 512;

@@ -1,6 +1,6 @@
 //! `gembad`: serves one site directory to its peers. Prints the site's address on stdout, logs to stderr.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,7 +34,8 @@ async fn main() -> ExitCode {
     let Args { dir, listen, opcua, admit, name } = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "warn,gemba_host=info,gemba_net=info,gemba_devices=info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     match serve(DaemonConfig { dir, listen, opcua, admit, name }).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -86,22 +86,14 @@ impl Sequencer {
         self.peers.remove(&peer);
     }
 
-    /// Takes entries in this order, in one commit, and answers each once it is on the disk.
+    /// Takes entries in this order, in one commit, and answers each once it is on the disk. When the disk fails nobody
+    /// is answered: the authors keep their entries and send them again to the host that comes after this one.
     pub fn handle_submissions(&mut self, batch: Vec<Submission>) -> Result<(), SiteDirError> {
         if batch.is_empty() {
             return Ok(());
         }
         let (askers, entries): (Vec<_>, Vec<_>) = batch.into_iter().map(|s| ((s.peer, s.number), s.entry)).unzip();
-        let outcomes = match self.append(entries) {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                let why = format!("the host cannot write its record: {error}");
-                for (peer, submission) in askers {
-                    self.commands.push_back(HostCommand::Answer { peer, submission, outcome: Err(why.clone()) });
-                }
-                return Err(error);
-            }
-        };
+        let outcomes = self.append(entries)?;
         for ((peer, submission), outcome) in askers.into_iter().zip(outcomes) {
             self.commands.push_back(HostCommand::Answer { peer, submission, outcome });
         }
@@ -175,8 +167,10 @@ impl Sequencer {
         match self.admit {
             Some(role) if *kind == PeerKind::Person => {
                 let name = person_name(name, key);
-                self.admit_peer(Body::Admit { peer: *key, kind: PeerKind::Person, name, role })?;
-                Ok(Ok(()))
+                match self.admit_peer(Body::Admit { peer: *key, kind: PeerKind::Person, name, role }) {
+                    Err(SiteDirError::Refused(why)) => Ok(Err(why.to_string())),
+                    other => other.map(Ok),
+                }
             }
             _ => Ok(Err(format!(
                 "key {key} is not admitted to {}; ask an owner to admit it, or start gembad with --admit viewer",

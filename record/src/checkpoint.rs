@@ -126,3 +126,23 @@ fn key_id(name: &str, key: &PeerKey) -> [u8; 4] {
     let hash = Sha256::new().chain_update(name).chain_update([b'\n', NOTE_ED25519]).chain_update(key.0).finalize();
     [hash[0], hash[1], hash[2], hash[3]]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example in the documentation of Go's `golang.org/x/mod/sumdb/note`, which `signed-note` specifies.
+    #[test]
+    fn names_and_signatures_are_those_of_the_go_implementation() {
+        let text = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+        let (_, typed) = text.rsplit_once('+').unwrap();
+        let key: [u8; 33] = BASE64.decode(typed).unwrap().try_into().unwrap();
+        let key = PeerKey(key[1..].try_into().unwrap());
+        assert_eq!(verifier_key("PeterNeumann", &key), text);
+        let note = "If you think cryptography is the answer to your problem,\n\
+                    then you don't know what your problem is.\n";
+        let line = "\u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+        assert_eq!(verify_signature(note.as_bytes(), line, "PeterNeumann", &key), Ok(()));
+        assert_eq!(verify_signature(b"else\n", line, "PeterNeumann", &key), Err(CheckpointError::Signature));
+    }
+}
