@@ -26,6 +26,7 @@ pub enum Output {
 #[derive(Debug)]
 struct Member {
     info: PeerInfo,
+    minor: u16,
     admitted: bool,
     selected: Option<ThingId>,
     newest_pose: Option<(u32, PoseDown)>,
@@ -51,7 +52,8 @@ impl HostCore {
 
     /// A peer has said hello. Its number, or why it cannot come in, whatever the site's rules say.
     pub fn handle_hello(&mut self, key: PeerKey, hello: &Hello) -> Result<PeerNumber, String> {
-        if hello.oldest_minor > wire::NEWEST_MINOR || hello.newest_minor < wire::OLDEST_MINOR {
+        let minor = hello.newest_minor.min(wire::NEWEST_MINOR);
+        if minor < hello.oldest_minor.max(wire::OLDEST_MINOR) {
             return Err(format!(
                 "this host speaks protocol versions 1.{} to 1.{}, you speak 1.{} to 1.{}; update the older one",
                 wire::OLDEST_MINOR,
@@ -70,7 +72,7 @@ impl HostCore {
         // The next one gets another number, so that a late message about who left is not taken for one who came.
         self.next = self.next.wrapping_add(1);
         let info = PeerInfo { number, key, name: hello.name.clone(), kind: hello.kind };
-        self.members.insert(number, Member { info, admitted: false, selected: None, newest_pose: None, moved: false });
+        self.members.insert(number, Member { info, minor, admitted: false, selected: None, newest_pose: None, moved: false });
         Ok(number)
     }
 
@@ -79,7 +81,7 @@ impl HostCore {
         let Some(member) = self.members.get_mut(&peer) else { return };
         member.admitted = true;
         let info = member.info.clone();
-        let welcome = ToPeer::Welcome { me: peer, site: site.to_owned(), entries, minor: wire::NEWEST_MINOR };
+        let welcome = ToPeer::Welcome { me: peer, site: site.to_owned(), entries, minor: member.minor };
         self.outputs.push(Output::Control(peer, welcome));
         let mut poses = Vec::new();
         for (number, other) in self.members.iter().filter(|(n, m)| **n != peer && m.admitted) {

@@ -1,0 +1,149 @@
+//! Builds the app from its parts: the same in a window and headless.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bevy::app::{PluginGroupBuilder, ScheduleRunnerPlugin};
+use bevy::asset::{AssetMetaCheck, AssetPlugin};
+use bevy::camera::RenderTarget;
+use bevy::log::LogPlugin;
+use bevy::prelude::*;
+use bevy::render::RenderPlugin;
+use bevy::render::render_resource::{TextureFormat, TextureUsages};
+use bevy::window::{ExitCondition, WindowResolution};
+use bevy::winit::WinitPlugin;
+use bevy_egui::{EguiGlobalSettings, EguiPlugin, PrimaryEguiContext};
+
+use crate::args::{Size, Viewing};
+use crate::link::Connection;
+use crate::plant::ModelSource;
+use crate::quality::Quality;
+use crate::run::RunPlan;
+use crate::site::Site;
+use crate::{
+    camera, free_rect, help, inspector, labels, link, loading, mirror, people, plant, readings, report, run, schedule,
+    selection, status, theme, tree, view, window_icon,
+};
+
+/// What the viewer shows.
+pub struct Target {
+    /// Where the plant's model comes from.
+    pub model: ModelSource,
+    /// The connection to the site, or none.
+    pub connection: Connection,
+    /// What people call it, until the record says better.
+    pub name: String,
+}
+
+/// Frames a second that a headless run aims at; a software renderer is slower anyway.
+const HEADLESS_RATE: f64 = 60.0;
+
+/// Runs the viewer until it is closed or its time is over.
+pub fn run_viewer(target: Target, viewing: &Viewing) -> Result<AppExit> {
+    if !viewing.headless && std::env::var_os("DISPLAY").is_none() && std::env::var_os("WAYLAND_DISPLAY").is_none() {
+        bail!("there is no display to open a window on; run on a desktop, or add --headless --screenshot FILE.png");
+    }
+    let quality = Quality::for_this_machine().context("cannot render")?;
+    let mut app = App::new();
+    app.add_plugins(xr_or_desktop(platform(viewing, &target.name), viewing))
+        .add_plugins(EguiPlugin::default())
+        .insert_resource(ClearColor(Color::BLACK))
+        .insert_resource(RunPlan::from_arguments(viewing))
+        .insert_resource(quality)
+        .insert_resource(target.model)
+        .insert_resource(target.connection)
+        .insert_resource(Site::named(target.name))
+        .init_resource::<readings::Readings>();
+    let size = viewing.size;
+    app.add_systems(PreStartup, move |commands: Commands, settings: ResMut<EguiGlobalSettings>,
+        images: ResMut<Assets<Image>>, plan: ResMut<RunPlan>| spawn_screen(size, commands, settings, images, plan));
+    add_features(&mut app, viewing.plain);
+    Ok(app.run())
+}
+
+/// Every feature, one line each; each can be taken away without breaking the others.
+pub(crate) fn add_features(app: &mut App, plain: bool) {
+    app.add_plugins((schedule::plugin, free_rect::plugin, theme::plugin, view::plugin, report::plugin, run::plugin))
+        .add_plugins((link::plugin, plant::plugin, mirror::plugin, camera::plugin, selection::plugin, people::plugin));
+    if !plain {
+        app.add_plugins((
+            status::plugin,
+            tree::plugin,
+            inspector::plugin,
+            labels::plugin,
+            loading::plugin,
+            help::plugin,
+            window_icon::plugin,
+        ));
+    }
+}
+
+/// Bevy itself: with a window, or with none and a loop of its own.
+fn platform(viewing: &Viewing, name: &str) -> PluginGroupBuilder {
+    let Size { width, height } = viewing.size;
+    let window = Window {
+        title: format!("Gemba – {name}"),
+        name: Some("gemba".to_owned()),
+        resolution: WindowResolution::new(width, height),
+        ..default()
+    };
+    let plugins = DefaultPlugins
+        .set(AssetPlugin {
+            // Models lie anywhere on the machine; nothing else is loaded by path.
+            file_path: "/".to_owned(),
+            meta_check: AssetMetaCheck::Never,
+            ..default()
+        })
+        .set(LogPlugin { filter: log_filter(), ..default() })
+        // Without this a frame may lack what has not been compiled yet: a picture must be whole.
+        .set(RenderPlugin { synchronous_pipeline_compilation: viewing.headless, ..default() });
+    if viewing.headless {
+        plugins
+            .set(WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() })
+            .disable::<WinitPlugin>()
+            .add(ScheduleRunnerPlugin::run_loop(Duration::from_secs_f64(1.0 / HEADLESS_RATE)))
+    } else {
+        plugins.set(WindowPlugin { primary_window: Some(window), ..default() })
+    }
+}
+
+/// Quiet unless something is wrong: a person reads this terminal.
+fn log_filter() -> String {
+    "warn,gemba_client=info,wgpu=error,naga=error,bevy_render::view::window=error".to_owned()
+}
+
+/// The headset, if it was asked for and there is one.
+fn xr_or_desktop(plugins: PluginGroupBuilder, viewing: &Viewing) -> PluginGroupBuilder {
+    if !viewing.xr {
+        return plugins;
+    }
+    match gemba_xr::probe() {
+        Ok(runtime) => {
+            eprintln!("gemba: entering the headset through {runtime}");
+            gemba_xr::add_to(plugins)
+        }
+        Err(why) => {
+            eprintln!("gemba: no headset: {why}; staying on the desktop");
+            plugins
+        }
+    }
+}
+
+/// The camera that composes panels and plant: onto the window, or onto an image when there is none.
+fn spawn_screen(
+    size: Size,
+    mut commands: Commands,
+    mut settings: ResMut<EguiGlobalSettings>,
+    mut images: ResMut<Assets<Image>>,
+    mut plan: ResMut<RunPlan>,
+) {
+    settings.auto_create_primary_context = false;
+    let mut camera = commands.spawn((PrimaryEguiContext, Camera2d, Camera { order: 10, ..default() }, Msaa::Off));
+    if plan.headless {
+        let mut image = Image::new_target_texture(size.width, size.height, TextureFormat::Rgba8UnormSrgb, None);
+        image.texture_descriptor.usage |= TextureUsages::COPY_SRC;
+        let image = images.add(image);
+        camera.insert(RenderTarget::Image(image.clone().into()));
+        plan.screen = Some(image);
+    }
+}

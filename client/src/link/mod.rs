@@ -1,0 +1,123 @@
+//! The link to the site's host: takes in entries, samples, people and blobs, and sends out what this person does.
+//! Absent for a bare glTF file.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+use gemba_net::{BlobHash, Link, LinkState, PeerNumber};
+use gemba_record::log::Log;
+use gemba_twin::peer::PeerKey;
+
+use crate::schedule::Frame;
+
+mod receive;
+mod send;
+
+pub(crate) use receive::receive;
+
+/// How the connection to the host stands.
+#[derive(Resource)]
+pub struct Connection {
+    link: Option<Link>,
+    log: Log,
+    expected_host: Option<PeerKey>,
+    /// What the link says of itself; none for a bare file.
+    pub state: Option<LinkState>,
+    /// Our number at the host, once welcomed.
+    pub me: Option<PeerNumber>,
+    /// The host's clock minus ours, microseconds.
+    pub clock_offset_micros: i64,
+    /// Round-trip time to the host.
+    pub rtt: Duration,
+    /// Entries the host had when it welcomed us: how much there is to load.
+    pub entries_expected: u64,
+    /// Whether there ever was a welcome.
+    pub was_connected: bool,
+    /// Whether the log was found forged or broken: nothing more is taken in.
+    pub broken: bool,
+    fold_changed: bool,
+    settling: bool,
+}
+
+/// What has arrived of a blob that was asked for.
+#[derive(Message, Debug)]
+pub enum BlobArrived {
+    /// Some of it.
+    Part {
+        /// Which blob.
+        hash: BlobHash,
+        /// Bytes here.
+        have: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// All of it, verified by its hash.
+    Whole {
+        /// Which blob.
+        hash: BlobHash,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// It will not come.
+    Failed {
+        /// Which blob.
+        hash: BlobHash,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Connection {
+    /// No connection, for a bare file.
+    pub fn none() -> Self {
+        Self::new(None, None)
+    }
+
+    /// A connection over this link to the host with this key.
+    pub fn over(link: Link, host: PeerKey) -> Self {
+        Self::new(Some(link), Some(host))
+    }
+
+    fn new(link: Option<Link>, expected_host: Option<PeerKey>) -> Self {
+        Self {
+            expected_host,
+            state: link.as_ref().map(|_| LinkState::Connecting { attempt: 0 }),
+            link,
+            log: Log::default(),
+            me: None,
+            clock_offset_micros: 0,
+            rtt: Duration::ZERO,
+            entries_expected: 0,
+            was_connected: false,
+            broken: false,
+            fold_changed: false,
+            settling: false,
+        }
+    }
+
+    /// Whether this viewer is at a site rather than looking at a bare file.
+    pub fn is_site(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// The site's record as folded here.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The link, to send commands by and to read its counters.
+    pub fn link(&self) -> Option<&Link> {
+        self.link.as_ref()
+    }
+
+    /// The link, to send commands by.
+    pub fn link_mut(&mut self) -> Option<&mut Link> {
+        self.link.as_mut()
+    }
+}
+
+pub(crate) fn plugin(app: &mut App) {
+    app.add_message::<BlobArrived>()
+        .add_systems(Update, receive.in_set(Frame::Receive))
+        .add_plugins(send::plugin);
+}

@@ -1,0 +1,148 @@
+//! Takes in what the link has brought since the last frame.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bevy::prelude::*;
+use gemba_net::{LinkEvent, LinkState};
+use gemba_twin::sample::Timestamp;
+
+use super::{BlobArrived, Connection};
+use crate::people::People;
+use crate::problems::Problems;
+use crate::readings::Readings;
+use crate::site::Site;
+
+/// Events taken in a frame: a flood must not stop the picture. What is left waits in the link's bounded queue.
+const EVENTS_PER_FRAME: usize = 4096;
+
+/// Our clock, which nothing trusts but through the offset to the host's.
+fn our_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+pub(crate) fn receive(
+    mut connection: ResMut<Connection>,
+    mut site: ResMut<Site>,
+    mut readings: ResMut<Readings>,
+    mut people: ResMut<People>,
+    mut problems: ResMut<Problems>,
+    mut blobs: MessageWriter<BlobArrived>,
+) {
+    let connection = &mut *connection;
+    readings.now = our_clock().plus_micros(connection.clock_offset_micros);
+    for _ in 0..EVENTS_PER_FRAME {
+        let Some(event) = connection.link.as_mut().and_then(|link| link.poll()) else { break };
+        match event {
+            LinkEvent::State(state) => connection.change(state, &mut readings, &mut people, &mut problems),
+            LinkEvent::Welcome { me, site: name, entries } => {
+                connection.me = Some(me);
+                connection.entries_expected = entries;
+                connection.was_connected = true;
+                connection.settling = true;
+                site.name = name;
+            }
+            LinkEvent::Entries { first, entries } => connection.fold(first, entries, &mut problems),
+            LinkEvent::Answer { submission, outcome } => {
+                if let Err(why) = outcome {
+                    problems.note(format!("the host refused entry {submission}: {why}"));
+                }
+            }
+            LinkEvent::Samples(samples) => {
+                samples.into_iter().for_each(|s| readings.apply(s.tag, s.sample));
+                if std::mem::take(&mut connection.settling) {
+                    // The first batch is what the host held for newcomers, of whatever age.
+                    readings.forget_ages();
+                }
+            }
+            LinkEvent::Joined(info) => people.join(info),
+            LinkEvent::Left(peer) => {
+                people.0.remove(&peer.0);
+            }
+            LinkEvent::Selected { peer, thing } => {
+                if let Some(person) = people.0.get_mut(&peer.0) {
+                    person.selected = thing;
+                }
+            }
+            LinkEvent::Pose { peer, pose, at } => people.moved(peer, pose, at),
+            LinkEvent::Clock { offset_micros, rtt } => {
+                connection.clock_offset_micros = offset_micros;
+                connection.rtt = rtt;
+                readings.now = our_clock().plus_micros(offset_micros);
+            }
+            LinkEvent::BlobProgress { hash, have, total } => {
+                blobs.write(BlobArrived::Part { hash, have, total });
+            }
+            LinkEvent::BlobDone { hash, bytes } => {
+                blobs.write(BlobArrived::Whole { hash, bytes });
+            }
+            LinkEvent::BlobFailed { hash, why } => {
+                blobs.write(BlobArrived::Failed { hash, why });
+            }
+        }
+    }
+    if std::mem::take(&mut connection.fold_changed) {
+        connection.show_fold(&mut site);
+    }
+}
+
+impl Connection {
+    fn change(
+        &mut self,
+        state: LinkState,
+        readings: &mut Readings,
+        people: &mut People,
+        problems: &mut Problems,
+    ) {
+        readings.stale = !matches!(state, LinkState::Connected);
+        match &state {
+            LinkState::Lost { why, .. } => {
+                info!("lost the host: {why}");
+                people.0.clear();
+            }
+            LinkState::Refused { why } => problems.note(why.clone()),
+            LinkState::Connecting { .. } | LinkState::Connected => {}
+        }
+        self.state = Some(state);
+    }
+
+    /// Folds entries, each verified as if the host were a liar.
+    fn fold(&mut self, first: u64, entries: Vec<Vec<u8>>, problems: &mut Problems) {
+        if self.broken {
+            return;
+        }
+        for (index, entry) in (first..).zip(entries) {
+            let next = self.log.entries();
+            if index < next {
+                continue;
+            }
+            let appended = if index == next { self.append(entry) } else { Err(format!("entries {next} to {index} are missing")) };
+            if let Err(why) = appended {
+                self.broken = true;
+                problems.note(format!("the site's record is broken at entry {index}: {why}"));
+                return;
+            }
+            self.fold_changed = true;
+        }
+    }
+
+    fn append(&mut self, entry: Vec<u8>) -> Result<(), String> {
+        self.log.append(entry).map_err(|e| e.to_string())?;
+        match self.log.site().map(|site| site.host()) {
+            Some(host) if Some(host) != self.expected_host => {
+                Err(format!("it belongs to the host {}, not to the one we are connected to", host.short()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn show_fold(&self, site: &mut Site) {
+        let Some(fold) = self.log.site() else { return };
+        if fold.things().len() != site.things().len() {
+            site.set_things(fold.things().to_vec());
+        }
+        if fold.tags().len() != site.tags().len() {
+            site.set_tags(fold.tags().to_vec());
+        }
+    }
+}

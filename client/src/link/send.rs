@@ -1,0 +1,82 @@
+//! Sends what this person does: where they look, what they point at and what they have selected.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy_egui::EguiContexts;
+use gemba_net::{LinkCommand, Pose, TrackedPoint};
+use gemba_twin::path::ThingId;
+
+use super::Connection;
+use crate::camera::Gaze;
+use crate::schedule::Frame;
+use crate::selection::Selection;
+use crate::site::Site;
+use crate::view::{PlantCamera, PlantView};
+
+/// Poses a second that are offered to the link.
+const POSE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What the host was last told.
+#[derive(Resource, Default)]
+struct Told {
+    selected: Option<Option<ThingId>>,
+    to: Option<gemba_net::PeerNumber>,
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Told>().add_systems(Update, (send_selection, send_pose).chain().in_set(Frame::Send));
+}
+
+fn send_selection(
+    mut connection: ResMut<Connection>,
+    mut told: ResMut<Told>,
+    selection: Res<Selection>,
+    site: Res<Site>,
+) {
+    if connection.me != told.to {
+        // A new session knows nothing of what the old one was told.
+        *told = Told { selected: None, to: connection.me };
+    }
+    let selected = selection.0.and_then(|thing| site.thing(thing)).map(|thing| thing.path.id());
+    if connection.me.is_none() || told.selected == Some(selected) {
+        return;
+    }
+    let Some(link) = connection.link_mut() else { return };
+    if link.send(LinkCommand::Select(selected)).is_ok() {
+        told.selected = Some(selected);
+    }
+}
+
+fn send_pose(
+    mut contexts: EguiContexts,
+    mut connection: ResMut<Connection>,
+    mut since: Local<Duration>,
+    gaze: Res<Gaze>,
+    view: Res<PlantView>,
+    time: Res<Time<Real>>,
+    keys: Res<ButtonInput<KeyCode>>,
+    camera: Single<(&Camera, &GlobalTransform), With<PlantCamera>>,
+) -> Result {
+    *since += time.delta();
+    if *since < POSE_INTERVAL || connection.me.is_none() {
+        return Ok(());
+    }
+    *since = Duration::ZERO;
+    let ctx = contexts.ctx_mut()?;
+    // The laser pointer is on while Space is held: it goes where the mouse points.
+    let pointing = keys.pressed(KeyCode::Space) && view.hovered && !ctx.egui_wants_keyboard_input();
+    let (camera, transform) = *camera;
+    let pointer = ctx.pointer_hover_pos().filter(|_| pointing).and_then(|at| {
+        let ray = camera.viewport_to_world(transform, view.viewport_from_screen(at)).ok()?;
+        let floor = ray.intersect_plane(Vec3::ZERO, InfinitePlane3d::new(Vec3::Y)).filter(|d| *d < gaze.distance * 3.0);
+        Some(ray.get_point(floor.unwrap_or(gaze.distance)).to_array())
+    });
+    let head = TrackedPoint { place: gaze.eye.to_array(), rotation: gaze.rotation().to_array() };
+    let pose = Pose { head, hands: [None, None], pointer };
+    if let Some(link) = connection.link_mut() {
+        // A full queue drops this pose; the next one is newer anyway.
+        let _ = link.send(LinkCommand::Pose(pose));
+    }
+    Ok(())
+}

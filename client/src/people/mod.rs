@@ -1,0 +1,47 @@
+//! The other people in the plant: who is here, where they look, what they have selected; drawn as avatars with name,
+//! view direction and laser pointer.
+
+use std::collections::BTreeMap;
+
+use bevy::prelude::*;
+use gemba_net::{PeerInfo, PeerNumber, Pose};
+use gemba_twin::path::ThingId;
+use gemba_twin::sample::Timestamp;
+
+mod avatar;
+
+/// One other participant.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Who it is.
+    pub info: PeerInfo,
+    /// The two newest poses with their times on the host's clock, older first: what is shown lies between them.
+    pub poses: [Option<(Timestamp, Pose)>; 2],
+    /// What they have selected.
+    pub selected: Option<ThingId>,
+}
+
+/// Everyone else at the site now. Only the link writes it.
+#[derive(Resource, Default)]
+pub struct People(pub BTreeMap<u16, Person>);
+
+impl People {
+    /// Someone came.
+    pub fn join(&mut self, info: PeerInfo) {
+        self.0.insert(info.number.0, Person { info, poses: [None, None], selected: None });
+    }
+
+    /// Someone moved; an older pose than the newest is ignored.
+    pub fn moved(&mut self, peer: PeerNumber, pose: Pose, at: Timestamp) {
+        if let Some(person) = self.0.get_mut(&peer.0) {
+            let [older, newer] = &mut person.poses;
+            if newer.as_ref().is_none_or(|(known, _)| *known < at) {
+                *older = newer.replace((at, pose));
+            }
+        }
+    }
+}
+
+pub(crate) fn plugin(app: &mut App) {
+    app.init_resource::<People>().add_plugins(avatar::plugin);
+}

@@ -1,0 +1,148 @@
+//! From a file or a blob to a decoded glTF: checked by `twin::model` before Bevy's loader sees a byte.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bevy::asset::{AssetPath, LoadState};
+use bevy::gltf::Gltf;
+use bevy::prelude::*;
+use bevy::tasks::{AsyncComputeTaskPool, Task, block_on, futures_lite::future};
+use gemba_net::{BlobHash, LinkCommand};
+use gemba_twin::model::{self, Outline};
+
+use super::spawn::Spawning;
+use super::{ModelSource, PlantProgress};
+use crate::link::{BlobArrived, Connection};
+use crate::site::Site;
+
+/// What is under way.
+#[derive(Resource, Default)]
+pub(super) enum Loading {
+    /// Nothing has been asked for.
+    #[default]
+    Idle,
+    /// The host was asked for the model.
+    Fetching(BlobHash),
+    /// A thread reads and checks the file.
+    Checking(Task<Result<(PathBuf, Outline), String>>),
+    /// Bevy decodes it.
+    Decoding { gltf: Handle<Gltf>, path: PathBuf, outline: Outline },
+    /// Handed over to spawning, or failed.
+    Done,
+}
+
+/// Moves the loading on by one step, if it can.
+pub(super) fn load(
+    mut loading: ResMut<Loading>,
+    mut progress: ResMut<PlantProgress>,
+    mut spawning: ResMut<Spawning>,
+    mut site: ResMut<Site>,
+    mut connection: ResMut<Connection>,
+    mut blobs: MessageReader<BlobArrived>,
+    source: Res<ModelSource>,
+    assets: Res<AssetServer>,
+) {
+    let next = match &mut *loading {
+        Loading::Idle => begin(&source, &mut connection),
+        Loading::Fetching(hash) => fetched(*hash, blobs.read(), &mut progress),
+        Loading::Checking(task) => block_on(future::poll_once(task)).map(|checked| {
+            checked.map(|(path, outline)| Loading::Decoding { gltf: load_asset(&assets, &path), path, outline })
+        }),
+        Loading::Decoding { gltf, path, outline } => match assets.load_state(&*gltf) {
+            LoadState::Failed(error) => Some(Err(format!("{}: {error}", path.display()))),
+            _ if assets.is_loaded_with_dependencies(&*gltf) => {
+                if matches!(*source, ModelSource::File(_)) {
+                    site.set_things(outline.things.iter().map(|t| t.thing.clone()).collect());
+                }
+                spawning.begin(gltf.clone(), std::mem::replace(outline, Outline { things: vec![], problems: vec![] }));
+                Some(Ok(Loading::Done))
+            }
+            _ => None,
+        },
+        Loading::Done => None,
+    };
+    match next {
+        None => {}
+        Some(Ok(next)) => {
+            match &next {
+                Loading::Fetching(_) => *progress = PlantProgress::Fetching { have: 0, total: 0 },
+                Loading::Checking(_) => *progress = PlantProgress::Reading,
+                _ => {}
+            }
+            *loading = next;
+        }
+        Some(Err(why)) => {
+            *progress = PlantProgress::Failed(why);
+            *loading = Loading::Done;
+        }
+    }
+}
+
+fn load_asset(assets: &AssetServer, path: &Path) -> Handle<Gltf> {
+    let below_root = path.strip_prefix("/").unwrap_or(path).to_owned();
+    assets.load(AssetPath::from_path_buf(below_root))
+}
+
+fn begin(source: &ModelSource, connection: &mut Connection) -> Option<Result<Loading, String>> {
+    match source {
+        ModelSource::File(path) => Some(Ok(check(path.clone()))),
+        ModelSource::Site => {
+            let hash = BlobHash(connection.log().site()?.models().last()?.blob);
+            let cached = cache_file(hash);
+            if cached.exists() {
+                return Some(Ok(check(cached)));
+            }
+            let link = connection.link_mut()?;
+            // A full queue empties within a tick; the next frame asks again.
+            link.send(LinkCommand::Fetch(hash)).ok().map(|()| Ok(Loading::Fetching(hash)))
+        }
+    }
+}
+
+fn fetched<'a>(
+    hash: BlobHash,
+    blobs: impl Iterator<Item = &'a BlobArrived>,
+    progress: &mut PlantProgress,
+) -> Option<Result<Loading, String>> {
+    for blob in blobs {
+        match blob {
+            BlobArrived::Part { hash: of, have, total } if *of == hash => {
+                *progress = PlantProgress::Fetching { have: *have, total: *total };
+            }
+            BlobArrived::Whole { hash: of, bytes } if *of == hash => {
+                let path = cache_file(hash);
+                return Some(write_whole(&path, bytes).map(|()| check(path)));
+            }
+            BlobArrived::Failed { hash: of, why } if *of == hash => {
+                return Some(Err(format!("the host could not send the plant's model: {why}")));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn check(path: PathBuf) -> Loading {
+    Loading::Checking(AsyncComputeTaskPool::get().spawn(async move {
+        let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let outline = model::outline(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok((path, outline))
+    }))
+}
+
+/// Where a model is kept between runs, named by its hash, so that it can never be the wrong one.
+fn cache_file(hash: BlobHash) -> PathBuf {
+    crate::places::cache().join("models").join(format!("{hash}.glb"))
+}
+
+/// A reader never sees half a file, whenever this process dies.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let write = || -> std::io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let part = folder.join(format!(".{}.part", std::process::id()));
+        fs::write(&part, bytes)?;
+        fs::rename(part, path)
+    };
+    write().map_err(|e| format!("cannot keep the model in {}: {e}", path.display()))
+}

@@ -1,0 +1,67 @@
+//! How much the picture may cost: chosen once at the start from the adapter, so that the demo stays usable on a
+//! software renderer and handsome on a GPU.
+
+use bevy::prelude::*;
+
+/// Settings of the picture.
+#[derive(Resource, Clone, Debug)]
+pub struct Quality {
+    /// Name of the adapter that renders.
+    pub adapter: String,
+    /// A software renderer: every pixel is dear.
+    pub cheap: bool,
+    /// Pixels rendered for each pixel shown, along one edge.
+    pub render_scale: f32,
+    /// Four samples a pixel.
+    pub multisample: bool,
+    /// Edge of a shadow map in texels; none for no shadows.
+    pub shadow_texels: Option<usize>,
+    /// A mesh that would be smaller than this on the screen is not drawn, pixels; none draws everything.
+    pub smallest_pixels: Option<f32>,
+    /// Colour behind everything.
+    pub sky: Color,
+}
+
+/// Why nothing can be rendered here.
+#[derive(Debug, thiserror::Error)]
+#[error("no Vulkan driver is installed that this program could render with; install one, for a machine without a GPU: apt-get install mesa-vulkan-drivers")]
+pub struct NoAdapter;
+
+impl Quality {
+    /// Looks for the adapter Bevy will take and chooses by its kind.
+    pub fn for_this_machine() -> Result<Self, NoAdapter> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter = bevy::tasks::block_on(instance.request_adapter(&options)).map_err(|_| NoAdapter)?;
+        let info = adapter.get_info();
+        Ok(Self::for_adapter(info.name, info.device_type == wgpu::DeviceType::Cpu))
+    }
+
+    fn for_adapter(adapter: String, software: bool) -> Self {
+        let sky = Color::srgb(0.085, 0.1, 0.12);
+        if software {
+            Self {
+                adapter,
+                cheap: true,
+                render_scale: 0.75,
+                multisample: false,
+                shadow_texels: Some(1024),
+                smallest_pixels: Some(4.0),
+                sky,
+            }
+        } else {
+            Self {
+                adapter,
+                cheap: false,
+                render_scale: 1.0,
+                multisample: true,
+                shadow_texels: Some(4096),
+                smallest_pixels: None,
+                sky,
+            }
+        }
+    }
+}

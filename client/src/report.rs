@@ -1,0 +1,174 @@
+//! The report of a run: what it saw, as JSON, in the format `ARCHITECTURE.md` fixes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use bevy::prelude::*;
+use serde::Serialize;
+
+use crate::link::Connection;
+use crate::people::People;
+use crate::problems::Problems;
+use crate::quality::Quality;
+use crate::readings::Readings;
+use crate::selection::Selection;
+use crate::site::Site;
+
+/// Frames whose times are kept: some minutes.
+const FRAMES: usize = 20_000;
+
+/// How long the main thread worked on each frame.
+#[derive(Resource, Default)]
+pub struct FrameTimes {
+    begun: Option<Instant>,
+    cpu_ms: VecDeque<f64>,
+    /// Frames since the start.
+    pub frames: u64,
+}
+
+impl FrameTimes {
+    /// Forgets what was measured so far: loading is not viewing.
+    pub fn restart(&mut self) {
+        self.cpu_ms.clear();
+        self.frames = 0;
+    }
+
+    fn percentile(&self, fraction: f64) -> Option<f64> {
+        let mut times: Vec<f64> = self.cpu_ms.iter().copied().collect();
+        times.sort_by(f64::total_cmp);
+        let at = (times.len().checked_sub(1)? as f64 * fraction).round() as usize;
+        times.get(at).copied()
+    }
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    p50: Option<f64>,
+    p99: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct PeerReport {
+    name: String,
+    key: String,
+    /// Where their head is, world frame, metres; none before their first pose.
+    place: Option<[f32; 3]>,
+    /// Path of the thing they have selected.
+    selected: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TagReport {
+    value: Option<String>,
+    number: Option<f64>,
+    unit: String,
+    quality: &'static str,
+    source_time_micros: i64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    site: String,
+    things: usize,
+    tags: usize,
+    entries: u64,
+    samples_applied: u64,
+    sample_age_ms: Percentiles,
+    frames: u64,
+    frame_cpu_ms: Percentiles,
+    seconds: f64,
+    peers: Vec<PeerReport>,
+    selected: Option<String>,
+    connection: String,
+    stale: bool,
+    adapter: String,
+    /// The newest sample of every tag, by path.
+    values: BTreeMap<String, TagReport>,
+    errors: Vec<String>,
+}
+
+/// What the report is made of.
+#[derive(bevy::ecs::system::SystemParam)]
+pub struct Seen<'w> {
+    site: Res<'w, Site>,
+    readings: Res<'w, Readings>,
+    people: Res<'w, People>,
+    problems: Res<'w, Problems>,
+    connection: Res<'w, Connection>,
+    quality: Res<'w, Quality>,
+    selection: Res<'w, Selection>,
+    times: Res<'w, FrameTimes>,
+}
+
+impl Seen<'_> {
+    /// The report as JSON text. `seconds` is how long the plant was shown.
+    pub fn json(&self, seconds: f64) -> String {
+        let path_of = |thing| self.site.thing(thing).map(|t| t.path.to_string());
+        let report = Report {
+            site: self.site.name.clone(),
+            things: self.site.things().len(),
+            tags: self.site.tags().len(),
+            entries: self.connection.log().entries(),
+            samples_applied: self.readings.applied,
+            sample_age_ms: Percentiles { p50: self.readings.age_ms(0.5), p99: self.readings.age_ms(0.99) },
+            frames: self.times.frames,
+            frame_cpu_ms: Percentiles { p50: self.times.percentile(0.5), p99: self.times.percentile(0.99) },
+            seconds,
+            peers: self.peers(),
+            selected: self.selection.0.and_then(path_of),
+            connection: self.connection.state.as_ref().map_or("file".to_owned(), |s| format!("{s:?}")),
+            stale: self.readings.stale,
+            adapter: self.quality.adapter.clone(),
+            values: self.values(),
+            errors: self.problems.all().to_vec(),
+        };
+        serde_json::to_string_pretty(&report).expect("a report holds nothing that JSON cannot")
+    }
+
+    fn peers(&self) -> Vec<PeerReport> {
+        let peer = |person: &crate::people::Person| PeerReport {
+            name: person.info.name.clone(),
+            key: person.info.key.to_string(),
+            place: person.poses[1].as_ref().map(|(_, pose)| pose.head.place),
+            selected: person
+                .selected
+                .and_then(|id| self.site.find_id(id))
+                .and_then(|thing| self.site.thing(thing))
+                .map(|thing| thing.path.to_string()),
+        };
+        self.people.0.values().map(peer).collect()
+    }
+
+    fn values(&self) -> BTreeMap<String, TagReport> {
+        let tags = (0..).map(gemba_twin::path::TagId).zip(self.site.tags());
+        let value = |(id, tag): (gemba_twin::path::TagId, &gemba_twin::tag::Tag)| {
+            let sample = self.readings.newest(id)?;
+            let report = TagReport {
+                value: sample.value.as_ref().map(ToString::to_string),
+                number: sample.value.as_ref().and_then(|v| v.as_number()),
+                unit: tag.unit.to_string(),
+                quality: sample.quality.label(),
+                source_time_micros: sample.source_time.0,
+            };
+            Some((tag.path.to_string(), report))
+        };
+        tags.filter_map(value).collect()
+    }
+}
+
+pub(crate) fn plugin(app: &mut App) {
+    app.init_resource::<FrameTimes>().add_systems(First, begin).add_systems(Last, end);
+}
+
+pub(crate) fn begin(mut times: ResMut<FrameTimes>) {
+    times.begun = Some(Instant::now());
+}
+
+pub(crate) fn end(mut times: ResMut<FrameTimes>) {
+    let Some(begun) = times.begun.take() else { return };
+    if times.cpu_ms.len() == FRAMES {
+        times.cpu_ms.pop_front();
+    }
+    times.cpu_ms.push_back(begun.elapsed().as_secs_f64() * 1000.0);
+    times.frames += 1;
+}

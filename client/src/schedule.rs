@@ -1,0 +1,59 @@
+//! The frame as a timetable: five sets in a fixed order. Features are ordered only by these, never by each other.
+
+use bevy::prelude::*;
+use bevy_egui::EguiPrimaryContextPass;
+
+/// The sets of one frame, in the order they run (in [`Update`]).
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Frame {
+    /// What came from outside is taken in: the link's events, loaded files.
+    Receive,
+    /// People act: cameras, selection.
+    Act,
+    /// The site and the newest samples are copied into entities.
+    Mirror,
+    /// Pictures are prepared: outlines, avatars, lights.
+    Present,
+    /// What people did goes out: poses, selections.
+    Send,
+}
+
+/// The order in which features take their part of the screen (in [`EguiPrimaryContextPass`], after [`Frame`]).
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Screen {
+    /// The whole screen is free again.
+    Clear,
+    /// Bars across the whole width.
+    Bars,
+    /// Panels at the left side.
+    Left,
+    /// Panels at the right side.
+    Right,
+    /// The plant itself, in what is left.
+    View,
+    /// Labels and marks over the plant.
+    Labels,
+    /// Windows over everything.
+    Windows,
+}
+
+/// Orders both lists of sets.
+pub(crate) fn plugin(app: &mut App) {
+    app.configure_sets(
+        Update,
+        (Frame::Receive, Frame::Act, Frame::Mirror, Frame::Present, Frame::Send).chain(),
+    )
+    .configure_sets(
+        EguiPrimaryContextPass,
+        (
+            Screen::Clear,
+            Screen::Bars,
+            Screen::Left,
+            Screen::Right,
+            Screen::View,
+            Screen::Labels,
+            Screen::Windows,
+        )
+            .chain(),
+    );
+}

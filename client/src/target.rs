@@ -1,0 +1,64 @@
+//! From the word on the command line to something to show: an address, a site directory, or a glTF file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use gemba_net::{Address, LinkConfig};
+use gemba_twin::peer::PeerKind;
+
+use crate::app::Target;
+use crate::args::{View, Viewing};
+use crate::demo::Companion;
+use crate::link::Connection;
+use crate::places;
+use crate::plant::ModelSource;
+
+/// Opens what the command line names. A site directory is served by a host started beside the viewer, which lives as
+/// long as the returned companion.
+pub fn open(view: &View) -> Result<(Target, Option<Companion>)> {
+    let text = view.target.as_str();
+    if text.starts_with("gemba://") {
+        return Ok((site(text, &view.viewing)?, None));
+    }
+    let path = Path::new(text);
+    if path.is_dir() {
+        let mut host = Companion::start("gembad", &[path.as_os_str(), "--listen".as_ref(), "127.0.0.1:0".as_ref(),
+            "--admit".as_ref(), "editor".as_ref()])?;
+        let address = host.first_line()?;
+        return Ok((site(&address, &view.viewing)?, Some(host)));
+    }
+    Ok((file(path)?, None))
+}
+
+fn file(path: &Path) -> Result<Target> {
+    let known = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("glb") || e.eq_ignore_ascii_case("gltf"));
+    let path = path.canonicalize().with_context(|| format!("cannot open {}", path.display()))?;
+    if !known {
+        bail!("{} is neither a gemba:// address, nor a site directory, nor a .glb or .gltf file", path.display());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Target { model: ModelSource::File(path), connection: Connection::none(), name })
+}
+
+/// Begins to connect to the site at an address.
+pub fn site(address: &str, viewing: &Viewing) -> Result<Target> {
+    let address: Address = address.trim().parse().with_context(|| format!("{address} is not an address"))?;
+    let key_file = viewing.key.clone().unwrap_or_else(|| places::data().join("person.key"));
+    let signing_key = places::signing_key(&key_file)?;
+    let user = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    let name = viewing.name.clone().or_else(user).unwrap_or_else(|| "someone".to_owned());
+    let (site, host) = (address.site.clone(), address.key);
+    let config = LinkConfig { address, signing_key, name, kind: PeerKind::Person, entries_held: 0 };
+    let connection = Connection::over(gemba_net::connect(config), host);
+    Ok(Target { model: ModelSource::Site, connection, name: site })
+}
+
+/// The program of this name that was built with this one.
+pub fn beside(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot tell where this program lies")?;
+    let path = own.with_file_name(name);
+    if !path.exists() {
+        bail!("{} is missing; build everything: cargo build --workspace", path.display());
+    }
+    Ok(path)
+}
