@@ -75,6 +75,9 @@ async fn measure(args: &Args) -> Result<()> {
     let mut before = None;
     while Instant::now() < end {
         let Some(event) = gateway.next().await else { break };
+        if let GatewayEvent::Lost { why } = event {
+            anyhow::bail!(why);
+        }
         if Instant::now() < settled {
             continue;
         }

@@ -79,6 +79,10 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// Most simulated time made up for after a stall, in ticks: a machine that slept does not wake to minutes of hurry.
 const CATCH_UP_TICKS: u32 = 20;
 
+/// How far the wall clock may be from where the steady clock expects it before the plant's time is set anew: someone has
+/// put the clock right, or the machine slept.
+const CLOCK_SLIP: Duration = Duration::from_millis(100);
+
 /// A running server. Dropping it stops it.
 #[derive(Debug)]
 pub struct Serving {
@@ -270,7 +274,7 @@ impl Ticker {
             }
             let behind = began.elapsed().as_secs_f64() * self.speed / STEP_SECS - steps as f64;
             let most = f64::from(CATCH_UP_TICKS) * TICK.as_secs_f64() * self.speed.max(1.0) / STEP_SECS;
-            if behind > most {
+            if behind > most || apart(began_at + began.elapsed(), SystemTime::now()) > CLOCK_SLIP {
                 (began, began_at, steps) = (Instant::now(), SystemTime::now(), 0);
                 continue;
             }
@@ -307,6 +311,10 @@ fn data_value(reading: &Reading, time: DateTime) -> DataValue {
         server_timestamp: Some(time),
         ..Default::default()
     }
+}
+
+fn apart(one: SystemTime, other: SystemTime) -> Duration {
+    one.duration_since(other).unwrap_or_else(|before| before.duration())
 }
 
 fn date_time(time: SystemTime) -> DateTime {

@@ -33,6 +33,7 @@ struct Watched {
     gateway: Gateway,
     tags: Vec<Tag>,
     latest: HashMap<TagPath, Sample>,
+    why_lost: String,
 }
 
 impl Watched {
@@ -41,7 +42,7 @@ impl Watched {
     }
 
     fn with(config: GatewayConfig) -> Self {
-        Self { gateway: gateway::spawn(config), tags: Vec::new(), latest: HashMap::new() }
+        Self { gateway: gateway::spawn(config), tags: Vec::new(), latest: HashMap::new(), why_lost: String::new() }
     }
 
     /// Takes events until `done` likes one, or what is known by then.
@@ -59,14 +60,18 @@ impl Watched {
                             self.latest.insert(self.tags[*place].path.clone(), sample.clone());
                         }
                     }
-                    GatewayEvent::Connected | GatewayEvent::Lost { .. } => {}
+                    GatewayEvent::Connected => {}
+                    GatewayEvent::Lost { why } => self.why_lost.clone_from(why),
                 }
                 if done(&event, self) {
                     return event;
                 }
             }
         };
-        timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never came: {what}"))
+        let came = timeout(PATIENCE, wait).await;
+        came.unwrap_or_else(|_| {
+            panic!("never came: {what}; {} of {} tags; lost: {}", self.latest.len(), self.tags.len(), self.why_lost)
+        })
     }
 
     async fn until_all_tags_have(&mut self, quality: Quality) {
@@ -276,4 +281,60 @@ async fn a_server_that_falls_silent_counts_as_lost_after_the_silence_limit() {
     watched.until_all_tags_have(Quality::Bad).await;
     wire.state.send_replace(Current::Flows);
     watched.until_all_tags_have(Quality::Good).await;
+}
+
+/// A server that has nothing to do with the simulator, and narrow limits: how a stranger's plant looks.
+async fn strange_server() -> (SocketAddr, tokio_util::sync::DropGuard, tempfile::TempDir) {
+    use opcua::server::address_space::{AccessLevel, VariableBuilder};
+    use opcua::server::diagnostics::NamespaceMetadata;
+    use opcua::server::node_manager::memory::{SimpleNodeManager, simple_node_manager};
+    use opcua::server::{ANONYMOUS_USER_TOKEN_ID, ServerBuilder, ServerEndpoint};
+    use opcua::types::{DataTypeId, NodeId, ObjectId, Variant};
+
+    let pki = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind(LOOPBACK).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let uri = "urn:strange:plant";
+    let namespace = NamespaceMetadata { namespace_uri: uri.into(), ..Default::default() };
+    let mut builder = ServerBuilder::new()
+        .application_name("strange")
+        .application_uri("urn:strange:server")
+        .product_uri("urn:strange:server")
+        .create_sample_keypair(false)
+        .pki_dir(pki.path())
+        .host("a-name-only-it-knows.invalid")
+        .discovery_urls(vec!["opc.tcp://a-name-only-it-knows.invalid/".into()])
+        .add_endpoint("open", ServerEndpoint::new_none("/", &[ANONYMOUS_USER_TOKEN_ID.to_owned()]))
+        .with_node_manager(simple_node_manager(namespace, "strange"));
+    builder.limits_mut().subscriptions.max_monitored_items_per_sub = 7;
+    let (server, handle) = builder.build().unwrap();
+    let ns = handle.get_namespace_index(uri).unwrap();
+    let manager = handle.node_managers().get_of_type::<SimpleNodeManager>().unwrap();
+    let add = |name: &str, data_type: DataTypeId, value: Variant, rank: i32| {
+        VariableBuilder::new(&NodeId::new(ns, name), opcua::types::QualifiedName::new(ns, name), name)
+            .data_type(data_type)
+            .value_rank(rank)
+            .value(value)
+            .access_level(AccessLevel::CURRENT_READ)
+            .user_access_level(AccessLevel::CURRENT_READ)
+            .component_of(ObjectId::ObjectsFolder)
+            .insert(&mut *manager.address_space().write());
+    };
+    (0..30i16).for_each(|n| add(&format!("Count{n}"), DataTypeId::Int16, Variant::Int16(n), -1));
+    add("List", DataTypeId::Int32, vec![1i32, 2, 3].into(), 1);
+    add("a/../b\u{0}", DataTypeId::String, Variant::String("text".into()), -1);
+    let guard = handle.token().clone().drop_guard();
+    tokio::spawn(server.run_with(listener));
+    (address, guard, pki)
+}
+
+#[tokio::test]
+async fn a_strangers_server_with_narrow_limits_is_read_all_the_same() {
+    let (address, _guard, _pki) = strange_server().await;
+    let mut watched = Watched::new(format!("opc.tcp://{address}"));
+    watched.until_all_tags_have(Quality::Good).await;
+    let paths: HashSet<_> = watched.tags.iter().map(|tag| tag.path.as_str().to_owned()).collect();
+    assert_eq!(paths.len(), 31, "30 counts and a text, no list: {paths:?}");
+    assert!(paths.contains("a_.._b_"), "{paths:?}");
+    assert_eq!(watched.number("Count29"), 29.0);
 }

@@ -4,11 +4,12 @@
 //! Left out: everything of namespace 0 (the server's account of itself) and what other servers hold.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use gemba_twin::limits::PATH_DEPTH;
-use opcua::client::Session;
 use opcua::client::browser::BrowseResultItem;
+use opcua::client::{DefaultRetryPolicy, ExponentialBackoff, Session};
 use opcua::types::{
     AttributeId, BrowseDescription, BrowseDirection, BrowseResultMaskFlags, DataValue, EUInformation, NodeClass,
     NodeClassMask, NodeId, ObjectId, Range, ReadValueId, ReferenceDescription, ReferenceTypeId, TimestampsToReturn,
@@ -23,7 +24,10 @@ use crate::limits::{BROWSED_NODES, NODES_PER_REQUEST};
 pub(super) async fn variables(session: &Session) -> Result<Vec<FoundVariable>, GatewayError> {
     let mut walk = Walk::new();
     {
-        let browser = session.browser().max_nodes_per_request(NODES_PER_REQUEST).handler(what_to_browse_next);
+        // A request that fails is not repeated here: the gateway begins again as a whole, and says why.
+        let once = DefaultRetryPolicy::new(ExponentialBackoff::new(Duration::ZERO, Some(0), Duration::ZERO));
+        let browser = session.browser().max_nodes_per_request(NODES_PER_REQUEST).retry_policy(once);
+        let browser = browser.handler(what_to_browse_next);
         let steps = browser.run(vec![children_of(ObjectId::ObjectsFolder.into())]);
         futures::pin_mut!(steps);
         while let Some(step) =

@@ -131,7 +131,8 @@ impl Link {
     }
 
     /// Subscribes to all tags; samples come out of `arrivals`, by the tag's place in `tags`. Tags the server will not
-    /// report are returned with its reason.
+    /// report are returned with its reason. A server may limit the items of a request and of a subscription: what does
+    /// not fit is asked for in smaller portions and goes to further subscriptions.
     pub(super) async fn subscribe(
         &self,
         config: &GatewayConfig,
@@ -139,32 +140,41 @@ impl Link {
         arrivals: &Arrivals,
     ) -> Result<Vec<(usize, StatusCode)>, GatewayError> {
         let mut refused = Vec::new();
-        let mut waiting: Vec<usize> = (0..tags.len()).collect();
-        let mut full = true;
-        let mut subscription = 0;
-        // A server may limit the items of one subscription: what does not fit goes to a further one.
+        let mut waiting: Vec<usize> = (0..tags.len()).rev().collect();
+        let mut portion = NODES_PER_REQUEST;
+        let mut subscription = self.create_subscription(config, arrivals).await?;
+        let mut is_empty = true;
         while !waiting.is_empty() {
-            if full {
-                subscription = self.create_subscription(config, arrivals).await?;
-            }
-            let chunk: Vec<usize> = waiting.drain(..waiting.len().min(NODES_PER_REQUEST)).collect();
-            let items = chunk.iter().map(|&place| item(config, place, &tags[place])).collect();
-            let created = self
-                .session
-                .create_monitored_items(subscription, TimestampsToReturn::Both, items)
-                .await
-                .map_err(|e| GatewayError::Lost(format!("subscribing failed: {e}")))?;
-            let was_empty = full;
-            full = false;
-            for (place, item) in chunk.into_iter().zip(created) {
-                match item.result.status_code {
-                    status if status.is_good() => {}
-                    StatusCode::BadTooManyMonitoredItems if !was_empty => {
-                        waiting.push(place);
-                        full = true;
+            let places = waiting.split_off(waiting.len().saturating_sub(portion));
+            let items = places.iter().map(|&place| item(config, place, &tags[place])).collect();
+            let created = self.session.create_monitored_items(subscription, TimestampsToReturn::Both, items).await;
+            let mut is_full = false;
+            match created {
+                Ok(created) => {
+                    for (place, item) in places.into_iter().zip(created) {
+                        match item.result.status_code {
+                            status if status.is_good() => is_empty = false,
+                            StatusCode::BadTooManyMonitoredItems if !is_empty => {
+                                waiting.push(place);
+                                is_full = true;
+                            }
+                            status => refused.push((place, status)),
+                        }
                     }
-                    status => refused.push((place, status)),
                 }
+                Err(e) if e.status() == StatusCode::BadTooManyMonitoredItems && !is_empty => {
+                    waiting.extend(places);
+                    is_full = true;
+                }
+                Err(e) if is_too_much(e.status()) && places.len() > 1 => {
+                    portion = places.len() / 2;
+                    waiting.extend(places);
+                }
+                Err(e) => return Err(GatewayError::Lost(format!("subscribing failed: {e}"))),
+            }
+            if is_full {
+                subscription = self.create_subscription(config, arrivals).await?;
+                is_empty = true;
             }
         }
         Ok(refused)
@@ -197,6 +207,10 @@ impl Link {
     pub(super) async fn close(self) {
         let _ = timeout(Duration::from_millis(500), self.session.disconnect()).await;
     }
+}
+
+fn is_too_much(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BadTooManyMonitoredItems | StatusCode::BadTooManyOperations)
 }
 
 /// Asks the socket first: its "connection refused" or "no such host" says more than any OPC UA status.
