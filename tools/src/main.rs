@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod generate;
+mod import;
+mod record;
+mod simulate;
 
 /// Tools around a Gemba site.
 #[derive(Debug, Parser)]
@@ -21,6 +24,13 @@ enum Command {
     /// The demo plant.
     #[command(subcommand)]
     Plant(PlantCommand),
+    /// glTF into a site.
+    Import(import::ImportArgs),
+    /// A simulated plant behind a real OPC UA server.
+    Simulate(simulate::SimulateArgs),
+    /// Look into a site's record.
+    #[command(subcommand)]
+    Record(record::RecordCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +42,9 @@ enum PlantCommand {
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Plant(PlantCommand::Generate(args)) => generate::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Record(command) => record::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

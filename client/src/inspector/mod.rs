@@ -1,13 +1,12 @@
-//! What is known of the selected thing: what it is, what every tag of it and its parts reads, how good and how old that
-//! is, and how it went in the last minutes.
+//! The inspector, at the right while something is selected: what it is, every tag of it and of its parts with value,
+//! unit, quality, source time and age, and curves of the last minutes.
 
-use std::collections::HashSet;
-
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
-use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
-use gemba_twin::machine_state::MachineState;
+use bevy_egui::egui::{self, RichText};
+use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 use gemba_twin::path::TagId;
-use gemba_twin::sample::Quality;
+use gemba_twin::thing::{Class, Level};
 
 use crate::free_rect::FreeRect;
 use crate::link::Connection;
@@ -15,186 +14,169 @@ use crate::readings::Readings;
 use crate::schedule::Screen;
 use crate::selection::{SelectThing, Selection};
 use crate::site::{Site, ThingIndex};
+use crate::state_mark::StateMark;
 use crate::theme;
 
-mod trends;
+mod clock;
+mod curve;
+mod subject;
+mod table;
+mod trend;
 
-/// Most tags listed for one thing: a hall has thousands, and nobody reads them here.
-const TAGS: usize = 60;
-/// Tags whose trend is shown unasked.
-const TRENDS: usize = 2;
+use subject::Subject;
 
-/// The panel's state.
-#[derive(Resource, Default)]
-struct Inspector {
-    shown_for: Option<ThingIndex>,
-    tags: Vec<TagId>,
-    more: usize,
-    plotted: HashSet<TagId>,
-    minutes: f64,
-    built_for: u64,
+/// How much of what is old still shows through.
+const STALE_OPACITY: f32 = 0.45;
+
+/// What the inspector remembers between frames.
+struct Memory {
+    subject: Option<Subject>,
+    window: trend::Window,
+    stale_since: Option<f64>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { subject: None, window: trend::Window::OneMinute, stale_since: None }
+    }
+}
+
+#[derive(SystemParam)]
+struct Shown<'w> {
+    site: Res<'w, Site>,
+    readings: Res<'w, Readings>,
+    selection: Res<'w, Selection>,
+    connection: Res<'w, Connection>,
 }
 
 pub(crate) fn plugin(app: &mut App) {
-    app.insert_resource(Inspector { minutes: 1.0, ..default() })
-        .add_systems(EguiPrimaryContextPass, show.in_set(Screen::Right));
+    app.add_systems(EguiPrimaryContextPass, show.in_set(Screen::Right));
 }
 
 fn show(
     mut contexts: EguiContexts,
     mut free: ResMut<FreeRect>,
-    mut inspector: ResMut<Inspector>,
+    mut memory: Local<Memory>,
     mut select: MessageWriter<SelectThing>,
-    site: Res<Site>,
-    selection: Res<Selection>,
-    readings: Res<Readings>,
-    connection: Res<Connection>,
+    shown: Shown,
+    time: Res<Time<Real>>,
 ) -> Result {
-    let Some(thing) = selection.0 else { return Ok(()) };
-    inspector.gather(thing, &site, &readings);
-    let ctx = contexts.ctx_mut()?;
-    let width = (free.0.width() * 0.4).min(320.0);
-    let mut ui = free.ui(ctx, "inspector");
-    let panel = egui::Panel::right("inspector").default_size(width).max_size(480.0).show(&mut ui, |ui| {
-        if let Some(clicked) = header(ui, thing, &site, &readings) {
-            select.write(SelectThing(Some(clicked)));
+    let now_secs = time.elapsed_secs_f64();
+    let memory = &mut *memory;
+    let stale_since = *memory.stale_since.get_or_insert(now_secs);
+    if !shown.readings.stale {
+        memory.stale_since = None;
+    }
+    let selected = shown.selection.0.filter(|thing| shown.site.thing(*thing).is_some());
+    let known = memory.subject.as_ref().map(|s| (s.thing, s.revision));
+    if known != selected.map(|thing| (thing, shown.site.revision)) {
+        memory.subject = selected.map(|thing| Subject::of(&shown.site, thing));
+    }
+    let Some(subject) = &mut memory.subject else { return Ok(()) };
+    let mut ui = free.ui(contexts.ctx_mut()?, "inspector");
+    let side = egui::Panel::right("inspector").resizable(true).default_size(300.0).size_range(260.0..=620.0);
+    let inner = side.show(&mut ui, |ui| {
+        ui.add_space(6.0);
+        if shown.readings.stale && shown.connection.is_site() {
+            let words = format!("stale: no word from the host for {:.0} s", now_secs - stale_since);
+            ui.label(RichText::new(words).color(theme::WARNING));
+            ui.multiply_opacity(STALE_OPACITY);
         }
-        if readings.stale && connection.is_site() {
-            ui.colored_label(theme::WARNING, "stale: no word from the host; these values are old");
+        let asked = header(ui, subject.thing, &shown);
+        ui.separator();
+        if let Some(tag) = body(ui, subject, &mut memory.window, &shown) {
+            subject.toggle(tag);
         }
-        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            tags(ui, &mut inspector, thing, &site, &readings);
-            ui.add_space(8.0);
-            let Inspector { minutes, tags, plotted, .. } = &mut *inspector;
-            trends::show(ui, minutes, tags, plotted, &site, &readings);
-        });
+        asked
     });
-    free.take(panel.response.rect);
+    free.take(inner.response.rect);
+    if let Some(asked) = inner.inner {
+        select.write(SelectThing(asked));
+    }
     Ok(())
 }
 
-impl Inspector {
-    /// Lists the tags of the thing and its parts, and chooses the first trends.
-    fn gather(&mut self, thing: ThingIndex, site: &Site, readings: &Readings) {
-        if self.shown_for == Some(thing) && self.built_for == site.revision {
-            return;
-        }
-        let all: Vec<TagId> = site.subtree(thing).into_iter().flat_map(|part| site.tags_of(part).to_vec()).collect();
-        self.more = all.len().saturating_sub(TAGS);
-        self.tags = all.into_iter().take(TAGS).collect();
-        // What varies and has a unit is worth a curve: levels and temperatures before on and off.
-        let worth = |id: &&TagId| {
-            let has_unit = site.tag(**id).is_some_and(|tag| !tag.unit.symbol().is_empty());
-            has_unit && readings.number(**id).is_some()
-        };
-        self.plotted = self.tags.iter().filter(worth).take(TRENDS).copied().collect();
-        self.shown_for = Some(thing);
-        self.built_for = site.revision;
-    }
-}
-
-/// Name, place and state; an ancestor that was clicked.
-fn header(ui: &mut egui::Ui, index: ThingIndex, site: &Site, readings: &Readings) -> Option<ThingIndex> {
-    let thing = site.thing(index)?;
-    ui.add_space(4.0);
-    ui.label(egui::RichText::new(thing.path.name()).size(18.0).strong());
-    let mut clicked = None;
-    ui.horizontal_wrapped(|ui| {
-        let mut above = Vec::new();
-        let mut at = site.parent(index);
-        while let Some(parent) = at {
-            above.push(parent);
-            at = site.parent(parent);
-        }
-        for parent in above.into_iter().rev() {
-            let name = site.thing(parent).map_or("", |t| t.path.name());
-            if ui.link(egui::RichText::new(format!("{name} /")).small()).clicked() {
-                clicked = Some(parent);
-            }
-        }
-    });
+/// Name, path, class, level and state. Returns what was clicked in the path.
+fn header(ui: &mut egui::Ui, index: ThingIndex, shown: &Shown) -> Option<Option<ThingIndex>> {
+    let thing = shown.site.thing(index)?;
+    let mut asked = None;
     ui.horizontal(|ui| {
-        let words = format!("{:?}, {:?}", thing.class, thing.level).to_lowercase();
-        ui.colored_label(theme::QUIET, words);
-        let sample = site.tag_named(index, "State").and_then(|tag| readings.newest(tag));
-        let state = sample.filter(|s| s.quality != Quality::Bad).and_then(|s| MachineState::from_value(s.value.as_ref()?));
-        if let Some(state) = state {
-            ui.colored_label(theme::state_colour(state), format!("{} {}", state.mark(), state.label()));
-        }
-    });
-    ui.separator();
-    clicked
-}
-
-fn tags(ui: &mut egui::Ui, inspector: &mut Inspector, thing: ThingIndex, site: &Site, readings: &Readings) {
-    if inspector.tags.is_empty() {
-        ui.colored_label(theme::QUIET, "no tags");
-        return;
-    }
-    let prefix = site.thing(thing).map_or(0, |t| t.path.as_str().len() + 1);
-    let Inspector { tags, plotted, .. } = inspector;
-    egui::Grid::new("tags").num_columns(4).striped(true).spacing([8.0, 3.0]).show(ui, |ui| {
-        for heading in ["", "tag", "value", "age  (UTC)"] {
-            ui.label(egui::RichText::new(heading).small().color(theme::QUIET));
-        }
-        ui.end_row();
-        for id in tags.iter() {
-            let Some(tag) = site.tag(*id) else { continue };
-            let mut wanted = plotted.contains(id);
-            if ui.checkbox(&mut wanted, "").on_hover_text("show the trend").changed() {
-                if wanted { plotted.insert(*id) } else { plotted.remove(id) };
+        let width = ui.available_width() - 24.0;
+        ui.allocate_ui(egui::vec2(width, 24.0), |ui| {
+            ui.add(egui::Label::new(RichText::new(thing.path.name()).size(19.0).strong()).truncate());
+        });
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if ui.button("×").on_hover_text("select nothing (Esc)").clicked() {
+                asked = Some(None);
             }
-            let path = tag.path.as_str();
-            ui.add(egui::Label::new(path.get(prefix..).unwrap_or(path)).truncate()).on_hover_text(path);
-            value(ui, *id, tag, readings);
-            age(ui, *id, readings);
-            ui.end_row();
+        });
+    });
+    let mut above: Vec<ThingIndex> = std::iter::successors(shown.site.parent(index), |at| shown.site.parent(*at)).collect();
+    above.reverse();
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        for at in above {
+            let name = shown.site.thing(at).map_or("", |t| t.path.name());
+            if ui.link(RichText::new(name).size(12.0)).on_hover_text("select this").clicked() {
+                asked = Some(Some(at));
+            }
+            ui.label(RichText::new("›").size(12.0).color(theme::QUIET));
+        }
+        ui.label(RichText::new(thing.path.name()).size(12.0).color(theme::QUIET));
+    });
+    let what = format!("{} · {}", class_words(thing.class), level_words(thing.level));
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(what).size(12.0).color(theme::QUIET));
+        if let Some(state) = StateMark::of(&shown.site, &shown.readings, index) {
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                ui.label(RichText::new(state.label()).color(state.colour()));
+                ui.label(RichText::new(state.mark()).monospace().color(state.colour()));
+            });
         }
     });
-    if inspector.more > 0 {
-        ui.colored_label(theme::QUIET, format!("and {} more; select a part to see them", inspector.more));
+    asked
+}
+
+/// The table of tags and, below it, the curves. Returns a tag whose curve was switched.
+fn body(ui: &mut egui::Ui, subject: &Subject, window: &mut trend::Window, shown: &Shown) -> Option<TagId> {
+    if subject.rows.is_empty() {
+        let words = if shown.connection.is_site() { "It has no tags." } else { "A file has no live data." };
+        ui.label(RichText::new(words).color(theme::QUIET));
+        return None;
+    }
+    if !subject.plotted.is_empty() {
+        let wanted = trend::HEADER + trend::HEIGHT * subject.plotted.len() as f32 + 8.0;
+        let height = wanted.min(ui.available_height() * 0.55);
+        let panel = egui::Panel::bottom("trends").exact_size(height).resizable(false).frame(egui::Frame::NONE);
+        panel.show(ui, |ui| trend::show(ui, &subject.plotted, window, &shown.site, &shown.readings));
+    }
+    table::show(ui, subject, &shown.site, &shown.readings)
+}
+
+fn class_words(class: Class) -> &'static str {
+    match class {
+        Class::Other => "thing",
+        Class::Structure => "structure",
+        Class::Conveyor => "conveyor",
+        Class::Robot => "robot",
+        Class::Cnc => "machining cell",
+        Class::Tank => "tank",
+        Class::Pump => "pump",
+        Class::Valve => "valve",
+        Class::Pipe => "pipe",
+        Class::Amr => "autonomous vehicle",
+        Class::Rack => "rack",
+        Class::StackLight => "stack light",
+        Class::Workpiece => "workpiece",
     }
 }
 
-/// Value and unit, where it lies in its range, and the quality in words unless it is good.
-fn value(ui: &mut egui::Ui, id: TagId, tag: &gemba_twin::tag::Tag, readings: &Readings) {
-    let Some(sample) = readings.newest(id) else {
-        ui.colored_label(theme::QUIET, "not yet");
-        return;
-    };
-    let colour = if readings.stale { theme::QUIET } else { theme::quality_colour(sample.quality) };
-    ui.vertical(|ui| {
-        let text = sample.value.as_ref().map_or("–".to_owned(), ToString::to_string);
-        let unit = tag.unit.symbol();
-        ui.label(egui::RichText::new(format!("{text:>9} {unit}")).monospace().color(colour));
-        if sample.quality != Quality::Good {
-            ui.label(egui::RichText::new(format!("⚠ {}", sample.quality.label())).small().color(colour));
-        }
-        if let (Some(range), Some(number)) = (tag.range, readings.number(id)) {
-            let (rect, response) = ui.allocate_exact_size(egui::vec2(90.0, 3.0), egui::Sense::hover());
-            ui.painter().rect_filled(rect, 1.0, theme::LINE);
-            let mut filled = rect;
-            filled.set_width(rect.width() * range.fraction(number).clamp(0.0, 1.0) as f32);
-            ui.painter().rect_filled(filled, 1.0, colour);
-            response.on_hover_text(format!("range {} to {} {unit}", range.low, range.high));
-        }
-    });
-}
-
-/// How old the value is at its source, and when that was.
-fn age(ui: &mut egui::Ui, id: TagId, readings: &Readings) {
-    let Some(sample) = readings.newest(id) else {
-        ui.label("");
-        return;
-    };
-    let secs = readings.age_secs(sample).max(0.0);
-    let age = match secs {
-        s if s < 10.0 => format!("{s:4.1} s"),
-        s if s < 600.0 => format!("{s:4.0} s"),
-        s => format!("{:4.0} min", s / 60.0),
-    };
-    let day_ms = sample.source_time.0.div_euclid(1000).rem_euclid(86_400_000);
-    let (h, m, s, ms) = (day_ms / 3_600_000, day_ms / 60_000 % 60, day_ms / 1000 % 60, day_ms % 1000);
-    let text = egui::RichText::new(age).monospace().small().color(theme::QUIET);
-    ui.label(text).on_hover_text(format!("measured at {h:02}:{m:02}:{s:02}.{ms:03} UTC"));
+fn level_words(level: Level) -> &'static str {
+    match level {
+        Level::Site => "site",
+        Level::Area => "area",
+        Level::Line => "line",
+        Level::Unit => "machine",
+        Level::Part => "part",
+    }
 }

@@ -20,7 +20,9 @@ pub(super) fn draw(painter: &Painter, at: Pos2, class: Class, level: Level, colo
         Class::Conveyor => {
             line(&[(-1.0, -0.4), (1.0, -0.4)]);
             line(&[(-1.0, 0.4), (1.0, 0.4)]);
-            [-0.7, 0.0, 0.7].map(|x| painter.circle_stroke(p(x, 0.0), HALF * 0.28, stroke));
+            for x in [-0.7, 0.0, 0.7] {
+                painter.circle_stroke(p(x, 0.0), HALF * 0.28, stroke);
+            }
         }
         Class::Robot => {
             line(&[(-0.9, 1.0), (0.3, 1.0), (-0.3, 1.0), (-0.5, -0.3), (0.5, -0.8), (0.9, 0.1)]);
@@ -45,15 +47,21 @@ pub(super) fn draw(painter: &Painter, at: Pos2, class: Class, level: Level, colo
         }
         Class::Amr => {
             boxed(vec2(0.95, 0.45));
-            [-0.55, 0.55].map(|x| painter.circle_filled(p(x, 0.7), 1.7, colour));
+            for x in [-0.55, 0.55] {
+                painter.circle_filled(p(x, 0.7), 1.7, colour);
+            }
         }
         Class::Rack => {
             line(&[(-0.9, -1.0), (-0.9, 1.0)]);
             line(&[(0.9, -1.0), (0.9, 1.0)]);
-            [-0.5, 0.3].map(|y| line(&[(-0.9, y), (0.9, y)]));
+            for y in [-0.5, 0.3] {
+                line(&[(-0.9, y), (0.9, y)]);
+            }
         }
         Class::StackLight => {
-            [-0.7, 0.0, 0.7].map(|y| painter.circle_stroke(p(0.0, y), HALF * 0.3, stroke));
+            for y in [-0.7, 0.0, 0.7] {
+                painter.circle_stroke(p(0.0, y), HALF * 0.3, stroke);
+            }
         }
         Class::Workpiece => boxed(vec2(0.6, 0.6)),
         Class::Structure | Class::Other => by_level(painter, at, level, stroke),
@@ -70,7 +78,9 @@ fn by_level(painter: &Painter, at: Pos2, level: Level, stroke: Stroke) {
         }
         Level::Line => {
             painter.line(vec![p(-1.0, 0.0), p(1.0, 0.0)], stroke);
-            [-0.8, 0.0, 0.8].map(|x| painter.circle_filled(p(x, 0.0), 2.0, stroke.color));
+            for x in [-0.8, 0.0, 0.8] {
+                painter.circle_filled(p(x, 0.0), 2.0, stroke.color);
+            }
         }
         Level::Unit => {
             painter.circle_stroke(at, HALF * 0.7, stroke);

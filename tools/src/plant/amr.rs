@@ -16,7 +16,7 @@ use super::rack::draw_pallet;
 const DRAWN_AT: [usize; layout::AMRS] = [0, 2];
 
 /// Adds the vehicles of a line. X and Z are places in the line's frame, which is the parent node's.
-pub fn add(plan: &mut Plan, line: NodeId, path: &ThingPath) {
+pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath) {
     for (i, corner) in DRAWN_AT.into_iter().enumerate() {
         let path = part_of(path, &format!("Amr{}", i + 1));
         let place = layout::AMR_LOOP[corner];

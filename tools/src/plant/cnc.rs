@@ -22,7 +22,7 @@ const LINTEL: f32 = 2.1;
 const SLIDE: f64 = 0.56;
 
 /// Adds one CNC cell.
-pub fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, place: DVec3) {
+pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, place: DVec3) {
     let root = Node::machine(path.clone(), Class::Cnc).at(place).bound(path, tags::STATE, Target::State, 1.0, 0.0);
     let root = plan.add(Some(line), root);
     let mut part = |name: &str, place: DVec3, draw: fn(&mut Shape)| {

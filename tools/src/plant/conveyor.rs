@@ -16,7 +16,7 @@ const OVERHANG: f64 = 0.2;
 const BELT_LOOP: f32 = 0.12;
 
 /// Adds one conveyor of a line.
-pub fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, conveyor: &Conveyor) {
+pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, conveyor: &Conveyor) {
     let length = conveyor.to_x - conveyor.from_x + 2.0 * OVERHANG;
     let l = length as f32;
     // The conveyor's frame: origin on the floor under the belt's upstream end.
@@ -52,7 +52,7 @@ pub fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, conveyor: &Conveyor)
 }
 
 /// Adds the line's workpieces, drawn at rest along the belts; the tags X, Y and Z are places in the line's frame.
-pub fn add_parts(plan: &mut Plan, line: NodeId, path: &ThingPath) {
+pub(super) fn add_parts(plan: &mut Plan, line: NodeId, path: &ThingPath) {
     let shape = plan.shape("Workpiece", draw_part);
     let mut places = Vec::new();
     for (conveyor, count) in layout::CONVEYORS.iter().zip([5, 5, 4]) {

@@ -26,7 +26,7 @@ const PIPE: f32 = 0.05;
 const WHEEL_TURNS: f64 = 2.0;
 
 /// Adds the whole coolant loop of a line.
-pub fn add(plan: &mut Plan, line: NodeId, path: &ThingPath) {
+pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath) {
     for (i, place) in layout::TANKS.iter().enumerate() {
         add_tank(plan, line, &part_of(path, &format!("Tank{}", i + 1)), *place);
     }

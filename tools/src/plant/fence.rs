@@ -34,7 +34,7 @@ fn panels(robot: usize) -> Vec<(DVec3, bool)> {
 }
 
 /// Adds the fence of one robot's cell.
-pub fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, robot: usize) {
+pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, robot: usize) {
     let path = part_of(path, &format!("Fence{}", robot + 1));
     let root = plan.add(Some(line), Node::part(path.clone(), Class::Structure).at(layout::ROBOTS[robot]));
     let panel = plan.shape("FencePanel", draw_panel);

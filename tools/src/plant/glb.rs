@@ -27,7 +27,7 @@ pub struct Size {
 }
 
 /// The whole file.
-pub fn write(plan: &Plan) -> (Vec<u8>, Size) {
+pub(super) fn write(plan: &Plan) -> (Vec<u8>, Size) {
     let mut geometry = Geometry::default();
     let meshes: Vec<Value> = plan.shapes.iter().map(|(name, shape)| geometry.mesh(name, &shape.surfaces)).collect();
     let triangles_of: Vec<usize> =
@@ -57,7 +57,7 @@ pub fn write(plan: &Plan) -> (Vec<u8>, Size) {
 }
 
 /// Header, JSON chunk and binary chunk (glTF 2.0, section 4.4).
-pub fn container(mut json: Vec<u8>, mut binary: Vec<u8>) -> Vec<u8> {
+pub(crate) fn container(mut json: Vec<u8>, mut binary: Vec<u8>) -> Vec<u8> {
     json.resize(json.len().next_multiple_of(4), b' ');
     binary.resize(binary.len().next_multiple_of(4), 0);
     let total = 12 + 8 + json.len() + if binary.is_empty() { 0 } else { 8 + binary.len() };

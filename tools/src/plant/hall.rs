@@ -22,7 +22,7 @@ const WINDOW_TOP: f32 = 6.4;
 const HEIGHT: f32 = layout::HALL_HEIGHT as f32;
 
 /// Adds everything of a hall that belongs to no line.
-pub fn add(plan: &mut Plan, root: NodeId, hall: &Hall) {
+pub(super) fn add(plan: &mut Plan, root: NodeId, hall: &Hall) {
     let (length, width) = (layout::HALL_LENGTH as f32, hall.width as f32);
     let part = |name: String| Node::part(part_of(&hall.path, &name), Class::Structure);
     let floor = plan.shape(&format!("Floor {width:.0} m"), |s| draw_floor(s, length, width));
@@ -147,7 +147,7 @@ fn draw_truss(shape: &mut Shape, span: f32) {
 }
 
 /// A lamp of the hall, hung from above; drawn from the middle of its light.
-pub fn draw_lamp(shape: &mut Shape) {
+pub(super) fn draw_lamp(shape: &mut Shape) {
     shape.paint(Material::LampWhite).block(Vec3::Y * -0.01, Vec3::new(1.5, 0.02, 0.2));
     shape.paint(Material::MachineGrey).chamfered(Vec3::Y * 0.04, Vec3::new(1.6, 0.08, 0.3), 0.015);
     let wire = shape.paint(Material::SteelDark);
@@ -157,7 +157,7 @@ pub fn draw_lamp(shape: &mut Shape) {
 }
 
 /// A bollard at the corner of an aisle.
-pub fn draw_bollard(shape: &mut Shape) {
+pub(super) fn draw_bollard(shape: &mut Shape) {
     let profile = [(0.0, 0.0), (0.07, 0.0), (0.07, 0.88), (0.055, 0.94), (0.0, 0.97)];
     shape.paint(Material::SafetyYellow).lathe(at(Vec3::ZERO), &profile.map(Vec2::from), 14);
     let band = shape.paint(Material::SteelDark);

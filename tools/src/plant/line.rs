@@ -21,7 +21,7 @@ const PAINT_ON_PAINT: f32 = 0.012;
 const LAMP_HEIGHT: f64 = 6.1;
 
 /// Adds one line to its hall.
-pub fn add(plan: &mut Plan, hall: NodeId, line: &Line, hall_place: DVec3, seed: u64) {
+pub(super) fn add(plan: &mut Plan, hall: NodeId, line: &Line, hall_place: DVec3, seed: u64) {
     let path = &line.path;
     let node = Node { level: Level::Line, ..Node::part(path.clone(), Class::Other) };
     let root = plan.add(Some(hall), node.at(line.world_from_line - hall_place));

@@ -12,7 +12,7 @@ const ROUND_COS: f32 = 0.766;
 
 /// Triangles of one material.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Surface {
+pub(super) struct Surface {
     /// Places of the vertices, metres.
     pub positions: Vec<Vec3>,
     /// Unit normals, one a vertex.
@@ -23,7 +23,7 @@ pub struct Surface {
 
 impl Surface {
     /// Adds a flat quad; the corners run counter-clockwise as seen from its front.
-    pub fn quad(&mut self, corners: [Vec3; 4]) -> &mut Self {
+    pub(super) fn quad(&mut self, corners: [Vec3; 4]) -> &mut Self {
         let normal = (corners[1] - corners[0]).cross(corners[2] - corners[0]).normalize();
         let first = self.next();
         for corner in corners {
@@ -34,24 +34,24 @@ impl Surface {
     }
 
     /// Adds a level rectangle that faces up: a painted marking.
-    pub fn patch(&mut self, middle: Vec3, along_x: f32, along_z: f32) -> &mut Self {
+    pub(super) fn patch(&mut self, middle: Vec3, along_x: f32, along_z: f32) -> &mut Self {
         let (x, z) = (Vec3::X * along_x / 2.0, Vec3::Z * along_z / 2.0);
         self.quad([middle - x + z, middle + x + z, middle + x - z, middle - x - z])
     }
 
     /// Adds a level strip of paint from one point to another.
-    pub fn stripe(&mut self, from: Vec3, to: Vec3, width: f32) -> &mut Self {
+    pub(super) fn stripe(&mut self, from: Vec3, to: Vec3, width: f32) -> &mut Self {
         let side = (to - from).cross(Vec3::Y).normalize() * width / 2.0;
         self.quad([from + side, to + side, to - side, from - side])
     }
 
     /// Adds a box along the axes with sharp edges.
-    pub fn block(&mut self, middle: Vec3, size: Vec3) -> &mut Self {
+    pub(super) fn block(&mut self, middle: Vec3, size: Vec3) -> &mut Self {
         self.block_in(Affine3A::from_translation(middle), size)
     }
 
     /// Adds a box with sharp edges whose middle and axes are those of `frame`.
-    pub fn block_in(&mut self, frame: Affine3A, size: Vec3) -> &mut Self {
+    pub(super) fn block_in(&mut self, frame: Affine3A, size: Vec3) -> &mut Self {
         for (normal, u, v) in faces() {
             let half = size / 2.0;
             let (n, u, v) = (normal * half, u * half, v * half);
@@ -62,7 +62,7 @@ impl Surface {
 
     /// Adds a box with its edges cut at 45°. The cut is shaded from face to face, so that it catches the light as a
     /// rounded edge does, at 24 vertices.
-    pub fn chamfered(&mut self, middle: Vec3, size: Vec3, chamfer: f32) -> &mut Self {
+    pub(super) fn chamfered(&mut self, middle: Vec3, size: Vec3, chamfer: f32) -> &mut Self {
         let half = size / 2.0;
         let inner = half - Vec3::splat(chamfer);
         let first = self.next();
@@ -117,12 +117,12 @@ impl Surface {
 
     /// Adds a solid of revolution about the Y axis of `frame`. The profile gives radius and height from the bottom
     /// up, with the inside on its left; `sides` facets make a full turn.
-    pub fn lathe(&mut self, frame: Affine3A, profile: &[Vec2], sides: u32) -> &mut Self {
+    pub(super) fn lathe(&mut self, frame: Affine3A, profile: &[Vec2], sides: u32) -> &mut Self {
         self.lathe_arc(frame, profile, sides, [0.0, TAU])
     }
 
     /// As [`Surface::lathe`], from one angle to another; angle 0 is +X, a quarter turn is +Z. The ends stay open.
-    pub fn lathe_arc(&mut self, frame: Affine3A, profile: &[Vec2], sides: u32, [from, to]: [f32; 2]) -> &mut Self {
+    pub(super) fn lathe_arc(&mut self, frame: Affine3A, profile: &[Vec2], sides: u32, [from, to]: [f32; 2]) -> &mut Self {
         let slopes: Vec<Vec2> = profile.windows(2).map(|p| (p[1] - p[0]).normalize_or_zero()).collect();
         for (i, ends) in profile.windows(2).enumerate() {
             let own = slopes[i];
@@ -154,7 +154,7 @@ impl Surface {
     }
 
     /// Adds a cylinder between two points with flat ends and a small cut at their rims.
-    pub fn rod(&mut self, from: Vec3, to: Vec3, radius: f32, sides: u32) -> &mut Self {
+    pub(super) fn rod(&mut self, from: Vec3, to: Vec3, radius: f32, sides: u32) -> &mut Self {
         let length = from.distance(to);
         let cut = (radius * 0.12).min(length * 0.25);
         let profile = [
@@ -169,13 +169,13 @@ impl Surface {
     }
 
     /// Adds a cylinder between two points without ends or cut: for what is seen from the side only.
-    pub fn bar(&mut self, from: Vec3, to: Vec3, radius: f32, sides: u32) -> &mut Self {
+    pub(super) fn bar(&mut self, from: Vec3, to: Vec3, radius: f32, sides: u32) -> &mut Self {
         let profile = [Vec2::new(radius, 0.0), Vec2::new(radius, from.distance(to))];
         self.lathe(along(from, to), &profile, sides)
     }
 
     /// Adds a square bar between two points, without ends.
-    pub fn strut(&mut self, from: Vec3, to: Vec3, width: f32) -> &mut Self {
+    pub(super) fn strut(&mut self, from: Vec3, to: Vec3, width: f32) -> &mut Self {
         let frame = along(from, to);
         let (h, l) = (width / 2.0, from.distance(to));
         let corners = [(h, -h), (-h, -h), (-h, h), (h, h)];
@@ -189,7 +189,7 @@ impl Surface {
 
     /// Adds a plate in the XY plane of `frame`, shaped like a chain link: round at both ends, `thickness` along Z,
     /// its rims cut by `chamfer`.
-    pub fn link(&mut self, frame: Affine3A, ends: [(Vec2, f32); 2], thickness: f32, chamfer: f32) -> &mut Self {
+    pub(super) fn link(&mut self, frame: Affine3A, ends: [(Vec2, f32); 2], thickness: f32, chamfer: f32) -> &mut Self {
         let half = thickness / 2.0;
         let outline = |inset: f32| link_outline([(ends[0].0, ends[0].1 - inset), (ends[1].0, ends[1].1 - inset)]);
         let rings = [(chamfer, -half), (0.0, chamfer - half), (0.0, half - chamfer), (chamfer, half)];
@@ -227,7 +227,7 @@ impl Surface {
     }
 
     /// Adds a round pipe through the points, its corners turned with elbows of `bend` metres, its ends open.
-    pub fn pipe(&mut self, points: &[Vec3], radius: f32, bend: f32, sides: u32) -> &mut Self {
+    pub(super) fn pipe(&mut self, points: &[Vec3], radius: f32, bend: f32, sides: u32) -> &mut Self {
         let path = bent(points, bend);
         let mut tangent = (path[1] - path[0]).normalize();
         let mut side = tangent.any_orthonormal_vector();
@@ -270,13 +270,13 @@ impl Surface {
 }
 
 /// The frame whose +Y runs from one point to another, its origin at the first.
-pub fn along(from: Vec3, to: Vec3) -> Affine3A {
+pub(super) fn along(from: Vec3, to: Vec3) -> Affine3A {
     let rotation = Quat::from_rotation_arc(Vec3::Y, (to - from).normalize());
     Affine3A::from_rotation_translation(rotation, from)
 }
 
 /// A frame moved but not turned.
-pub fn at(place: Vec3) -> Affine3A {
+pub(super) fn at(place: Vec3) -> Affine3A {
     Affine3A::from_translation(place)
 }
 

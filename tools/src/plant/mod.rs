@@ -10,7 +10,7 @@ mod conveyor;
 mod coolant;
 mod dice;
 mod fence;
-pub(crate) mod glb;
+mod glb;
 mod hall;
 mod line;
 mod mesh;
@@ -23,6 +23,7 @@ mod stack_light;
 use gemba_twin::layout;
 use gemba_twin::thing::{Class, Level};
 
+pub(crate) use glb::container;
 pub use glb::Size;
 use plan::{Node, Plan};
 

@@ -7,7 +7,7 @@ macro_rules! palette {
     ($($(#[$doc:meta])* $name:ident: $rgb:literal, $metallic:literal, $roughness:literal;)*) => {
         /// A material of the palette.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Material { $($(#[$doc])* $name,)* }
+        pub(super) enum Material { $($(#[$doc])* $name,)* }
 
         impl Material {
             /// Every material, in the order of the file's `materials`.
@@ -88,12 +88,12 @@ palette! {
 
 impl Material {
     /// Its place in the file's `materials`.
-    pub fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         self as usize
     }
 
     /// The material as glTF's metallic-roughness model says it.
-    pub fn to_gltf(self) -> Value {
+    pub(super) fn to_gltf(self) -> Value {
         let (name, rgb, metallic, roughness) = self.look();
         let [red, green, blue] = linear(rgb);
         let alpha = if self == Material::Glass { 0.28 } else { 1.0 };

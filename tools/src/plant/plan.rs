@@ -12,14 +12,14 @@ use super::palette::Material;
 
 /// What a node looks like: one surface a material, in the order they were first painted.
 #[derive(Debug, Clone, Default)]
-pub struct Shape {
+pub(super) struct Shape {
     /// The surfaces.
     pub surfaces: Vec<(Material, Surface)>,
 }
 
 impl Shape {
     /// The surface of that material, to draw on.
-    pub fn paint(&mut self, material: Material) -> &mut Surface {
+    pub(super) fn paint(&mut self, material: Material) -> &mut Surface {
         let place = self.surfaces.iter().position(|(m, _)| *m == material).unwrap_or_else(|| {
             self.surfaces.push((material, Surface::default()));
             self.surfaces.len() - 1
@@ -30,15 +30,15 @@ impl Shape {
 
 /// Place of a shape among [`Plan::shapes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ShapeId(pub usize);
+pub(super) struct ShapeId(pub usize);
 
 /// Place of a node among [`Plan::nodes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NodeId(pub usize);
+pub(super) struct NodeId(pub usize);
 
 /// One thing of the plant and how it is drawn.
 #[derive(Debug, Clone)]
-pub struct Node {
+pub(super) struct Node {
     /// Full plant path; becomes the node's name.
     pub path: ThingPath,
     /// Level in ISA-95's hierarchy.
@@ -59,7 +59,7 @@ pub struct Node {
 
 impl Node {
     /// A part of a machine, or structure, at its parent's origin.
-    pub fn part(path: ThingPath, class: Class) -> Self {
+    pub(super) fn part(path: ThingPath, class: Class) -> Self {
         Self {
             path,
             level: Level::Part,
@@ -73,34 +73,34 @@ impl Node {
     }
 
     /// A machine, whose state its tag `State` tells where it has one.
-    pub fn machine(path: ThingPath, class: Class) -> Self {
+    pub(super) fn machine(path: ThingPath, class: Class) -> Self {
         Self { level: Level::Unit, ..Self::part(path, class) }
     }
 
     /// The same at a place in the parent's frame, metres.
     #[must_use]
-    pub fn at(mut self, place: DVec3) -> Self {
+    pub(super) fn at(mut self, place: DVec3) -> Self {
         self.place = place;
         self
     }
 
     /// The same, turned about +Y.
     #[must_use]
-    pub fn turned(mut self, radians: f64) -> Self {
+    pub(super) fn turned(mut self, radians: f64) -> Self {
         self.rotation = DQuat::from_rotation_y(radians);
         self
     }
 
     /// The same, drawn with a shape.
     #[must_use]
-    pub fn drawn(mut self, shape: ShapeId) -> Self {
+    pub(super) fn drawn(mut self, shape: ShapeId) -> Self {
         self.shape = Some(shape);
         self
     }
 
     /// The same, driven by the tag `name` of the thing at `of`.
     #[must_use]
-    pub fn bound(mut self, of: &ThingPath, name: &str, target: Target, scale: f64, offset: f64) -> Self {
+    pub(super) fn bound(mut self, of: &ThingPath, name: &str, target: Target, scale: f64, offset: f64) -> Self {
         let tag = of.tag(name).expect("a short name below a plant path is a tag path");
         self.bindings.push(Binding { tag, target, scale, offset });
         self
@@ -109,7 +109,7 @@ impl Node {
 
 /// Everything drawn so far.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub(super) struct Plan {
     /// Parents before children.
     pub nodes: Vec<Node>,
     /// The nodes without a parent.
@@ -121,7 +121,7 @@ pub struct Plan {
 
 impl Plan {
     /// Hangs a node on its parent.
-    pub fn add(&mut self, parent: Option<NodeId>, node: Node) -> NodeId {
+    pub(super) fn add(&mut self, parent: Option<NodeId>, node: Node) -> NodeId {
         let id = NodeId(self.nodes.len());
         self.nodes.push(node);
         match parent {
@@ -132,7 +132,7 @@ impl Plan {
     }
 
     /// The shape of that name, drawn when it is asked for the first time.
-    pub fn shape(&mut self, name: &str, draw: impl FnOnce(&mut Shape)) -> ShapeId {
+    pub(super) fn shape(&mut self, name: &str, draw: impl FnOnce(&mut Shape)) -> ShapeId {
         if let Some(id) = self.named.get(name) {
             return *id;
         }
@@ -146,6 +146,6 @@ impl Plan {
 }
 
 /// The path of a part.
-pub fn part_of(path: &ThingPath, name: &str) -> ThingPath {
+pub(super) fn part_of(path: &ThingPath, name: &str) -> ThingPath {
     path.child(name).expect("a short name below a plant path is a plant path")
 }

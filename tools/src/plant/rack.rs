@@ -20,7 +20,7 @@ const SHELVES: [f32; 3] = [1.35, 2.6, 3.85];
 const ABREAST: usize = 2;
 
 /// Adds the rack of a line.
-pub fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, dice: &mut Dice) {
+pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, dice: &mut Dice) {
     let path = part_of(path, "Rack1");
     let root = plan.add(Some(line), Node::machine(path.clone(), Class::Rack).at(layout::RACK));
     let bay = (LENGTH - 0.1) / BAYS as f32;
@@ -104,7 +104,7 @@ fn draw_beams(shape: &mut Shape, bay: f32) {
 }
 
 /// A wooden pallet of that size, drawn from the middle of its underside.
-pub fn draw_pallet(shape: &mut Shape, size: Vec3) {
+pub(super) fn draw_pallet(shape: &mut Shape, size: Vec3) {
     let wood = shape.paint(Material::Wood);
     let (half_x, half_z) = (size.x / 2.0, size.z / 2.0);
     for i in 0..5 {

@@ -16,7 +16,7 @@ use super::plan::{Node, NodeId, Plan, Shape, part_of};
 use super::stack_light;
 
 /// Adds one robot with all that belongs to it.
-pub fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, place: DVec3) {
+pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, place: DVec3) {
     let root = Node::machine(path.clone(), Class::Robot).at(place).bound(path, tags::STATE, Target::State, 1.0, 0.0);
     let root = plan.add(Some(line), root);
     let pedestal = plan.shape("RobotPedestal", draw_pedestal);

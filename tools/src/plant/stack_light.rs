@@ -10,7 +10,7 @@ use super::palette::Material;
 use super::plan::{Node, NodeId, Plan, Shape, part_of};
 
 /// Adds the stack light of a machine; `foot` is where its pole begins in the machine's frame.
-pub fn add(plan: &mut Plan, machine: NodeId, path: &ThingPath, foot: DVec3) {
+pub(super) fn add(plan: &mut Plan, machine: NodeId, path: &ThingPath, foot: DVec3) {
     let path = part_of(path, "StackLight");
     let pole = plan.shape("StackLightPole", draw_pole);
     let root = plan.add(Some(machine), Node::part(path.clone(), Class::StackLight).at(foot).drawn(pole));

@@ -1,0 +1,181 @@
+//! From a tag's history to the few points a plot needs. Devices report changes, so a value holds until the next sample
+//! and must not be drawn as a slow drift; and what is thinned out must keep its spikes.
+
+use std::collections::VecDeque;
+
+use gemba_twin::sample::Timestamp;
+
+/// Most points given to one plot.
+pub(super) const POINTS: usize = 400;
+
+/// A longer silence than this means that the value stayed as it was, seconds.
+const HOLD_SECS: f64 = 0.3;
+/// How long before the new value a held one ends, seconds: the pace at which devices are sampled.
+const STEP_SECS: f64 = 0.1;
+
+/// One unbroken piece of a curve: seconds before now (negative) and value.
+pub(super) type Piece = Vec<[f64; 2]>;
+
+/// The pieces of the last `window_secs` of a history, broken where there is no value, at most [`POINTS`] points.
+/// `live` leads the newest value on to now; otherwise the curve ends where word ended.
+pub(super) fn pieces(
+    history: &VecDeque<(Timestamp, f64)>,
+    now: Timestamp,
+    window_secs: f64,
+    continuous: bool,
+    live: bool,
+) -> Vec<Piece> {
+    let secs_of = |at: Timestamp| at.micros_since(now) as f64 / 1e6;
+    let from = -window_secs;
+    // One sample from before the window says what held when it began.
+    let first = history.partition_point(|(at, _)| secs_of(*at) < from).saturating_sub(1);
+    let mut thinning = Thinning::new(from, window_secs / (POINTS / 2) as f64);
+    let mut before: Option<(f64, f64)> = None;
+    for (at, value) in history.range(first..) {
+        let at = secs_of(*at);
+        if let Some((before_at, before_value)) = before {
+            let hold_until = if continuous { at - STEP_SECS } else { at };
+            if at - before_at > HOLD_SECS || !continuous || value.is_nan() {
+                thinning.take(hold_until.max(before_at), before_value);
+            }
+        }
+        thinning.take(at, *value);
+        before = Some((at, *value));
+    }
+    if let Some((_, value)) = before.filter(|_| live) {
+        thinning.take(0.0, value);
+    }
+    thinning.finish()
+}
+
+/// Keeps the lowest and the highest value of every slice of time.
+struct Thinning {
+    from: f64,
+    slice_secs: f64,
+    slice: i64,
+    lowest: Option<[f64; 2]>,
+    highest: Option<[f64; 2]>,
+    breaks: bool,
+    pieces: Vec<Piece>,
+    piece: Piece,
+}
+
+impl Thinning {
+    fn new(from: f64, slice_secs: f64) -> Self {
+        Self {
+            from,
+            slice_secs,
+            slice: 0,
+            lowest: None,
+            highest: None,
+            breaks: false,
+            pieces: Vec::new(),
+            piece: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, at: f64, value: f64) {
+        let at = at.clamp(self.from, 0.0);
+        let slice = ((at - self.from) / self.slice_secs) as i64;
+        if slice != self.slice {
+            self.close_slice();
+            self.slice = slice;
+        }
+        if value.is_nan() {
+            self.breaks = true;
+            return;
+        }
+        if self.lowest.is_none_or(|[_, lowest]| value < lowest) {
+            self.lowest = Some([at, value]);
+        }
+        if self.highest.is_none_or(|[_, highest]| value >= highest) {
+            self.highest = Some([at, value]);
+        }
+    }
+
+    fn close_slice(&mut self) {
+        if let (Some(lowest), Some(highest)) = (self.lowest.take(), self.highest.take()) {
+            let (first, second) = if lowest[0] <= highest[0] { (lowest, highest) } else { (highest, lowest) };
+            self.piece.push(first);
+            if second != first {
+                self.piece.push(second);
+            }
+        }
+        if std::mem::take(&mut self.breaks) && !self.piece.is_empty() {
+            self.pieces.push(std::mem::take(&mut self.piece));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Piece> {
+        self.breaks = true;
+        self.close_slice();
+        self.pieces
+    }
+}
+
+/// What the value axis shows: all of the curve with some air, and never so little that noise looks like news.
+pub(super) fn value_span(pieces: &[Piece]) -> (f64, f64) {
+    let values = pieces.iter().flatten().map(|[_, value]| *value);
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let least = (low.abs().max(high.abs()) * 0.02).max(0.1);
+    let (middle, half) = ((low + high) / 2.0, ((high - low) * 0.56).max(least));
+    (middle - half, middle + half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(samples: impl IntoIterator<Item = (f64, f64)>) -> VecDeque<(Timestamp, f64)> {
+        samples.into_iter().map(|(secs, value)| (Timestamp((secs * 1e6).round() as i64), value)).collect()
+    }
+
+    fn at_60(samples: impl IntoIterator<Item = (f64, f64)>) -> Vec<Piece> {
+        pieces(&history(samples), Timestamp::from_secs(60), 60.0, true, true)
+    }
+
+    #[test]
+    fn a_spike_of_one_sample_survives_thinning() {
+        let samples = (0..4000).map(|i| (f64::from(i) * 0.015, if i == 1777 { 99.0 } else { 1.0 }));
+        let pieces = at_60(samples);
+        let points: usize = pieces.iter().map(Vec::len).sum();
+        assert!(points <= POINTS + 2, "{points} points");
+        assert!(pieces.iter().flatten().any(|[_, v]| *v == 99.0));
+    }
+
+    #[test]
+    fn a_gap_breaks_the_curve_and_no_line_crosses_it() {
+        let pieces = at_60([(10.0, 1.0), (11.0, 2.0), (20.0, f64::NAN), (40.0, 3.0), (41.0, 4.0)]);
+        assert_eq!(pieces.len(), 2);
+        let end = pieces[0].last().unwrap();
+        assert!((end[0] + 40.1).abs() < 0.4 && end[1] == 2.0, "held until the value was lost: {end:?}");
+        assert!(pieces[1][0][0] >= -20.4);
+    }
+
+    #[test]
+    fn a_value_holds_through_silence_and_to_the_edges() {
+        let pieces = at_60([(-100.0, 5.0), (30.0, 7.0)]);
+        assert_eq!(pieces.len(), 1);
+        let piece = &pieces[0];
+        assert_eq!((piece[0], piece[piece.len() - 1]), ([-60.0, 5.0], [0.0, 7.0]));
+        assert!(piece.iter().any(|[at, v]| (*at + 30.1).abs() < 0.01 && *v == 5.0), "no drift from 5 to 7: {piece:?}");
+    }
+
+    #[test]
+    fn without_word_from_the_host_the_curve_ends() {
+        let pieces = pieces(&history([(10.0, 1.0), (20.0, 1.0)]), Timestamp::from_secs(60), 60.0, true, false);
+        assert_eq!(pieces[0].last().unwrap()[0], -40.0);
+    }
+
+    #[test]
+    fn a_flat_curve_still_has_a_span() {
+        assert_eq!(value_span(&[]), (0.0, 1.0));
+        let (low, high) = value_span(&[vec![[-1.0, 50.0], [0.0, 50.0]]]);
+        assert!(low < 49.5 && high > 50.5);
+        let (low, high) = value_span(&[vec![[-1.0, 0.0], [0.0, 10.0]]]);
+        assert!(low < 0.0 && high > 10.0);
+    }
+}

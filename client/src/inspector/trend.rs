@@ -1,0 +1,95 @@
+//! Curves of the chosen tags over the last minutes.
+
+use bevy_egui::egui::{self, RichText};
+use egui_plot::{HoverPosition, Line, Plot, PlotPoints, VLine};
+use gemba_twin::path::TagId;
+use gemba_twin::sample::ValueKind;
+use gemba_twin::tag::Tag;
+
+use super::curve::{pieces, value_span};
+use crate::readings::Readings;
+use crate::site::Site;
+use crate::theme;
+
+/// Height of a plot with its title, points.
+pub(super) const HEIGHT: f32 = 122.0;
+/// Height of the line of buttons above the plots, points.
+pub(super) const HEADER: f32 = 28.0;
+
+/// How far back the curves reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Window {
+    OneMinute,
+    FiveMinutes,
+}
+
+impl Window {
+    fn secs(self) -> f64 {
+        match self {
+            Window::OneMinute => 60.0,
+            Window::FiveMinutes => 300.0,
+        }
+    }
+}
+
+/// Shows all curves.
+pub(super) fn show(ui: &mut egui::Ui, plotted: &[TagId], window: &mut Window, site: &Site, readings: &Readings) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("last").color(theme::QUIET));
+        ui.selectable_value(window, Window::OneMinute, "1 min");
+        ui.selectable_value(window, Window::FiveMinutes, "5 min");
+        ui.label(RichText::new("x: seconds before now").size(11.0).color(theme::QUIET));
+    });
+    egui::ScrollArea::vertical().auto_shrink(false).id_salt("trends").show(ui, |ui| {
+        for &id in plotted {
+            if let Some(tag) = site.tag(id) {
+                plot(ui, id, tag, *window, readings);
+            }
+        }
+    });
+}
+
+fn plot(ui: &mut egui::Ui, id: TagId, tag: &Tag, window: Window, readings: &Readings) {
+    let unit = tag.unit.symbol();
+    let parts: Vec<&str> = tag.path.as_str().rsplit('/').take(2).collect();
+    let title = parts.into_iter().rev().collect::<Vec<_>>().join(" › ");
+    ui.label(RichText::new(if unit.is_empty() { title } else { format!("{title}, {unit}") }).size(12.0));
+    let pieces = readings.get(id).map_or_else(Vec::new, |reading| {
+        pieces(&reading.history, readings.now, window.secs(), tag.kind == ValueKind::Float, !readings.stale)
+    });
+    if pieces.is_empty() {
+        ui.allocate_ui(egui::vec2(ui.available_width(), HEIGHT - 24.0), |ui| {
+            ui.label(RichText::new("no value in this time").color(theme::QUIET));
+        });
+        return;
+    }
+    let (low, high) = value_span(&pieces);
+    let unit = unit.to_owned();
+    let hover_unit = unit.clone();
+    Plot::new(("trend", id.0))
+        .height(HEIGHT - 24.0)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_axis_zoom_drag(false)
+        .allow_double_click_reset(false)
+        .show_background(false)
+        .y_axis_label(unit)
+        .y_axis_min_width(34.0)
+        .x_axis_formatter(|mark, _| format!("{:.0}", mark.value))
+        .label_formatter(move |at| {
+            let (HoverPosition::NearDataPoint { position, .. } | HoverPosition::Elsewhere { position }) = at;
+            Some(format!("{:.1} s\n{:.2} {hover_unit}", position.x, position.y))
+        })
+        .show(ui, move |plot| {
+            plot.set_auto_bounds(false);
+            plot.set_plot_bounds_x(-window.secs()..=0.0);
+            plot.set_plot_bounds_y(low..=high);
+            plot.vline(VLine::new("now", 0.0).color(theme::LINE).allow_hover(false));
+            for (number, piece) in pieces.into_iter().enumerate() {
+                let line = Line::new(format!("piece {number}"), PlotPoints::new(piece));
+                plot.line(line.color(theme::ACCENT).width(1.4));
+            }
+        });
+}
