@@ -111,7 +111,8 @@ fn header(ui: &mut egui::Ui, index: ThingIndex, shown: &Shown) -> Option<Option<
             }
         });
     });
-    let mut above: Vec<ThingIndex> = std::iter::successors(shown.site.parent(index), |at| shown.site.parent(*at)).collect();
+    let mut above: Vec<ThingIndex> =
+        std::iter::successors(shown.site.parent(index), |at| shown.site.parent(*at)).collect();
     above.reverse();
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;

@@ -125,7 +125,8 @@ mod tests {
             writable: false,
         };
         site.set_things(["Robot1", "Robot1/Joint1", "Robot1/Joint1/Joint2", "Robot2"].map(thing).to_vec());
-        let paths = ["Robot1/State", "Robot1/Joint1/Angle", "Robot1/Joint1/Joint2/Angle", "Robot2/State", "Robot1/CycleTime"];
+        let paths =
+            ["Robot1/State", "Robot1/Joint1/Angle", "Robot1/Joint1/Joint2/Angle", "Robot2/State", "Robot1/CycleTime"];
         site.set_tags(paths.map(tag).to_vec());
         site
     }

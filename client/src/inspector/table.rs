@@ -45,7 +45,13 @@ fn heading(ui: &mut egui::Ui, part: ThingIndex, thing: ThingIndex, site: &Site) 
     let below = path(part).strip_prefix(path(thing)).unwrap_or(path(part)).trim_start_matches('/');
     let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
     let text = below.replace('/', " › ");
-    painter.text(rect.left_bottom() + vec2(0.0, -6.0), Align2::LEFT_BOTTOM, text, FontId::proportional(12.0), theme::QUIET);
+    painter.text(
+        rect.left_bottom() + vec2(0.0, -6.0),
+        Align2::LEFT_BOTTOM,
+        text,
+        FontId::proportional(12.0),
+        theme::QUIET,
+    );
     painter.hline(rect.x_range(), rect.bottom() - 2.0, Stroke::new(1.0, theme::LINE));
 }
 
@@ -62,7 +68,8 @@ fn tag_row(ui: &mut egui::Ui, id: TagId, subject: &Subject, site: &Site, reading
         tick(&painter, pos2(rect.left() + 7.0, rect.top() + 11.0), subject.plotted.contains(&id));
     }
     let sample = readings.newest(id);
-    let colour = if readings.stale { theme::QUIET } else { sample.map_or(theme::QUIET, |s| theme::quality_colour(s.quality)) };
+    let colour =
+        if readings.stale { theme::QUIET } else { sample.map_or(theme::QUIET, |s| theme::quality_colour(s.quality)) };
     first_line(&painter, rect, tag, sample, colour);
     second_line(&painter, rect, tag, sample, readings);
     let clicked = response.clicked();

@@ -216,7 +216,10 @@ mod tests {
     fn a_label_stays_half_a_second_though_another_comes_nearer() {
         let mut placement = Placement::default();
         // So wide that only one of them has room.
-        let wide = |index, distance| Candidate { size: vec2(780.0, 300.0), ..thing(index, Rank::Ordinary, (400.0, 400.0), distance) };
+        let wide = |index, distance| Candidate {
+            size: vec2(780.0, 300.0),
+            ..thing(index, Rank::Ordinary, (400.0, 400.0), distance)
+        };
         let first = |placed: &[Placed], candidates: &[Candidate]| owners(candidates, placed);
         let alone = [wide(1, 10.0)];
         placement.place(&alone, AREA, 0.0);

@@ -86,7 +86,8 @@ mod tests {
         let faulted = Sample { value: Some(Value::Int(5)), quality, source_time: at, server_time: at };
         readings.apply(TagId(0), faulted);
         let mut faults = Faults::default();
-        let below = |faults: &Faults| ["Hall1", "Hall1/Line1", "Hall1/Line2"].map(|p| faults.below(site.find(p).unwrap()));
+        let below =
+            |faults: &Faults| ["Hall1", "Hall1/Line1", "Hall1/Line2"].map(|p| faults.below(site.find(p).unwrap()));
         faults.update(&site, &readings, 0.0);
         assert_eq!(below(&faults), [1, 1, 0]);
         readings.stale = true;

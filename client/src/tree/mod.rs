@@ -170,7 +170,9 @@ fn show_row(ui: &mut egui::Ui, row: &Row, memory: &Memory, shown: &Shown) -> Opt
     let thing = shown.site.thing(row.thing)?;
     let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), ROW), Sense::click());
     let selected = shown.selection.0 == Some(row.thing);
-    response.widget_info(|| egui::WidgetInfo::selected(egui::WidgetType::SelectableLabel, true, selected, thing.path.name()));
+    response.widget_info(|| {
+        egui::WidgetInfo::selected(egui::WidgetType::SelectableLabel, true, selected, thing.path.name())
+    });
     let painter = ui.painter();
     if selected {
         painter.rect_filled(rect, 3.0, ui.visuals().selection.bg_fill);
@@ -207,7 +209,8 @@ fn show_row(ui: &mut egui::Ui, row: &Row, memory: &Memory, shown: &Shown) -> Opt
 }
 
 fn triangle(painter: &egui::Painter, at: egui::Pos2, expanded: bool) {
-    let corners = if expanded { [(-4.0, -2.0), (4.0, -2.0), (0.0, 3.0)] } else { [(-2.0, -4.0), (3.0, 0.0), (-2.0, 4.0)] };
+    let corners =
+        if expanded { [(-4.0, -2.0), (4.0, -2.0), (0.0, 3.0)] } else { [(-2.0, -4.0), (3.0, 0.0), (-2.0, 4.0)] };
     let points = corners.map(|(x, y)| at + egui::vec2(x, y)).to_vec();
     painter.add(egui::Shape::convex_polygon(points, theme::QUIET, egui::Stroke::NONE));
 }
@@ -224,7 +227,8 @@ fn state(painter: &egui::Painter, rect: egui::Rect, row: &Row, memory: &Memory, 
     match mark {
         Some(mark) if inside == 0 => {
             // The word only where a person should look; the mark always.
-            let words = if mark.urgency() > 0 { format!("{} {}", mark.label(), mark.mark()) } else { mark.mark().to_owned() };
+            let words =
+                if mark.urgency() > 0 { format!("{} {}", mark.label(), mark.mark()) } else { mark.mark().to_owned() };
             text(words, mark.colour())
         }
         _ if inside > 0 => text(format!("{inside} ✖"), theme::ALARM),

@@ -101,7 +101,8 @@ impl Rows {
     fn unfolded(&self, site: &Site) -> Vec<Row> {
         let mut rows = Vec::new();
         // The next one to show lies on top.
-        let mut waiting: Vec<(ThingIndex, usize)> = ordered(site, site.roots()).into_iter().rev().map(|t| (t, 0)).collect();
+        let mut waiting: Vec<(ThingIndex, usize)> =
+            ordered(site, site.roots()).into_iter().rev().map(|t| (t, 0)).collect();
         while let Some((index, depth)) = waiting.pop() {
             let Some(thing) = site.thing(index) else { continue };
             let has_parts = !site.children(index).is_empty();
@@ -131,7 +132,9 @@ fn ordered(site: &Site, things: &[ThingIndex]) -> Vec<ThingIndex> {
     let mut things = things.to_vec();
     let key = |t: &ThingIndex| site.thing(*t).map(|t| (t.level, t.path.name()));
     things.sort_by(|a, b| match (key(a), key(b)) {
-        (Some((level_a, name_a)), Some((level_b, name_b))) => level_a.cmp(&level_b).then_with(|| as_counted(name_a, name_b)),
+        (Some((level_a, name_a)), Some((level_b, name_b))) => {
+            level_a.cmp(&level_b).then_with(|| as_counted(name_a, name_b))
+        }
         (a, b) => a.is_some().cmp(&b.is_some()),
     });
     things
@@ -169,7 +172,8 @@ mod tests {
     use gemba_twin::thing::{Class, Thing};
 
     fn site(paths: &[&str]) -> Site {
-        let level = |path: &str| if path.contains("Robot") && !path.contains("Joint") { Level::Unit } else { Level::Part };
+        let level =
+            |path: &str| if path.contains("Robot") && !path.contains("Joint") { Level::Unit } else { Level::Part };
         let mut site = Site::default();
         let things = paths.iter().map(|path| Thing {
             path: path.parse().unwrap(),
