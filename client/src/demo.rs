@@ -78,7 +78,7 @@ impl Drop for Scratch {
 /// Starts everything and shows it.
 pub fn run(demo: &Demo) -> Result<AppExit> {
     let scratch = Scratch::new()?;
-    let site = demo.site.clone().unwrap_or_else(|| scratch.0.join("site"));
+    let site = demo.site.clone().unwrap_or_else(|| scratch.0.join("demo"));
     if !site.join("site.redb").exists() {
         import_plant(demo, &scratch.0, &site)?;
     }

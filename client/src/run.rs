@@ -22,6 +22,9 @@ use crate::site::Site;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// A headless run whose plant has not come by then has failed: nobody watches its progress bar.
 const LOAD_PATIENCE: Duration = Duration::from_secs(180);
+/// Frames after the plant has been put together in which shaders are compiled and first shadows drawn: the plant is
+/// shown, and what is measured begins, when they are over.
+const SETTLING_FRAMES: u32 = 8;
 /// A picture is read back within a few frames, or never.
 const CAPTURE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -86,6 +89,7 @@ fn open(
     mut frame: MessageWriter<FrameSelection>,
     mut times: ResMut<FrameTimes>,
     mut readings: ResMut<Readings>,
+    mut frames: Local<u32>,
     plan: Res<RunPlan>,
     progress: Res<PlantProgress>,
     connection: Res<Connection>,
@@ -93,7 +97,8 @@ fn open(
 ) {
     let Stage::Opening { since } = *stage else { return };
     let mut failure = failed_to_open(&connection, &progress, since.elapsed(), plan.headless);
-    if failure.is_none() && *progress == PlantProgress::Ready {
+    *frames = if *progress == PlantProgress::Ready { *frames + 1 } else { 0 };
+    if failure.is_none() && *frames > SETTLING_FRAMES {
         times.restart();
         readings.forget_ages();
         *stage = Stage::Shown { since: Instant::now() };

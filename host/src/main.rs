@@ -33,7 +33,7 @@ struct Args {
 async fn main() -> ExitCode {
     let Args { dir, listen, opcua, admit, name } = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "warn,gemba_host=info,gemba_net=info,gemba_devices=info".into());
+        .unwrap_or_else(|_| format!("warn,gemba_host=info,{}", gemba_devices::QUIET_LIBRARY).into());
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     match serve(DaemonConfig { dir, listen, opcua, admit, name }).await {

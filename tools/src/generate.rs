@@ -12,7 +12,7 @@ use gemba_tools::plant::{self, MOST_LINES};
 #[command(after_help = "Examples:
   gembactl plant generate --lines 2 --out plant.glb
   gembactl plant generate --lines 200 --out large.glb --seed 7 --json")]
-pub struct GenerateArgs {
+pub(crate) struct GenerateArgs {
     /// Production lines; eight fill a hall.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=MOST_LINES as i64))]
     lines: u16,
@@ -28,7 +28,7 @@ pub struct GenerateArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &GenerateArgs) -> Result<()> {
+pub(crate) fn run(args: &GenerateArgs) -> Result<()> {
     let (bytes, size) = plant::generate(usize::from(args.lines), args.seed);
     write_whole(&args.out, &bytes)?;
     if args.json {

@@ -18,7 +18,7 @@ use serde::Serialize;
 #[command(after_help = "Examples:
   gembactl import plant.glb --site plant/
   gembactl import hall.gltf robot.glb --site plant/ --dry-run")]
-pub struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// The .glb and .gltf files.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -44,7 +44,7 @@ struct Imported {
 }
 
 /// Runs the command. All files are checked before the first is written.
-pub fn run(args: &ImportArgs) -> Result<()> {
+pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     let progress = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner());
     // What takes less than a second needs no spinner.
     progress.enable_steady_tick(Duration::from_secs(1));

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// What to do with the record.
 #[derive(Debug, Subcommand)]
-pub enum RecordCommand {
+pub(crate) enum RecordCommand {
     /// Check every entry: signatures, roles, order; print what the record adds up to.
     Verify(SiteArgs),
     /// List the entries in words.
@@ -23,7 +23,7 @@ pub enum RecordCommand {
 #[command(after_help = "Examples:
   gembactl record verify plant/
   gembactl record show plant/ --json")]
-pub struct SiteArgs {
+pub(crate) struct SiteArgs {
     /// The site's directory. Its host must not be running.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
@@ -51,7 +51,7 @@ struct Shown {
 }
 
 /// Runs the command.
-pub fn run(command: &RecordCommand) -> Result<()> {
+pub(crate) fn run(command: &RecordCommand) -> Result<()> {
     match command {
         RecordCommand::Verify(args) => verify(args),
         RecordCommand::Show(args) => show(args),

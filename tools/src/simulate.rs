@@ -13,7 +13,7 @@ use gemba_devices::opcua_server::{ServeConfig, serve};
   gembactl simulate                                  one line at opc.tcp://127.0.0.1:4840/
   gembactl simulate --lines 4 --seed 7 --speed 10
   gembactl simulate --listen 127.0.0.1:0             any free port; stdout tells which")]
-pub struct SimulateArgs {
+pub(crate) struct SimulateArgs {
     /// TCP address to serve OPC UA at. Anyone who reaches it can read, and command the valves: keep it to this machine.
     #[arg(long, default_value = "127.0.0.1:4840", value_name = "ADDR")]
     listen: SocketAddr,
@@ -29,7 +29,7 @@ pub struct SimulateArgs {
 }
 
 /// Serves until the process is stopped.
-pub fn run(args: &SimulateArgs) -> Result<()> {
+pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     let config = ServeConfig {
         speed: args.speed,
         ..ServeConfig::new(args.listen, usize::from(args.lines), args.seed)

@@ -11,7 +11,7 @@ macro_rules! palette {
 
         impl Material {
             /// Every material, in the order of the file's `materials`.
-            pub const ALL: &'static [Material] = &[$(Material::$name,)*];
+            pub(super) const ALL: &'static [Material] = &[$(Material::$name,)*];
 
             /// Name, colour (0xRRGGBB, sRGB), metallic and roughness.
             fn look(self) -> (&'static str, u32, f32, f32) {
