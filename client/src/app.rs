@@ -55,8 +55,13 @@ pub fn run_viewer(target: Target, viewing: &Viewing) -> Result<AppExit> {
         .insert_resource(Site::named(target.name))
         .init_resource::<readings::Readings>();
     let size = viewing.size;
-    app.add_systems(PreStartup, move |commands: Commands, settings: ResMut<EguiGlobalSettings>,
-        images: ResMut<Assets<Image>>, plan: ResMut<RunPlan>| spawn_screen(size, commands, settings, images, plan));
+    app.add_systems(
+        PreStartup,
+        move |commands: Commands,
+              settings: ResMut<EguiGlobalSettings>,
+              images: ResMut<Assets<Image>>,
+              plan: ResMut<RunPlan>| spawn_screen(size, commands, settings, images, plan),
+    );
     add_features(&mut app, viewing.plain);
     Ok(app.run())
 }

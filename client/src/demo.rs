@@ -33,7 +33,9 @@ impl Companion {
         let stdout = self.child.stdout.as_mut().context("its output was taken already")?;
         let mut line = String::new();
         // A line is short; a program gone wild must not fill our memory.
-        BufReader::new(stdout.take(4096)).read_line(&mut line).with_context(|| format!("cannot read from {}", self.name))?;
+        BufReader::new(stdout.take(4096))
+            .read_line(&mut line)
+            .with_context(|| format!("cannot read from {}", self.name))?;
         if line.trim().is_empty() {
             bail!("{} did not start (its own message stands above)", self.name);
         }

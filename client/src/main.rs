@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Ok(AppExit::Error(code)) => ExitCode::from(code.get()),
         Err(error) => {
             eprintln!("gemba: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(if error.is::<target::BadUsage>() { 2 } else { 1 })
         }
     }
 }

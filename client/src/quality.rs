@@ -24,7 +24,9 @@ pub struct Quality {
 
 /// Why nothing can be rendered here.
 #[derive(Debug, thiserror::Error)]
-#[error("no Vulkan driver is installed that this program could render with; install one, for a machine without a GPU: apt-get install mesa-vulkan-drivers")]
+#[error(
+    "no Vulkan driver is installed that this program could render with; install one, for a machine without a GPU: apt-get install mesa-vulkan-drivers"
+)]
 pub struct NoAdapter;
 
 impl Quality {

@@ -39,21 +39,10 @@ pub enum Screen {
 
 /// Orders both lists of sets.
 pub(crate) fn plugin(app: &mut App) {
-    app.configure_sets(
-        Update,
-        (Frame::Receive, Frame::Act, Frame::Mirror, Frame::Present, Frame::Send).chain(),
-    )
-    .configure_sets(
-        EguiPrimaryContextPass,
-        (
-            Screen::Clear,
-            Screen::Bars,
-            Screen::Left,
-            Screen::Right,
-            Screen::View,
-            Screen::Labels,
-            Screen::Windows,
-        )
-            .chain(),
-    );
+    app.configure_sets(Update, (Frame::Receive, Frame::Act, Frame::Mirror, Frame::Present, Frame::Send).chain())
+        .configure_sets(
+            EguiPrimaryContextPass,
+            (Screen::Clear, Screen::Bars, Screen::Left, Screen::Right, Screen::View, Screen::Labels, Screen::Windows)
+                .chain(),
+        );
 }

@@ -13,6 +13,11 @@ use crate::link::Connection;
 use crate::places;
 use crate::plant::ModelSource;
 
+/// The command line asks for something that cannot be: exit status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadUsage(String);
+
 /// Opens what the command line names. A site directory is served by a host started beside the viewer, which lives as
 /// long as the returned companion.
 pub fn open(view: &View) -> Result<(Target, Option<Companion>)> {
@@ -22,8 +27,10 @@ pub fn open(view: &View) -> Result<(Target, Option<Companion>)> {
     }
     let path = Path::new(text);
     if path.is_dir() {
-        let mut host = Companion::start("gembad", &[path.as_os_str(), "--listen".as_ref(), "127.0.0.1:0".as_ref(),
-            "--admit".as_ref(), "editor".as_ref()])?;
+        let mut host = Companion::start(
+            "gembad",
+            &[path.as_os_str(), "--listen".as_ref(), "127.0.0.1:0".as_ref(), "--admit".as_ref(), "editor".as_ref()],
+        )?;
         let address = host.first_line()?;
         return Ok((site(&address, &view.viewing)?, Some(host)));
     }
@@ -42,7 +49,8 @@ fn file(path: &Path) -> Result<Target> {
 
 /// Begins to connect to the site at an address.
 pub fn site(address: &str, viewing: &Viewing) -> Result<Target> {
-    let address: Address = address.trim().parse().with_context(|| format!("{address} is not an address"))?;
+    let parsed = address.trim().parse::<Address>();
+    let address = parsed.map_err(|why| BadUsage(format!("{address} is not an address: {why}")))?;
     let key_file = viewing.key.clone().unwrap_or_else(|| places::data().join("person.key"));
     let signing_key = places::signing_key(&key_file)?;
     let user = || std::env::var("USER").ok().filter(|name| !name.is_empty());

@@ -52,12 +52,12 @@ impl HostCore {
 
     /// A peer has said hello. Its number, or why it cannot come in, whatever the site's rules say.
     pub fn handle_hello(&mut self, key: PeerKey, hello: &Hello) -> Result<PeerNumber, String> {
-        let minor = hello.newest_minor.min(wire::NEWEST_MINOR);
-        if minor < hello.oldest_minor.max(wire::OLDEST_MINOR) {
+        let minor = hello.newest_minor.min(*wire::MINORS.end());
+        if minor < hello.oldest_minor.max(*wire::MINORS.start()) {
             return Err(format!(
                 "this host speaks protocol versions 1.{} to 1.{}, you speak 1.{} to 1.{}; update the older one",
-                wire::OLDEST_MINOR,
-                wire::NEWEST_MINOR,
+                *wire::MINORS.start(),
+                *wire::MINORS.end(),
                 hello.oldest_minor,
                 hello.newest_minor
             ));
@@ -72,7 +72,8 @@ impl HostCore {
         // The next one gets another number, so that a late message about who left is not taken for one who came.
         self.next = self.next.wrapping_add(1);
         let info = PeerInfo { number, key, name: hello.name.clone(), kind: hello.kind };
-        self.members.insert(number, Member { info, minor, admitted: false, selected: None, newest_pose: None, moved: false });
+        self.members
+            .insert(number, Member { info, minor, admitted: false, selected: None, newest_pose: None, moved: false });
         Ok(number)
     }
 

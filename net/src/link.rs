@@ -371,7 +371,9 @@ impl Worker {
         let (_endpoint, connection) = match tokio::time::timeout(limits::CONNECT, self.dial()).await {
             Ok(Ok(pair)) => pair,
             Ok(Err(end)) => return end,
-            Err(_) => return End::Lost(format!("no answer from {}:{}", self.config.address.host, self.config.address.port)),
+            Err(_) => {
+                return End::Lost(format!("no answer from {}:{}", self.config.address.host, self.config.address.port));
+            }
         };
         let end = match self.talk(&connection).await {
             Ok(never) => never,
@@ -390,7 +392,11 @@ impl Worker {
         let unknown = |e: std::io::Error| End::Lost(format!("the name {host} is not known here: {e}"));
         let mut found = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(unknown)?;
         let to = found.next().ok_or_else(|| End::Lost(format!("the name {host} has no address")))?;
-        let any = if to.is_ipv6() { SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)) } else { SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let any = if to.is_ipv6() {
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
+        } else {
+            SocketAddr::from(([0, 0, 0, 0], 0))
+        };
         let crypto = tls::client(&self.config.signing_key, self.config.address.key)
             .map_err(|e| End::Refused(format!("this person's key cannot be used: {e}")))?;
         let mut client = quinn::ClientConfig::new(Arc::new(crypto));
@@ -411,7 +417,9 @@ impl Worker {
             ));
         }
         if text.contains("application protocol") {
-            return End::Refused("the host speaks another major version of the protocol; update the older one".to_owned());
+            return End::Refused(
+                "the host speaks another major version of the protocol; update the older one".to_owned(),
+            );
         }
         let Address { host, port, .. } = &self.config.address;
         End::Lost(format!("no connection to {host}:{port}: {text}"))
@@ -421,8 +429,8 @@ impl Worker {
         let over = |e: &dyn std::fmt::Display| End::Lost(e.to_string());
         let (mut control, mut incoming) = connection.open_bi().await.map_err(|e| over(&e))?;
         let hello = Hello {
-            oldest_minor: wire::OLDEST_MINOR,
-            newest_minor: wire::NEWEST_MINOR,
+            oldest_minor: *wire::MINORS.start(),
+            newest_minor: *wire::MINORS.end(),
             name: wire::cut(&self.config.name, limits::NAME_BYTES),
             kind: self.config.kind,
             entries_held: self.core.entries_held(),
@@ -559,7 +567,9 @@ impl Worker {
                 }
             }
             Arrival::BlobPart { hash, offset, bytes, total } => {
-                let Some(have) = self.fetching.get_mut(&hash).filter(|have| have.len() as u64 == offset) else { return Ok(false) };
+                let Some(have) = self.fetching.get_mut(&hash).filter(|have| have.len() as u64 == offset) else {
+                    return Ok(false);
+                };
                 have.extend_from_slice(&bytes);
                 let have = have.len() as u64;
                 self.tell(LinkEvent::BlobProgress { hash, have, total }).await.map_err(left)?;

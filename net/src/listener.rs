@@ -173,7 +173,13 @@ pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);
     let (commands, command_receiver) = mpsc::channel(limits::COMMAND_QUEUE);
     let (inputs, input_receiver) = mpsc::channel(limits::EVENT_QUEUE);
-    let hub = Hub { site: config.site, core: HostCore::default(), lines: HashMap::new(), events: event_sender, blobs: HashMap::new() };
+    let hub = Hub {
+        site: config.site,
+        core: HostCore::default(),
+        lines: HashMap::new(),
+        events: event_sender,
+        blobs: HashMap::new(),
+    };
     tokio::spawn(hub.run(command_receiver, input_receiver));
     tokio::spawn(accept(endpoint.clone(), inputs));
     Ok(HostPort { events, commands, local, endpoint })
@@ -291,7 +297,9 @@ impl Hub {
 
     async fn input(&mut self, input: Input) {
         match input {
-            Input::Hello { connection, control, key, hello, reply } => self.hello(connection, control, key, hello, &reply).await,
+            Input::Hello { connection, control, key, hello, reply } => {
+                self.hello(connection, control, key, hello, &reply).await
+            }
             Input::Message(peer, ToHost::Submit { submission, entry }) if self.core.is_admitted(peer) => {
                 self.tell(HostEvent::Submitted { peer, submission, entry: entry.into() }).await;
             }
@@ -302,7 +310,10 @@ impl Hub {
             Input::Message(..) => {}
             Input::Pose(peer, bytes) => self.core.handle_pose(peer, &bytes, clock()),
             Input::Blob { peer, hash, offset, stream } => {
-                let Some(line) = self.lines.get_mut(&peer).filter(|line| line.blobs_open < limits::BLOBS_PER_PEER) else { return };
+                let Some(line) = self.lines.get_mut(&peer).filter(|line| line.blobs_open < limits::BLOBS_PER_PEER)
+                else {
+                    return;
+                };
                 if !self.core.is_admitted(peer) {
                     return;
                 }
@@ -320,7 +331,14 @@ impl Hub {
         }
     }
 
-    async fn hello(&mut self, connection: Connection, control: SendStream, key: PeerKey, hello: Hello, reply: &mpsc::Sender<PeerNumber>) {
+    async fn hello(
+        &mut self,
+        connection: Connection,
+        control: SendStream,
+        key: PeerKey,
+        hello: Hello,
+        reply: &mpsc::Sender<PeerNumber>,
+    ) {
         let (sender, frames) = mpsc::channel(limits::CONTROL_QUEUE);
         tokio::spawn(write_control(connection.clone(), control, frames));
         match self.core.handle_hello(key, &hello) {

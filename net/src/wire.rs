@@ -19,10 +19,8 @@ use crate::pose_codec::{self, take};
 
 /// What both ends must agree on (TLS ALPN): the major version.
 pub const ALPN: &[u8] = b"gemba/1";
-/// Newest minor version this program speaks.
-pub const NEWEST_MINOR: u16 = 0;
-/// Oldest one.
-pub const OLDEST_MINOR: u16 = 0;
+/// Minor versions this program speaks, oldest to newest.
+pub const MINORS: std::ops::RangeInclusive<u16> = 0..=0;
 /// Size that stands for "no such blob".
 pub const NO_BLOB: u64 = u64::MAX;
 
@@ -271,13 +269,8 @@ mod tests {
 
     #[test]
     fn the_bytes_of_minor_version_0_stay_as_they_are() {
-        let hello = Hello {
-            oldest_minor: 0,
-            newest_minor: 0,
-            name: "Ada".to_owned(),
-            kind: PeerKind::Person,
-            entries_held: 5,
-        };
+        let hello =
+            Hello { oldest_minor: 0, newest_minor: 0, name: "Ada".to_owned(), kind: PeerKind::Person, entries_held: 5 };
         assert_eq!(hex(&frame(&ToHost::Hello(hello))), "0c000000820081850000634164610005");
         assert_eq!(hex(&frame(&ToHost::Ping { sent: -1 })), "0400000082038120");
         let left = ToPeer::Left(PeerNumber(7));

@@ -25,11 +25,8 @@ fn key(seed: u8) -> SigningKey {
 
 fn start(seed: u8, port: u16, log: Vec<Vec<u8>>, blob: Vec<u8>) -> TestHost {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let config = ListenConfig {
-        address: ([127, 0, 0, 1], port).into(),
-        signing_key: key(seed),
-        site: "test".to_owned(),
-    };
+    let config =
+        ListenConfig { address: ([127, 0, 0, 1], port).into(), signing_key: key(seed), site: "test".to_owned() };
     let port = runtime.block_on(listen(config)).unwrap();
     let address = Address {
         host: "127.0.0.1".to_owned(),
@@ -139,7 +136,11 @@ fn a_host_with_another_key_than_the_address_names_is_refused() {
     let host = start(1, 0, vec![], vec![]);
     let address = Address { key: PeerKey(key(9).verifying_key().to_bytes()), ..host.address.clone() };
     let mut ada = join(&address, 2, "Ada");
-    let why = until(&mut ada, |e| if let LinkEvent::State(LinkState::Refused { why }) = e { Some(why.clone()) } else { None });
+    let why =
+        until(
+            &mut ada,
+            |e| if let LinkEvent::State(LinkState::Refused { why }) = e { Some(why.clone()) } else { None },
+        );
     assert!(why.contains("does not have the key"), "{why}");
 }
 
@@ -160,7 +161,9 @@ fn after_the_host_has_died_and_come_back_the_log_continues_without_a_gap() {
     let host = start(1, 0, log.clone(), vec![]);
     let (address, port) = (host.address.clone(), host.address.port);
     let mut ada = join(&address, 2, "Ada");
-    let first = until(&mut ada, |e| if let LinkEvent::Entries { first, entries } = e { Some((*first, entries.clone())) } else { None });
+    let first = until(&mut ada, |e| {
+        if let LinkEvent::Entries { first, entries } = e { Some((*first, entries.clone())) } else { None }
+    });
     assert_eq!(first, (0, log));
     // No good-bye: the runtime goes with all its sockets, as a killed process does.
     host.runtime.shutdown_background();
@@ -169,9 +172,13 @@ fn after_the_host_has_died_and_come_back_the_log_continues_without_a_gap() {
     assert!(begun.elapsed() < Duration::from_secs(3));
     ada.send(LinkCommand::Submit { submission: 7, entry: vec![9] }).unwrap();
     let _again = start(1, port, vec![vec![1], vec![2], vec![3]], vec![]);
-    let next = until(&mut ada, |e| if let LinkEvent::Entries { first, entries } = e { Some((*first, entries.clone())) } else { None });
+    let next = until(&mut ada, |e| {
+        if let LinkEvent::Entries { first, entries } = e { Some((*first, entries.clone())) } else { None }
+    });
     assert_eq!(next, (2, vec![vec![3]]));
-    let answer = until(&mut ada, |e| if let LinkEvent::Answer { submission, outcome } = e { Some((*submission, outcome.clone())) } else { None });
+    let answer = until(&mut ada, |e| {
+        if let LinkEvent::Answer { submission, outcome } = e { Some((*submission, outcome.clone())) } else { None }
+    });
     assert_eq!(answer, (7, Ok(3)), "what was asked for during the interruption is not lost");
 }
 

@@ -1,1 +1,12 @@
-//! Placeholder while the dependencies compile.
+//! The harness of the whole-system tests: real programs, started as a person starts them, in folders that go when the
+//! test ends.
+//!
+//! - [`program`]: the built programs as child processes
+//! - [`plant_site`]: a simulated plant with its host, ready for viewers
+//! - [`picture`]: reading and comparing what a viewer has rendered
+//! - [`shared`]: the folder of data to test with, which a fresh clone does not have
+
+pub mod picture;
+pub mod plant_site;
+pub mod program;
+pub mod shared;

@@ -30,10 +30,7 @@ pub(crate) struct SimulateArgs {
 
 /// Serves until the process is stopped.
 pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
-    let config = ServeConfig {
-        speed: args.speed,
-        ..ServeConfig::new(args.listen, usize::from(args.lines), args.seed)
-    };
+    let config = ServeConfig { speed: args.speed, ..ServeConfig::new(args.listen, usize::from(args.lines), args.seed) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     runtime.block_on(async {

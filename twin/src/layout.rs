@@ -55,15 +55,11 @@ pub struct Conveyor {
 }
 
 /// The three conveyors. The frame of each reaches 0.2 m beyond both places.
-pub const CONVEYORS: [Conveyor; 3] = [
-    Conveyor { from_x: 1.2, to_x: 9.2 },
-    Conveyor { from_x: 12.0, to_x: 19.2 },
-    Conveyor { from_x: 22.0, to_x: 29.2 },
-];
+pub const CONVEYORS: [Conveyor; 3] =
+    [Conveyor { from_x: 1.2, to_x: 9.2 }, Conveyor { from_x: 12.0, to_x: 19.2 }, Conveyor { from_x: 22.0, to_x: 29.2 }];
 
 /// Where the three robots stand; all have the arm of [`crate::arm`], unturned.
-pub const ROBOTS: [DVec3; 3] =
-    [DVec3::new(10.6, 0.0, 0.0), DVec3::new(20.6, 0.0, 0.0), DVec3::new(30.6, 0.0, 0.0)];
+pub const ROBOTS: [DVec3; 3] = [DVec3::new(10.6, 0.0, 0.0), DVec3::new(20.6, 0.0, 0.0), DVec3::new(30.6, 0.0, 0.0)];
 
 /// Where the two CNC cells stand: middle of the footprint, 2.4 m along X, 2.2 m along Z, 2.4 m high; the door faces +Z.
 pub const CNCS: [DVec3; 2] = [DVec3::new(10.6, 0.0, -2.4), DVec3::new(20.6, 0.0, -2.4)];
@@ -157,12 +153,7 @@ pub fn halls(lines: usize) -> Vec<Hall> {
                     world_from_line: corner + DVec3::new(LINE_START, 0.0, HALL_MARGIN + l as f64 * LINE_PITCH),
                 })
                 .collect();
-            Hall {
-                path,
-                world_from_hall: corner,
-                width: 2.0 * HALL_MARGIN + (count - 1) as f64 * LINE_PITCH,
-                lines,
-            }
+            Hall { path, world_from_hall: corner, width: 2.0 * HALL_MARGIN + (count - 1) as f64 * LINE_PITCH, lines }
         })
         .collect()
 }

@@ -277,10 +277,9 @@ mod tests {
 
     #[test]
     fn foreign_names_become_paths_below_their_parent_and_stay_unique() {
-        let outline = outline_of(
-            r#"{"name":"/WD1","children":[1,2,3]},{"name":"pipe"},{"name":"pipe"},{"extras":{"Tag":"x"}}"#,
-        )
-        .unwrap();
+        let outline =
+            outline_of(r#"{"name":"/WD1","children":[1,2,3]},{"name":"pipe"},{"name":"pipe"},{"extras":{"Tag":"x"}}"#)
+                .unwrap();
         assert_eq!(paths(&outline), ["_WD1", "_WD1/pipe", "_WD1/pipe (2)", "_WD1/Node3"]);
     }
 

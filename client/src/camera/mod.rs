@@ -143,11 +143,8 @@ fn keys(
     if contexts.ctx_mut()?.egui_wants_keyboard_input() {
         return Ok(());
     }
-    let modes = [
-        (KeyCode::Digit1, CameraMode::Orbit),
-        (KeyCode::Digit2, CameraMode::Fly),
-        (KeyCode::Digit3, CameraMode::Walk),
-    ];
+    let modes =
+        [(KeyCode::Digit1, CameraMode::Orbit), (KeyCode::Digit2, CameraMode::Fly), (KeyCode::Digit3, CameraMode::Walk)];
     for (key, wanted) in modes {
         if keys.just_pressed(key) {
             *mode = wanted;
@@ -202,7 +199,8 @@ fn first_machines(
 ) -> Option<(Vec3, Vec3)> {
     let area = *site.roots().first()?;
     let units = site.subtree(area).into_iter().filter(|t| site.thing(*t).is_some_and(|t| t.level == Level::Unit));
-    let boxes = units.filter_map(|t| bounds.get(things.entity(t)?).ok()).map(|(b, _)| (b.centre - b.half, b.centre + b.half));
+    let boxes =
+        units.filter_map(|t| bounds.get(things.entity(t)?).ok()).map(|(b, _)| (b.centre - b.half, b.centre + b.half));
     let (low, high) = boxes.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
     Some(((low + high) / 2.0, (high - low) / 2.0))
 }

@@ -105,7 +105,7 @@ fn hint(ctx: &egui::Context, area: egui::Rect) {
     let at = area.left_bottom() + egui::vec2(12.0, -12.0);
     let text = painter.layout_no_wrap("press ? for help".to_owned(), egui::FontId::proportional(13.0), theme::TEXT);
     let plate = egui::Align2::LEFT_BOTTOM.anchor_size(at, text.size() + egui::vec2(16.0, 8.0));
-    painter.rect_filled(plate, 4.0, theme::PANEL.gamma_multiply(0.85));
+    painter.rect_filled(plate, 4.0, theme::PANEL.gamma_multiply(0.92));
     painter.galley(plate.min + egui::vec2(8.0, 4.0), text, theme::TEXT);
 }
 

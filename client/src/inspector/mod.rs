@@ -125,7 +125,10 @@ fn header(ui: &mut egui::Ui, index: ThingIndex, shown: &Shown) -> Option<Option<
         }
         ui.label(RichText::new(thing.path.name()).size(12.0).color(theme::QUIET));
     });
-    let what = format!("{} · {}", class_words(thing.class), level_words(thing.level));
+    let what = match thing.class {
+        Class::Other => level_words(thing.level).to_owned(),
+        class => format!("{} · {}", class_words(class), level_words(thing.level)),
+    };
     ui.horizontal(|ui| {
         ui.label(RichText::new(what).size(12.0).color(theme::QUIET));
         if let Some(state) = StateMark::of(&shown.site, &shown.readings, index) {
@@ -148,7 +151,8 @@ fn body(ui: &mut egui::Ui, subject: &Subject, window: &mut trend::Window, shown:
     if !subject.plotted.is_empty() {
         let wanted = trend::HEADER + trend::HEIGHT * subject.plotted.len() as f32 + 8.0;
         let height = wanted.min(ui.available_height() * 0.55);
-        let panel = egui::Panel::bottom("trends").exact_size(height).resizable(false).frame(egui::Frame::NONE);
+        let panel =
+            egui::Panel::bottom("trends").exact_size(height).resizable(false).frame(egui::Frame::NONE.inner_margin(2));
         panel.show(ui, |ui| trend::show(ui, &subject.plotted, window, &shown.site, &shown.readings));
     }
     table::show(ui, subject, &shown.site, &shown.readings)

@@ -14,7 +14,7 @@ const PLOTS_AT_FIRST: usize = 2;
 const ROWS: usize = 20_000;
 
 /// What a person most likely wants to see over time, most wanted first.
-const INTERESTING: [&str; 12] = [
+const INTERESTING: [&str; 11] = [
     tags::LEVEL,
     tags::TEMPERATURE,
     tags::SPINDLE_LOAD,
@@ -25,8 +25,7 @@ const INTERESTING: [&str; 12] = [
     tags::BATTERY,
     tags::ANGLE,
     tags::CURRENT,
-    "Oee",
-    tags::CYCLE_TIME,
+    tags::OEE[0],
 ];
 
 /// A row of the table.
@@ -53,17 +52,17 @@ impl Subject {
     pub(super) fn of(site: &Site, thing: ThingIndex) -> Self {
         let mut rows = Vec::new();
         for part in depth_first(site, thing) {
-            let tags = site.tags_of(part);
+            let tags = by_name(site, site.tags_of(part));
             if tags.is_empty() || rows.len() >= ROWS {
                 continue;
             }
             if part != thing {
                 rows.push(Row::Part(part));
             }
-            rows.extend(tags.iter().map(|tag| Row::Tag(*tag)));
+            rows.extend(tags.into_iter().map(Row::Tag));
         }
         rows.truncate(ROWS);
-        let plotted = interesting(site, &rows);
+        let plotted = interesting(site, thing, &rows);
         Self { thing, revision: site.revision, rows, plotted }
     }
 
@@ -85,12 +84,21 @@ pub(super) fn can_be_plotted(site: &Site, tag: TagId) -> bool {
     site.tag(tag).is_some_and(|tag| tag.kind != ValueKind::Text && tag.path.name() != tags::STATE)
 }
 
-fn interesting(site: &Site, rows: &[Row]) -> Vec<TagId> {
+/// The state first, then by name: devices declare their tags in no order a person would know.
+fn by_name(site: &Site, tags: &[TagId]) -> Vec<TagId> {
+    let mut ordered = tags.to_vec();
+    ordered.sort_by_key(|id| site.tag(*id).map(|tag| (tag.path.name() != tags::STATE, tag.path.name())));
+    ordered
+}
+
+/// The tags to plot unasked: those of the thing itself before those of its parts.
+fn interesting(site: &Site, thing: ThingIndex, rows: &[Row]) -> Vec<TagId> {
+    let own = site.tags_of(thing);
     let wanted = |tag: TagId| INTERESTING.iter().position(|name| site.tag(tag).is_some_and(|t| t.path.name() == *name));
     let tags = rows.iter().filter_map(|row| if let Row::Tag(tag) = row { Some(*tag) } else { None });
-    let mut ranked: Vec<(usize, TagId)> = tags.filter_map(|tag| Some((wanted(tag)?, tag))).collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
-    ranked.into_iter().map(|(_, tag)| tag).filter(|tag| can_be_plotted(site, *tag)).take(PLOTS_AT_FIRST).collect()
+    let mut ranked: Vec<_> = tags.filter_map(|tag| Some((!own.contains(&tag), wanted(tag)?, tag))).collect();
+    ranked.sort_by_key(|(of_part, rank, _)| (*of_part, *rank));
+    ranked.into_iter().map(|(.., tag)| tag).filter(|tag| can_be_plotted(site, *tag)).take(PLOTS_AT_FIRST).collect()
 }
 
 /// A thing and its parts, each part followed by its own.
@@ -126,7 +134,7 @@ mod tests {
         };
         site.set_things(["Robot1", "Robot1/Joint1", "Robot1/Joint1/Joint2", "Robot2"].map(thing).to_vec());
         let paths =
-            ["Robot1/State", "Robot1/Joint1/Angle", "Robot1/Joint1/Joint2/Angle", "Robot2/State", "Robot1/CycleTime"];
+            ["Robot1/State", "Robot1/Joint1/Angle", "Robot1/Joint1/Joint2/Angle", "Robot2/State", "Robot1/Gripper"];
         site.set_tags(paths.map(tag).to_vec());
         site
     }

@@ -112,7 +112,8 @@ fn second_line(painter: &Painter, rect: Rect, tag: &Tag, sample: Option<&Sample>
     let Some(sample) = sample else { return };
     let usable = sample.quality != Quality::Bad && !readings.stale;
     let number = sample.value.as_ref().filter(|_| usable).and_then(|v| v.as_number());
-    if let (Some(range), Some(number)) = (tag.range, number) {
+    // A state is a code: where it lies among the codes means nothing.
+    if let (Some(range), Some(number)) = (tag.range.filter(|_| tag.path.name() != tags::STATE), number) {
         let left = rect.left() + 18.0;
         let track = Rect::from_x_y_ranges(left..=left + BAR, middle - 1.5..=middle + 1.5);
         painter.rect_filled(track, 1.5, theme::LINE);

@@ -1,7 +1,7 @@
 //! Curves of the chosen tags over the last minutes.
 
 use bevy_egui::egui::{self, RichText};
-use egui_plot::{HoverPosition, Line, Plot, PlotPoints, VLine};
+use egui_plot::{HoverPosition, Line, Plot, PlotPoints, VLine, uniform_grid_spacer};
 use gemba_twin::path::TagId;
 use gemba_twin::sample::ValueKind;
 use gemba_twin::tag::Tag;
@@ -30,6 +30,14 @@ impl Window {
             Window::FiveMinutes => 300.0,
         }
     }
+
+    /// Steps of the grid; the middle one is wide enough to be labelled.
+    fn grid_secs(self) -> [f64; 3] {
+        match self {
+            Window::OneMinute => [10.0, 20.0, 60.0],
+            Window::FiveMinutes => [50.0, 100.0, 300.0],
+        }
+    }
 }
 
 /// Shows all curves.
@@ -53,7 +61,7 @@ fn plot(ui: &mut egui::Ui, id: TagId, tag: &Tag, window: Window, readings: &Read
     let unit = tag.unit.symbol();
     let parts: Vec<&str> = tag.path.as_str().rsplit('/').take(2).collect();
     let title = parts.into_iter().rev().collect::<Vec<_>>().join(" › ");
-    ui.label(RichText::new(if unit.is_empty() { title } else { format!("{title}, {unit}") }).size(12.0));
+    ui.label(RichText::new(title).size(12.0));
     let pieces = readings.get(id).map_or_else(Vec::new, |reading| {
         pieces(&reading.history, readings.now, window.secs(), tag.kind == ValueKind::Float, !readings.stale)
     });
@@ -75,9 +83,10 @@ fn plot(ui: &mut egui::Ui, id: TagId, tag: &Tag, window: Window, readings: &Read
         .allow_axis_zoom_drag(false)
         .allow_double_click_reset(false)
         .show_background(false)
-        .y_axis_label(unit)
-        .y_axis_min_width(34.0)
-        .x_axis_formatter(|mark, _| format!("{:.0}", mark.value))
+        .x_grid_spacer(uniform_grid_spacer(move |_| window.grid_secs()))
+        .y_grid_spacer(uniform_grid_spacer(|grid| [even_step(grid.bounds.1 - grid.bounds.0); 3]))
+        .y_axis_min_width(46.0)
+        .y_axis_formatter(move |mark, _| axis_words(mark.value, mark.step_size, &unit))
         .label_formatter(move |at| {
             let (HoverPosition::NearDataPoint { position, .. } | HoverPosition::Elsewhere { position }) = at;
             Some(format!("{:.1} s\n{:.2} {hover_unit}", position.x, position.y))
@@ -92,4 +101,38 @@ fn plot(ui: &mut egui::Ui, id: TagId, tag: &Tag, window: Window, readings: &Read
                 plot.line(line.color(theme::ACCENT).width(1.4));
             }
         });
+}
+
+/// A step of 1, 2 or 5 times a power of ten that divides a span into two to five parts.
+fn even_step(span: f64) -> f64 {
+    let rough = span.max(1e-9) / 5.0;
+    let power = 10f64.powf(rough.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].map(|step| step * power).into_iter().find(|step| *step >= rough).unwrap_or(rough)
+}
+
+/// A mark of the value axis with its unit, with as many decimals as its step needs.
+fn axis_words(value: f64, step: f64, unit: &str) -> String {
+    let decimals = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
+    if unit.is_empty() { format!("{value:.decimals$}") } else { format!("{value:.decimals$} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_axis_always_has_a_few_even_marks() {
+        for span in [0.2, 1.0, 7.3, 110.0, 99_999.0] {
+            let parts = span / even_step(span);
+            assert!((1.999..=5.001).contains(&parts), "{span}: {parts}");
+        }
+        assert_eq!(even_step(110.0), 50.0);
+    }
+
+    #[test]
+    fn the_value_axis_says_the_unit_and_no_more_decimals_than_it_must() {
+        assert_eq!(axis_words(20.0, 10.0, "%"), "20 %");
+        assert_eq!(axis_words(0.25, 0.05, "m/s"), "0.25 m/s");
+        assert_eq!(axis_words(1.0, 1.0, ""), "1");
+    }
 }

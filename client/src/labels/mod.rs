@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use bevy_egui::egui;
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 use gemba_twin::peer::PeerKind;
-use gemba_twin::thing::Level;
+use gemba_twin::thing::{Class, Level};
 
 use crate::mirror::{ThingBounds, ThingEntities};
 use crate::people::People;
@@ -112,7 +112,10 @@ impl Memory {
     fn update(&mut self, site: &Site) {
         if self.revision != Some(site.revision) {
             self.revision = Some(site.revision);
-            let is_machine = |index: &ThingIndex| site.thing(*index).is_some_and(|t| t.level == Level::Unit);
+            // Workpieces are units of the record too, but a cloud of their names would hide the machines.
+            let is_machine = |index: &ThingIndex| {
+                site.thing(*index).is_some_and(|t| t.level == Level::Unit && t.class != Class::Workpiece)
+            };
             self.machines = (0..site.things().len()).map(ThingIndex).filter(is_machine).collect();
         }
     }

@@ -117,7 +117,5 @@ impl Connection {
 }
 
 pub(crate) fn plugin(app: &mut App) {
-    app.add_message::<BlobArrived>()
-        .add_systems(Update, receive.in_set(Frame::Receive))
-        .add_plugins(send::plugin);
+    app.add_message::<BlobArrived>().add_systems(Update, receive.in_set(Frame::Receive)).add_plugins(send::plugin);
 }

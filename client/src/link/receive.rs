@@ -87,13 +87,7 @@ pub(crate) fn receive(
 }
 
 impl Connection {
-    fn change(
-        &mut self,
-        state: LinkState,
-        readings: &mut Readings,
-        people: &mut People,
-        problems: &mut Problems,
-    ) {
+    fn change(&mut self, state: LinkState, readings: &mut Readings, people: &mut People, problems: &mut Problems) {
         readings.stale = !matches!(state, LinkState::Connected);
         match &state {
             LinkState::Lost { why, .. } => {
@@ -116,7 +110,8 @@ impl Connection {
             if index < next {
                 continue;
             }
-            let appended = if index == next { self.append(entry) } else { Err(format!("entries {next} to {index} are missing")) };
+            let appended =
+                if index == next { self.append(entry) } else { Err(format!("entries {next} to {index} are missing")) };
             if let Err(why) = appended {
                 self.broken = true;
                 problems.note(format!("the site's record is broken at entry {index}: {why}"));

@@ -122,7 +122,8 @@ fn outline(
         let entities = site.subtree(*thing).into_iter().filter_map(|part| things.entity(part));
         let parts = entities.flat_map(|entity| children.get(entity).into_iter().flatten().copied());
         for (part, mesh) in parts.filter_map(|part| Some((part, drawn.get(part).ok()?))).take(MESHES) {
-            let shape = shapes.entry(mesh.id()).or_insert_with(|| meshes.get(mesh.id()).and_then(grown).map(|m| meshes.add(m)));
+            let shape =
+                shapes.entry(mesh.id()).or_insert_with(|| meshes.get(mesh.id()).and_then(grown).map(|m| meshes.add(m)));
             if let Some(shape) = shape {
                 let rim = (Mesh3d(shape.clone()), MeshMaterial3d(material.clone()), Transform::default());
                 commands.spawn((Rim, rim, ChildOf(part), NotShadowCaster, NotShadowReceiver));
@@ -163,7 +164,9 @@ mod tests {
     fn the_corners_of_a_grown_box_point_outwards_from_its_middle() {
         let shape = grown(&Cuboid::new(2.0, 2.0, 2.0).mesh().build()).unwrap();
         let Some(VertexAttributeValues::Float32x3(normals)) = shape.attribute(Mesh::ATTRIBUTE_NORMAL) else { panic!() };
-        let Some(VertexAttributeValues::Float32x3(places)) = shape.attribute(Mesh::ATTRIBUTE_POSITION) else { panic!() };
+        let Some(VertexAttributeValues::Float32x3(places)) = shape.attribute(Mesh::ATTRIBUTE_POSITION) else {
+            panic!()
+        };
         for (normal, place) in normals.iter().zip(places) {
             let outwards = Vec3::from(*place).normalize();
             assert!(Vec3::from(*normal).dot(outwards) > 0.999, "{place:?} has {normal:?}");

@@ -185,8 +185,10 @@ fn figures(ui: &mut egui::Ui, shown: &Shown, memory: &Memory) {
     figure(format!("{here} peer{}", if here == 1 { " " } else { "s" }), &who);
     let rate = memory.rates.counts().unwrap_or(0.0);
     figure(format!("{:>5} samples/s", short_count(rate)), "samples taken in over the last second");
-    let ages =
-        memory.ages.map_or("age   – /   – ms".to_owned(), |(p50, p99)| format!("age {p50:>3.0} / {p99:>3.0} ms"));
+    let ages = memory
+        .ages
+        .filter(|_| connected)
+        .map_or("age   – /   – ms".to_owned(), |(p50, p99)| format!("age {p50:>3.0} / {p99:>3.0} ms"));
     figure(ages, "time from the device to this screen: half of the recent samples, and 99 of 100, were younger");
     let rtt = shown.connection.rtt.as_secs_f64() * 1000.0;
     figure(if connected { format!("RTT {rtt:>4.1} ms") } else { "RTT    – ms".to_owned() }, "to the host and back");

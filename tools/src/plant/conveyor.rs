@@ -20,9 +20,13 @@ pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, conveyor: &Co
     let length = conveyor.to_x - conveyor.from_x + 2.0 * OVERHANG;
     let l = length as f32;
     // The conveyor's frame: origin on the floor under the belt's upstream end.
-    let root = Node::machine(path.clone(), Class::Conveyor)
-        .at(DVec3::new(conveyor.from_x - OVERHANG, 0.0, 0.0))
-        .bound(path, tags::STATE, Target::State, 1.0, 0.0);
+    let root = Node::machine(path.clone(), Class::Conveyor).at(DVec3::new(conveyor.from_x - OVERHANG, 0.0, 0.0)).bound(
+        path,
+        tags::STATE,
+        Target::State,
+        1.0,
+        0.0,
+    );
     let root = plan.add(Some(line), root);
     let mut part = |name: &str, place: DVec3, shape: &str, draw: &dyn Fn(&mut Shape)| {
         let shape = plan.shape(shape, draw);

@@ -31,11 +31,11 @@ pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath) {
         add_tank(plan, line, &part_of(path, &format!("Tank{}", i + 1)), *place);
     }
     let pump = part_of(path, "Pump1");
-    let node = Node::machine(pump.clone(), Class::Pump)
-        .at(layout::PUMP)
-        .bound(&pump, tags::STATE, Target::State, 1.0, 0.0);
+    let node =
+        Node::machine(pump.clone(), Class::Pump).at(layout::PUMP).bound(&pump, tags::STATE, Target::State, 1.0, 0.0);
     let root = plan.add(Some(line), node);
-    for (name, draw) in [("Base", draw_pump_base as fn(&mut Shape)), ("Motor", draw_pump_motor), ("Housing", draw_pump)] {
+    for (name, draw) in [("Base", draw_pump_base as fn(&mut Shape)), ("Motor", draw_pump_motor), ("Housing", draw_pump)]
+    {
         let shape = plan.shape(&format!("Pump{name}"), draw);
         plan.add(Some(root), Node::part(part_of(&pump, name), Class::Pump).drawn(shape));
     }
@@ -47,16 +47,20 @@ pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath) {
 
 fn add_tank(plan: &mut Plan, line: NodeId, path: &ThingPath, place: DVec3) {
     let root = plan.add(Some(line), Node::machine(path.clone(), Class::Tank).at(place));
-    let parts = [("Shell", draw_shell as fn(&mut Shape)), ("Legs", draw_legs), ("Lid", draw_lid), ("Gauge", draw_gauge)];
+    let parts =
+        [("Shell", draw_shell as fn(&mut Shape)), ("Legs", draw_legs), ("Lid", draw_lid), ("Gauge", draw_gauge)];
     for (name, draw) in parts {
         let shape = plan.shape(&format!("Tank{name}"), draw);
         plan.add(Some(root), Node::part(part_of(path, name), Class::Tank).drawn(shape));
     }
     let shape = plan.shape("TankLiquid", draw_liquid);
-    let node = Node::part(part_of(path, "Liquid"), Class::Tank)
-        .at(DVec3::Y * f64::from(BOTTOM))
-        .drawn(shape)
-        .bound(path, tags::LEVEL, Target::ScaleY, 0.01, 0.0);
+    let node = Node::part(part_of(path, "Liquid"), Class::Tank).at(DVec3::Y * f64::from(BOTTOM)).drawn(shape).bound(
+        path,
+        tags::LEVEL,
+        Target::ScaleY,
+        0.01,
+        0.0,
+    );
     plan.add(Some(root), node);
     let shape = plan.shape("TankGlass", draw_glass);
     plan.add(Some(root), Node::part(part_of(path, "SightGlass"), Class::Tank).drawn(shape));
@@ -163,10 +167,13 @@ fn add_valve(plan: &mut Plan, line: NodeId, path: &ThingPath, place: DVec3) {
     let body = plan.shape("ValveBody", draw_valve);
     let root = plan.add(Some(line), Node::machine(path.clone(), Class::Valve).at(place).drawn(body));
     let wheel = plan.shape("ValveWheel", draw_wheel);
-    let node = Node::part(part_of(path, "Wheel"), Class::Valve)
-        .at(DVec3::Y * 0.36)
-        .drawn(wheel)
-        .bound(path, tags::POSITION, Target::RotateY, WHEEL_TURNS * std::f64::consts::TAU / 100.0, 0.0);
+    let node = Node::part(part_of(path, "Wheel"), Class::Valve).at(DVec3::Y * 0.36).drawn(wheel).bound(
+        path,
+        tags::POSITION,
+        Target::RotateY,
+        WHEEL_TURNS * std::f64::consts::TAU / 100.0,
+        0.0,
+    );
     plan.add(Some(root), node);
 }
 
@@ -266,7 +273,10 @@ fn add_pipes(plan: &mut Plan, line: NodeId, path: &ThingPath) {
     let shape = plan.shape("PipeStand", draw_stand);
     for (i, x) in [13.4_f64, 15.6, 17.8].into_iter().enumerate() {
         let place = DVec3::new(x, 0.0, f64::from(back));
-        plan.add(Some(line), Node::part(part_of(path, &format!("PipeStand{}", i + 1)), Class::Pipe).at(place).drawn(shape));
+        plan.add(
+            Some(line),
+            Node::part(part_of(path, &format!("PipeStand{}", i + 1)), Class::Pipe).at(place).drawn(shape),
+        );
     }
 }
 

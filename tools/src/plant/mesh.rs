@@ -94,12 +94,7 @@ impl Surface {
                     continue;
                 }
                 let (a, b) = ((along + 1) % 3, (along + 2) % 3);
-                let quad = [
-                    corner_of[a][octant],
-                    corner_of[a][other],
-                    corner_of[b][other],
-                    corner_of[b][octant],
-                ];
+                let quad = [corner_of[a][octant], corner_of[a][other], corner_of[b][other], corner_of[b][octant]];
                 self.outward(&quad, middle);
             }
         }
@@ -122,7 +117,13 @@ impl Surface {
     }
 
     /// As [`Surface::lathe`], from one angle to another; angle 0 is +X, a quarter turn is +Z. The ends stay open.
-    pub(super) fn lathe_arc(&mut self, frame: Affine3A, profile: &[Vec2], sides: u32, [from, to]: [f32; 2]) -> &mut Self {
+    pub(super) fn lathe_arc(
+        &mut self,
+        frame: Affine3A,
+        profile: &[Vec2],
+        sides: u32,
+        [from, to]: [f32; 2],
+    ) -> &mut Self {
         let slopes: Vec<Vec2> = profile.windows(2).map(|p| (p[1] - p[0]).normalize_or_zero()).collect();
         for (i, ends) in profile.windows(2).enumerate() {
             let own = slopes[i];
@@ -361,7 +362,8 @@ mod tests {
         for t in surface.indices.chunks_exact(3) {
             let [a, b, c] = [0, 1, 2].map(|k| surface.positions[t[k] as usize]);
             let face = (b - a).cross(c - a).normalize_or_zero();
-            let shaded = surface.normals[t[0] as usize] + surface.normals[t[1] as usize] + surface.normals[t[2] as usize];
+            let shaded =
+                surface.normals[t[0] as usize] + surface.normals[t[1] as usize] + surface.normals[t[2] as usize];
             assert!(face.dot(shaded) > -1e-3, "{what}: a triangle is shaded from behind");
         }
     }
@@ -369,12 +371,12 @@ mod tests {
     #[test]
     fn every_solid_is_closed_and_faces_outwards() {
         let o = Vec3::new(0.3, 0.2, -0.1);
-        check("block", |s| drop(s.block(o, Vec3::new(1.0, 2.0, 3.0))), 6.0);
-        check("chamfered", |s| drop(s.chamfered(o, Vec3::new(1.0, 2.0, 3.0), 0.02)), 6.0);
-        check("rod", |s| drop(s.rod(o, o + Vec3::Z * 2.0, 0.5, 32)), PI * 0.5);
+        check("block", |s| { s.block(o, Vec3::new(1.0, 2.0, 3.0)); }, 6.0);
+        check("chamfered", |s| { s.chamfered(o, Vec3::new(1.0, 2.0, 3.0), 0.02); }, 6.0);
+        check("rod", |s| { s.rod(o, o + Vec3::Z * 2.0, 0.5, 32); }, PI * 0.5);
         let ends = [(Vec2::ZERO, 0.5), (Vec2::Y, 0.5)];
-        check("link", |s| drop(s.link(at(o), ends, 1.0, 0.01)), 1.0 + PI * 0.25);
+        check("link", |s| { s.link(at(o), ends, 1.0, 0.01); }, 1.0 + PI * 0.25);
         let profile = [Vec2::new(0.0, 0.0), Vec2::new(1.0, 0.0), Vec2::new(1.0, 1.0), Vec2::new(0.0, 1.0)];
-        check("lathe", |s| drop(s.lathe(at(o), &profile, 32)), PI);
+        check("lathe", |s| { s.lathe(at(o), &profile, 32); }, PI);
     }
 }

@@ -23,8 +23,8 @@ mod stack_light;
 use gemba_twin::layout;
 use gemba_twin::thing::{Class, Level};
 
-pub(crate) use glb::container;
 pub use glb::Size;
+pub(crate) use glb::container;
 use plan::{Node, Plan};
 
 /// Most lines that are drawn: their nodes stay within `gemba_twin::limits::MODEL_NODES`.

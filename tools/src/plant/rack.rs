@@ -28,7 +28,10 @@ pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, dice: &mut Di
     let frame = plan.shape("RackFrame", draw_frame);
     for i in 0..=BAYS {
         let place = DVec3::Z * f64::from(start + bay * i as f32);
-        plan.add(Some(root), Node::part(part_of(&path, &format!("Frame{}", i + 1)), Class::Rack).at(place).drawn(frame));
+        plan.add(
+            Some(root),
+            Node::part(part_of(&path, &format!("Frame{}", i + 1)), Class::Rack).at(place).drawn(frame),
+        );
     }
     let beam = plan.shape("RackBeams", |s| draw_beams(s, bay));
     for b in 0..BAYS {

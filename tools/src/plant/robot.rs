@@ -32,10 +32,13 @@ pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, place: DVec3)
         let name = format!("Joint{}", i + 1);
         let shape = plan.shape(&format!("Robot{name}"), draw);
         let path = part_of(path, &name);
-        let node = Node::part(path.clone(), Class::Robot)
-            .at(joint.offset)
-            .drawn(shape)
-            .bound(&path, tags::ANGLE, turns_about(joint), PI / 180.0, 0.0);
+        let node = Node::part(path.clone(), Class::Robot).at(joint.offset).drawn(shape).bound(
+            &path,
+            tags::ANGLE,
+            turns_about(joint),
+            PI / 180.0,
+            0.0,
+        );
         parent = plan.add(Some(parent), node);
     }
     add_gripper(plan, parent, path);
@@ -60,10 +63,13 @@ fn add_gripper(plan: &mut Plan, flange: NodeId, robot: &ThingPath) {
     let shape = plan.shape("GripperFinger", draw_finger);
     // Open, the fingers stand 20 mm off a workpiece; `Gripper` closes them by as much.
     for (name, z, close, turned) in [("Finger1", 0.17, -0.02, 0.0), ("Finger2", -0.17, 0.02, PI)] {
-        let node = Node::part(part_of(&path, name), Class::Robot)
-            .at(DVec3::new(TOOL, 0.0, z))
-            .drawn(shape)
-            .bound(robot, tags::GRIPPER, Target::TranslateZ, close, 0.0);
+        let node = Node::part(part_of(&path, name), Class::Robot).at(DVec3::new(TOOL, 0.0, z)).drawn(shape).bound(
+            robot,
+            tags::GRIPPER,
+            Target::TranslateZ,
+            close,
+            0.0,
+        );
         plan.add(Some(gripper), Node { rotation: glam::DQuat::from_rotation_x(turned), ..node });
     }
 }
@@ -79,7 +85,12 @@ fn draw_pedestal(shape: &mut Shape) {
     base.lathe(at(Vec3::ZERO), &profile.map(Vec2::from), 24);
     let plug = shape.paint(Material::SteelDark);
     plug.chamfered(Vec3::new(-0.30, 0.16, 0.0), Vec3::new(0.16, 0.16, 0.22), 0.015);
-    plug.pipe(&[Vec3::new(-0.36, 0.14, 0.05), Vec3::new(-0.55, 0.14, 0.05), Vec3::new(-0.55, 0.0, 0.05)], 0.025, 0.1, 8);
+    plug.pipe(
+        &[Vec3::new(-0.36, 0.14, 0.05), Vec3::new(-0.55, 0.14, 0.05), Vec3::new(-0.55, 0.0, 0.05)],
+        0.025,
+        0.1,
+        8,
+    );
 }
 
 fn draw_joint1(shape: &mut Shape) {

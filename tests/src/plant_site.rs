@@ -1,0 +1,99 @@
+//! A simulated plant of one line: simulator, OPC UA, gateway, host; ready for viewers.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use gemba_devices::gateway::{self, GatewayConfig, GatewayEvent};
+use gemba_twin::sample::Value;
+
+use crate::program::{self, Program};
+
+/// A running plant and its host.
+pub struct PlantSite {
+    /// For this test's files.
+    pub folder: tempfile::TempDir,
+    /// The simulator.
+    pub simulator: Program,
+    /// Its OPC UA endpoint.
+    pub endpoint: String,
+    /// The host.
+    pub host: Program,
+    /// The site's address.
+    pub address: String,
+}
+
+impl PlantSite {
+    /// Generates, imports, simulates and serves.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let (model, site) = (folder.path().join("plant.glb"), folder.path().join("site"));
+        generate(&model);
+        program::run("gembactl", ["import".as_ref(), model.as_os_str(), "--site".as_ref(), site.as_os_str()]);
+        let mut simulator = Program::start("gembactl", ["simulate", "--listen", "127.0.0.1:0", "--lines", "1"]);
+        let endpoint = simulator.first_line();
+        let (host, address) = serve(&site, "127.0.0.1:0", Some(&endpoint));
+        Self { folder, simulator, endpoint, host, address }
+    }
+
+    /// The site's directory.
+    pub fn site(&self) -> PathBuf {
+        self.folder.path().join("site")
+    }
+
+    /// Starts the host again at the same address, after it has been killed.
+    pub fn serve_again(&mut self) {
+        let listen = self.address.trim_start_matches("gemba://").split('/').next().unwrap_or_default().to_owned();
+        let (host, address) = serve(&self.site(), &listen, Some(&self.endpoint));
+        assert_eq!(address, self.address, "the same site has the same address");
+        self.host = host;
+    }
+
+    /// Commands a device as an engineer with an OPC UA client would, past all of Gemba.
+    pub fn command(&self, tag: &str, value: f64) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut client = gateway::spawn(GatewayConfig::new(self.endpoint.clone()));
+            loop {
+                match client.next().await.expect("the client runs") {
+                    GatewayEvent::Tags(_) => break,
+                    GatewayEvent::Lost { why } => panic!("the simulator is gone: {why}"),
+                    _ => {}
+                }
+            }
+            let tag = tag.parse().expect("a tag's path");
+            client.write(tag, Value::Float(value)).await.expect("the device takes the command");
+        });
+    }
+}
+
+/// Draws a plant of one line.
+pub fn generate(model: &Path) {
+    program::run(
+        "gembactl",
+        ["plant".as_ref(), "generate".as_ref(), "--lines".as_ref(), "1".as_ref(), "--out".as_ref(), model.as_os_str()],
+    );
+}
+
+/// Starts a host over a site; the host and its address.
+pub fn serve(site: &Path, listen: &str, endpoint: Option<&str>) -> (Program, String) {
+    let mut arguments =
+        vec![site.as_os_str().to_owned(), "--listen".into(), listen.into(), "--admit".into(), "editor".into()];
+    if let Some(endpoint) = endpoint {
+        arguments.extend(["--opcua".into(), endpoint.into()]);
+    }
+    let mut host = Program::start("gembad", arguments);
+    let address = host.first_line();
+    (host, address)
+}
+
+/// Asks until `found` finds something; fails after a minute with these words.
+pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = found() {
+            return value;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "this did not happen within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
