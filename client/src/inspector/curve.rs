@@ -33,7 +33,7 @@ pub(super) fn pieces(
     let mut before: Option<(f64, f64)> = None;
     for (at, value) in history.range(first..) {
         let at = secs_of(*at);
-        if let Some((before_at, before_value)) = before {
+        if let Some((before_at, before_value)) = before.filter(|(_, value)| !value.is_nan()) {
             let hold_until = if continuous { at - STEP_SECS } else { at };
             if at - before_at > HOLD_SECS || !continuous || value.is_nan() {
                 thinning.take(hold_until.max(before_at), before_value);
@@ -83,6 +83,9 @@ impl Thinning {
         }
         if value.is_nan() {
             self.breaks = true;
+            if self.lowest.is_none() {
+                self.end_piece();
+            }
             return;
         }
         if self.lowest.is_none_or(|[_, lowest]| value < lowest) {
@@ -101,6 +104,11 @@ impl Thinning {
                 self.piece.push(second);
             }
         }
+        self.end_piece();
+    }
+
+    /// Begins a new piece if there was a gap.
+    fn end_piece(&mut self) {
         if std::mem::take(&mut self.breaks) && !self.piece.is_empty() {
             self.pieces.push(std::mem::take(&mut self.piece));
         }
