@@ -21,8 +21,8 @@ use crate::quality::Quality;
 use crate::run::RunPlan;
 use crate::site::Site;
 use crate::{
-    camera, free_rect, help, inspector, labels, link, loading, mirror, people, plant, readings, report, run, schedule,
-    selection, status, theme, tree, view, window_icon,
+    camera, free_rect, headset, help, inspector, labels, link, loading, mirror, people, plant, readings, report, run,
+    schedule, selection, status, theme, tree, view, window_icon,
 };
 
 /// What the viewer shows.
@@ -45,7 +45,8 @@ pub fn run_viewer(target: Target, viewing: &Viewing) -> Result<AppExit> {
     }
     let quality = Quality::for_this_machine().context("cannot render")?;
     let mut app = App::new();
-    app.add_plugins(xr_or_desktop(platform(viewing, &target.name), viewing))
+    let (plugins, in_headset) = xr_or_desktop(platform(viewing, &target.name), viewing);
+    app.add_plugins(plugins)
         .add_plugins(EguiPlugin::default())
         .insert_resource(ClearColor(Color::BLACK))
         .insert_resource(RunPlan::from_arguments(viewing))
@@ -63,6 +64,9 @@ pub fn run_viewer(target: Target, viewing: &Viewing) -> Result<AppExit> {
               plan: ResMut<RunPlan>| spawn_screen(size, commands, settings, images, plan),
     );
     add_features(&mut app, viewing.plain);
+    if in_headset {
+        app.add_plugins(headset::plugin);
+    }
     Ok(app.run())
 }
 
@@ -118,18 +122,18 @@ fn log_filter() -> String {
 }
 
 /// The headset, if it was asked for and there is one.
-fn xr_or_desktop(plugins: PluginGroupBuilder, viewing: &Viewing) -> PluginGroupBuilder {
+fn xr_or_desktop(plugins: PluginGroupBuilder, viewing: &Viewing) -> (PluginGroupBuilder, bool) {
     if !viewing.xr {
-        return plugins;
+        return (plugins, false);
     }
     match gemba_xr::probe() {
         Ok(runtime) => {
-            eprintln!("gemba: entering the headset through {runtime}");
-            gemba_xr::add_to(plugins)
+            eprintln!("gemba: entering the headset: {runtime}");
+            (gemba_xr::add_to(plugins), true)
         }
         Err(why) => {
             eprintln!("gemba: no headset: {why}; staying on the desktop");
-            plugins
+            (plugins, false)
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod args;
 pub mod camera;
 pub mod demo;
 pub mod free_rect;
+pub mod headset;
 pub mod help;
 pub mod inspector;
 pub mod labels;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use bevy::prelude::*;
+use gemba_twin::peer::PeerKey;
 use serde::Serialize;
 
 use crate::link::Connection;
@@ -11,6 +12,7 @@ use crate::people::People;
 use crate::problems::Problems;
 use crate::quality::Quality;
 use crate::readings::Readings;
+use crate::schedule::Frame;
 use crate::selection::Selection;
 use crate::site::Site;
 
@@ -47,7 +49,8 @@ struct Percentiles {
     p99: Option<f64>,
 }
 
-#[derive(Serialize)]
+/// Someone who was there during the run, as last seen.
+#[derive(Serialize, Clone)]
 struct PeerReport {
     name: String,
     key: String,
@@ -55,7 +58,13 @@ struct PeerReport {
     place: Option<[f32; 3]>,
     /// Path of the thing they have selected.
     selected: Option<String>,
+    /// Whether they are there now.
+    here: bool,
 }
+
+/// Everyone met during the run, by key: a run reports what it saw, also of who left before it ended.
+#[derive(Resource, Default)]
+pub struct Met(BTreeMap<PeerKey, PeerReport>);
 
 #[derive(Serialize)]
 struct TagReport {
@@ -92,7 +101,7 @@ struct Report {
 pub struct Seen<'w> {
     site: Res<'w, Site>,
     readings: Res<'w, Readings>,
-    people: Res<'w, People>,
+    met: Res<'w, Met>,
     problems: Res<'w, Problems>,
     connection: Res<'w, Connection>,
     quality: Res<'w, Quality>,
@@ -114,7 +123,7 @@ impl Seen<'_> {
             frames: self.times.frames,
             frame_cpu_ms: Percentiles { p50: self.times.percentile(0.5), p99: self.times.percentile(0.99) },
             seconds,
-            peers: self.peers(),
+            peers: self.met.0.values().cloned().collect(),
             selected: self.selection.0.and_then(path_of),
             connection: self.connection.state.as_ref().map_or("file".to_owned(), |s| format!("{s:?}")),
             stale: self.readings.stale,
@@ -123,20 +132,6 @@ impl Seen<'_> {
             errors: self.problems.all().to_vec(),
         };
         serde_json::to_string_pretty(&report).expect("a report holds nothing that JSON cannot")
-    }
-
-    fn peers(&self) -> Vec<PeerReport> {
-        let peer = |person: &crate::people::Person| PeerReport {
-            name: person.info.name.clone(),
-            key: person.info.key.to_string(),
-            place: person.poses[1].as_ref().map(|(_, pose)| pose.head.place),
-            selected: person
-                .selected
-                .and_then(|id| self.site.find_id(id))
-                .and_then(|thing| self.site.thing(thing))
-                .map(|thing| thing.path.to_string()),
-        };
-        self.people.0.values().map(peer).collect()
     }
 
     fn values(&self) -> BTreeMap<String, TagReport> {
@@ -157,7 +152,26 @@ impl Seen<'_> {
 }
 
 pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<FrameTimes>().add_systems(First, begin).add_systems(Last, end);
+    app.init_resource::<FrameTimes>()
+        .init_resource::<Met>()
+        .add_systems(First, begin)
+        .add_systems(Update, meet.in_set(Frame::Present))
+        .add_systems(Last, end);
+}
+
+fn meet(mut met: ResMut<Met>, people: Res<People>, site: Res<Site>) {
+    met.0.values_mut().for_each(|peer| peer.here = false);
+    for person in people.0.values() {
+        let thing = person.selected.and_then(|id| site.find_id(id)).and_then(|thing| site.thing(thing));
+        let peer = PeerReport {
+            name: person.info.name.clone(),
+            key: person.info.key.to_string(),
+            place: person.poses[1].as_ref().map(|(_, pose)| pose.head.place),
+            selected: thing.map(|thing| thing.path.to_string()),
+            here: true,
+        };
+        met.0.insert(person.info.key, peer);
+    }
 }
 
 pub(crate) fn begin(mut times: ResMut<FrameTimes>) {

@@ -27,7 +27,7 @@ fn a_word_that_is_no_target_is_bad_usage() {
     check(&view("gemba://x:1/site#12", &[]), 2, &["64 hexadecimal digits"]);
     check(&view("plant.glb", &["--size", "huge"]), 2, &["1280x720"]);
     check(&Program::start("gemba", ["dance"]).wait(), 2, &["dance"]);
-    check(&Program::start("gembactl", ["import"]).wait(), 2, &["FILE"]);
+    check(&Program::start("gembactl", ["import"]).wait(), 2, &["required arguments"]);
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn window(ctx: &egui::Context, open: &mut bool, area: egui::Rect) {
         .resizable(false)
         .pivot(egui::Align2::CENTER_CENTER)
         .default_pos(area.center())
+        .frame(egui::Frame::window(&ctx.global_style()).inner_margin(14))
         .show(ctx, |ui| {
             ui.horizontal_top(|ui| {
                 for (number, column) in COLUMNS.iter().enumerate() {

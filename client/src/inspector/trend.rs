@@ -103,9 +103,10 @@ fn plot(ui: &mut egui::Ui, id: TagId, tag: &Tag, window: Window, readings: &Read
         });
 }
 
-/// A step of 1, 2 or 5 times a power of ten that divides a span into two to five parts.
+/// A step of 1, 2 or 5 times a power of ten that divides a span into one to four parts: more would have no room
+/// for their labels.
 fn even_step(span: f64) -> f64 {
-    let rough = span.max(1e-9) / 5.0;
+    let rough = span.max(1e-9) / 4.0;
     let power = 10f64.powf(rough.log10().floor());
     [1.0, 2.0, 5.0, 10.0].map(|step| step * power).into_iter().find(|step| *step >= rough).unwrap_or(rough)
 }
@@ -124,7 +125,7 @@ mod tests {
     fn the_value_axis_always_has_a_few_even_marks() {
         for span in [0.2, 1.0, 7.3, 110.0, 99_999.0] {
             let parts = span / even_step(span);
-            assert!((1.999..=5.001).contains(&parts), "{span}: {parts}");
+            assert!((1.599..=4.001).contains(&parts), "{span}: {parts}");
         }
         assert_eq!(even_step(110.0), 50.0);
     }

@@ -1,6 +1,8 @@
 //! Labels over the plant: what a machine is called, what it does and its one most telling value; and the names of the
 //! other people. They are pictures only: a click goes through to the plant.
 
+use std::collections::HashSet;
+
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use bevy_egui::egui;
@@ -41,6 +43,8 @@ const NAME_CHARS: usize = 32;
 struct Memory {
     placement: Placement,
     machines: Vec<ThingIndex>,
+    /// Names that more than one machine has.
+    shared_names: HashSet<String>,
     revision: Option<u64>,
 }
 
@@ -91,7 +95,7 @@ fn show(
     in_sight.sort_by(|a, b| a.rank.cmp(&b.rank).then_with(|| a.distance.total_cmp(&b.distance)));
     in_sight.truncate(NEAREST);
     let painter = ctx.layer_painter(egui::LayerId::background()).with_clip_rect(view.rect);
-    let plates: Vec<Plate> = in_sight.iter().map(|seen| plate(&painter, seen, &shown)).collect();
+    let plates: Vec<Plate> = in_sight.iter().map(|seen| plate(&painter, seen, &shown, &memory.shared_names)).collect();
     let candidate = |(seen, plate): (&InSight, &Plate)| Candidate {
         owner: seen.owner,
         rank: seen.rank,
@@ -117,6 +121,10 @@ impl Memory {
                 site.thing(*index).is_some_and(|t| t.level == Level::Unit && t.class != Class::Workpiece)
             };
             self.machines = (0..site.things().len()).map(ThingIndex).filter(is_machine).collect();
+            let mut names = HashSet::new();
+            let machines = self.machines.iter().filter_map(|index| site.thing(*index));
+            let shared = machines.map(|t| t.path.name()).filter(|name| !names.insert(*name));
+            self.shared_names = shared.map(str::to_owned).collect();
         }
     }
 }
@@ -166,8 +174,8 @@ fn machines(shown: &Shown, eye: &Eye, memory: &Memory) -> Vec<InSight> {
     seen.collect()
 }
 
-fn plate(painter: &egui::Painter, seen: &InSight, shown: &Shown) -> Plate {
-    let plain = |name, name_colour| Words { mark: None, name, name_colour, value: None, edge: None };
+fn plate(painter: &egui::Painter, seen: &InSight, shown: &Shown, shared_names: &HashSet<String>) -> Plate {
+    let plain = |name, name_colour| Words { mark: None, place: "", name, name_colour, value: None, edge: None };
     match seen.owner {
         Owner::Person(number) => {
             let person = shown.people.0.get(&number);
@@ -179,6 +187,10 @@ fn plate(painter: &egui::Painter, seen: &InSight, shown: &Shown) -> Plate {
             let state = StateMark::of(&shown.site, &shown.readings, index);
             let name = shown.site.thing(index).map_or("", |t| t.path.name());
             let name: String = name.chars().take(NAME_CHARS).collect();
+            // Every line has its Robot1: the line's name tells them apart.
+            let parent = shown.site.parent(index).filter(|_| shared_names.contains(&name));
+            let place = parent.and_then(|parent| shown.site.thing(parent)).map_or("", |t| t.path.name());
+            let place: String = place.chars().take(NAME_CHARS).collect();
             let value = words::key_value(&shown.site, &shown.readings, index);
             let edge = match seen.rank {
                 Rank::Selected => Some(theme::ACCENT),
@@ -187,7 +199,7 @@ fn plate(painter: &egui::Painter, seen: &InSight, shown: &Shown) -> Plate {
             };
             let value = value.or_else(|| state.map(|state| state.label().to_owned()));
             let mark = state.map(|state| (state.mark(), state.colour()));
-            Plate::new(painter, &Words { mark, value, edge, ..plain(&name, theme::TEXT) })
+            Plate::new(painter, &Words { mark, place: &place, value, edge, ..plain(&name, theme::TEXT) })
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Plate {
 pub(super) struct Words<'a> {
     /// Mark and its colour.
     pub(super) mark: Option<(&'static str, Color32)>,
+    /// What it is part of, where the name alone would not say which one it is.
+    pub(super) place: &'a str,
     pub(super) name: &'a str,
     pub(super) name_colour: Color32,
     pub(super) value: Option<String>,
@@ -41,6 +43,10 @@ impl Plate {
         if let Some((mark, colour)) = words.mark {
             add(mark, FontId::monospace(11.0), colour);
             add("  ", FontId::proportional(12.0), theme::TEXT);
+        }
+        if !words.place.is_empty() {
+            add(words.place, FontId::proportional(12.0), theme::QUIET);
+            add(" ", FontId::proportional(12.0), theme::TEXT);
         }
         add(words.name, FontId::proportional(12.0), words.name_colour);
         if let Some(value) = &words.value {
