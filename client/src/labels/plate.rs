@@ -66,7 +66,7 @@ impl Plate {
         let foot = Pos2::new(anchor.x.clamp(rect.left() + 4.0, rect.right() - 4.0), rect.bottom());
         painter.line_segment([foot, anchor], Stroke::new(1.0, self.edge.unwrap_or(theme::QUIET).gamma_multiply(0.8)));
         painter.circle_filled(anchor, 1.5, self.edge.unwrap_or(theme::QUIET));
-        painter.rect_filled(rect, 4.0, theme::FIELD.gamma_multiply(0.92));
+        painter.rect_filled(rect, 4.0, theme::FIELD.gamma_multiply(0.95));
         if let Some(edge) = self.edge {
             painter.rect_stroke(rect, 4.0, Stroke::new(1.0, edge), StrokeKind::Inside);
         }
