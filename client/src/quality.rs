@@ -10,8 +10,8 @@ pub struct Quality {
     pub adapter: String,
     /// A software renderer: every pixel is dear.
     pub cheap: bool,
-    /// Pixels rendered for each pixel shown, along one edge.
-    pub render_scale: f32,
+    /// Most pixels the plant is rendered with; a larger view is stretched.
+    pub most_pixels: f32,
     /// Four samples a pixel.
     pub multisample: bool,
     /// Edge of a shadow map in texels; none for no shadows.
@@ -48,7 +48,7 @@ impl Quality {
             Self {
                 adapter,
                 cheap: true,
-                render_scale: 0.75,
+                most_pixels: 400_000.0,
                 multisample: false,
                 shadow_texels: Some(1024),
                 smallest_pixels: Some(4.0),
@@ -58,7 +58,7 @@ impl Quality {
             Self {
                 adapter,
                 cheap: false,
-                render_scale: 1.0,
+                most_pixels: f32::INFINITY,
                 multisample: true,
                 shadow_texels: Some(4096),
                 smallest_pixels: None,

@@ -100,7 +100,8 @@ fn show(
     view.hovered = response.contains_pointer() && !ctx.egui_is_using_pointer();
     free.0 = rect;
     view.rect = rect;
-    let points = rect.size() * ctx.pixels_per_point() * quality.render_scale;
+    let points = rect.size() * ctx.pixels_per_point();
+    let points = points * (quality.most_pixels / (points.x * points.y).max(1.0)).sqrt().min(1.0);
     let pixels = UVec2::new(points.x.round().max(16.0) as u32, points.y.round().max(16.0) as u32);
     if pixels != view.pixels {
         let size = Extent3d { width: pixels.x, height: pixels.y, depth_or_array_layers: 1 };

@@ -1,15 +1,17 @@
 //! Three ways to look at the plant: orbit around a point, fly, walk on the floor. They share one pose, so that
 //! switching never jumps.
 
+use std::cmp::Ordering;
+
 use bevy::prelude::*;
 use bevy_egui::EguiContexts;
-use gemba_twin::thing::Level;
+use gemba_twin::thing::{Class, Level};
 
 use crate::mirror::{ThingBounds, ThingEntities};
 use crate::plant::PlantReady;
 use crate::schedule::Frame;
 use crate::selection::Selection;
-use crate::site::Site;
+use crate::site::{Site, ThingIndex};
 use crate::view::{PlantCamera, PlantView};
 
 mod fly;
@@ -177,7 +179,7 @@ fn frame(
         // From the front and a little to the side, as a visitor on a gallery sees a hall.
         *gaze = Gaze { yaw: 0.42, pitch: -0.44, ..*gaze };
         // A newcomer is shown the machines, not the walls around them.
-        let machines = if begins { first_machines(&site, &things, &bounds) } else { None };
+        let machines = if begins { first_machines(&gaze, &site, &things, &bounds) } else { None };
         if let Some((centre, half)) = machines.or(whole) {
             gaze.frame(centre, half, lens);
         }
@@ -191,17 +193,25 @@ fn frame(
     }
 }
 
-/// The space that the machines of the first area take up, if this plant has any.
+/// The space that the machines of the nearest line of the first area take up, if this plant has any.
 fn first_machines(
+    gaze: &Gaze,
     site: &Site,
     things: &ThingEntities,
     bounds: &Query<(&ThingBounds, &GlobalTransform)>,
 ) -> Option<(Vec3, Vec3)> {
     let area = *site.roots().first()?;
-    let units = site.subtree(area).into_iter().filter(|t| site.thing(*t).is_some_and(|t| t.level == Level::Unit));
-    let boxes =
-        units.filter_map(|t| bounds.get(things.entity(t)?).ok()).map(|(b, _)| (b.centre - b.half, b.centre + b.half));
-    let (low, high) = boxes.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    let lines = site.children(area).iter().filter(|t| site.thing(**t).is_some_and(|t| t.level == Level::Line));
+    let line_bounds = |line: &&ThingIndex| Some(bounds.get(things.entity(**line)?).ok()?.0.centre.dot(gaze.forward()));
+    let nearest = lines.min_by(|a, b| line_bounds(a).partial_cmp(&line_bounds(b)).unwrap_or(Ordering::Equal))?;
+    let is_machine = |thing: &ThingIndex| {
+        site.thing(*thing)
+            .is_some_and(|t| t.level == Level::Unit && !matches!(t.class, Class::Rack | Class::Workpiece | Class::Amr))
+    };
+    let units = site.subtree(*nearest).into_iter().filter(is_machine);
+    let boxes = units.filter_map(|t| bounds.get(things.entity(t)?).ok());
+    let (low, high) =
+        boxes.map(|(b, _)| (b.centre - b.half, b.centre + b.half)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
     Some(((low + high) / 2.0, (high - low) / 2.0))
 }
 

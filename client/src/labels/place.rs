@@ -17,6 +17,8 @@ const STAY_SECS: f64 = 0.5;
 const SHOWN_NEARER: f32 = 0.8;
 /// Free room between two labels, points.
 const GAP: f32 = 3.0;
+/// Square points of the view for each label: more of them would hide what they name.
+const ROOM: f32 = 24_000.0;
 /// From the anchor to the label, points.
 const LEADER: f32 = 14.0;
 
@@ -84,10 +86,11 @@ impl Placement {
 
     /// Finds places within `area` at `now_secs`. No two of them overlap.
     pub(super) fn place(&mut self, candidates: &[Candidate], area: Rect, now_secs: f64) -> Vec<Placed> {
+        let most = LIMIT.min((area.area() / ROOM) as usize);
         let mut placed: Vec<Placed> = Vec::new();
         let mut shown = HashMap::new();
         for candidate in self.in_order(candidates, now_secs).into_iter().take(SOUGHT) {
-            if placed.len() == LIMIT {
+            if placed.len() >= most {
                 break;
             }
             let wanted = &candidates[candidate];

@@ -29,6 +29,9 @@ const INDENT: f32 = 13.0;
 /// Deeper parts are not moved further to the right: there would be no room left for names.
 const DEEPEST_INDENT: usize = 9;
 
+/// On a narrower screen the tree begins closed: the plant comes first. Points.
+const NARROW: f32 = 900.0;
+
 /// Whether the tree is shown, and what is searched for.
 #[derive(Resource, Debug)]
 pub struct TreePanel {
@@ -47,6 +50,8 @@ struct Memory {
     /// A row that should come into sight.
     wanted: Option<ThingIndex>,
     offset: f32,
+    /// Whether the width of the screen has decided how the panel begins.
+    begun: bool,
 }
 
 /// What was done in the tree.
@@ -80,6 +85,9 @@ fn show(
     time: Res<Time<Real>>,
 ) -> Result {
     let ctx = contexts.ctx_mut()?;
+    if !std::mem::replace(&mut memory.begun, true) {
+        panel.open = free.0.width() >= NARROW;
+    }
     if keys.just_pressed(KeyCode::KeyT) && !ctx.egui_wants_keyboard_input() {
         panel.open = !panel.open;
     }

@@ -371,12 +371,42 @@ mod tests {
     #[test]
     fn every_solid_is_closed_and_faces_outwards() {
         let o = Vec3::new(0.3, 0.2, -0.1);
-        check("block", |s| { s.block(o, Vec3::new(1.0, 2.0, 3.0)); }, 6.0);
-        check("chamfered", |s| { s.chamfered(o, Vec3::new(1.0, 2.0, 3.0), 0.02); }, 6.0);
-        check("rod", |s| { s.rod(o, o + Vec3::Z * 2.0, 0.5, 32); }, PI * 0.5);
+        check(
+            "block",
+            |s| {
+                s.block(o, Vec3::new(1.0, 2.0, 3.0));
+            },
+            6.0,
+        );
+        check(
+            "chamfered",
+            |s| {
+                s.chamfered(o, Vec3::new(1.0, 2.0, 3.0), 0.02);
+            },
+            6.0,
+        );
+        check(
+            "rod",
+            |s| {
+                s.rod(o, o + Vec3::Z * 2.0, 0.5, 32);
+            },
+            PI * 0.5,
+        );
         let ends = [(Vec2::ZERO, 0.5), (Vec2::Y, 0.5)];
-        check("link", |s| { s.link(at(o), ends, 1.0, 0.01); }, 1.0 + PI * 0.25);
+        check(
+            "link",
+            |s| {
+                s.link(at(o), ends, 1.0, 0.01);
+            },
+            1.0 + PI * 0.25,
+        );
         let profile = [Vec2::new(0.0, 0.0), Vec2::new(1.0, 0.0), Vec2::new(1.0, 1.0), Vec2::new(0.0, 1.0)];
-        check("lathe", |s| { s.lathe(at(o), &profile, 32); }, PI);
+        check(
+            "lathe",
+            |s| {
+                s.lathe(at(o), &profile, 32);
+            },
+            PI,
+        );
     }
 }
