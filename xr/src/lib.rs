@@ -40,8 +40,7 @@ pub fn add_to(plugins: PluginGroupBuilder) -> PluginGroupBuilder {
 
 /// Keeps the session's state where the app can read it.
 pub fn plugin(app: &mut App) {
-    app.init_resource::<HeadsetState>()
-        .add_systems(PreUpdate, note_state.run_if(resource_exists::<XrState>));
+    app.init_resource::<HeadsetState>().add_systems(PreUpdate, note_state.run_if(resource_exists::<XrState>));
 }
 
 fn note_state(mut changes: MessageReader<XrStateChanged>, mut state: ResMut<HeadsetState>) {
