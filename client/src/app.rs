@@ -44,6 +44,11 @@ pub fn run_viewer(target: Target, viewing: &Viewing) -> Result<AppExit> {
         bail!("there is no display to open a window on; run on a desktop, or add --headless --screenshot FILE.png");
     }
     let quality = Quality::for_this_machine().context("cannot render")?;
+    Ok(build(target, viewing, quality).run())
+}
+
+/// Puts everything together.
+fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
     let mut app = App::new();
     let (plugins, in_headset) = xr_or_desktop(platform(viewing, &target.name), viewing);
     app.add_plugins(plugins)
@@ -67,7 +72,7 @@ pub fn run_viewer(target: Target, viewing: &Viewing) -> Result<AppExit> {
     if in_headset {
         app.add_plugins(headset::plugin);
     }
-    Ok(app.run())
+    app
 }
 
 /// Every feature, one line each; each can be taken away without breaking the others.
@@ -118,7 +123,7 @@ fn platform(viewing: &Viewing, name: &str) -> PluginGroupBuilder {
 
 /// Quiet unless something is wrong: a person reads this terminal.
 fn log_filter() -> String {
-    "warn,gemba_client=info,wgpu=error,naga=error,bevy_render::view::window=error".to_owned()
+    "warn,gemba_client=info,wgpu=error,wgpu_hal::gles=off,naga=error,bevy_render=error".to_owned()
 }
 
 /// The headset, if it was asked for and there is one.
@@ -154,5 +159,46 @@ fn spawn_screen(
         let image = images.add(image);
         camera.insert(RenderTarget::Image(image.clone().into()));
         plan.screen = Some(image);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bevy::app::PluginsState;
+    use bevy::ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, Schedules};
+    use bevy_egui::EguiPrimaryContextPass;
+    use clap::Parser;
+
+    use crate::args::{Arguments, Command};
+
+    #[test]
+    fn no_system_of_a_frame_runs_before_or_after_another_by_chance() {
+        let Ok(quality) = Quality::for_this_machine() else {
+            println!("skipped: there is no Vulkan driver here");
+            return;
+        };
+        let Command::View(view) = Arguments::parse_from(["gemba", "view", "none.glb", "--headless"]).command else {
+            unreachable!("`view` is what was parsed")
+        };
+        let target = Target {
+            model: ModelSource::File("none.glb".into()),
+            connection: Connection::none(),
+            name: "none".to_owned(),
+        };
+        let mut app = build(target, &view.viewing, quality);
+        while app.plugins_state() == PluginsState::Adding {
+            bevy::tasks::tick_global_task_pools_on_main_thread();
+        }
+        app.finish();
+        app.cleanup();
+        let strict = ScheduleBuildSettings { ambiguity_detection: LogLevel::Error, ..default() };
+        for label in [Update.intern(), EguiPrimaryContextPass.intern()] {
+            let mut schedule = app.world_mut().resource_mut::<Schedules>().remove(label).expect("it is in use");
+            schedule.set_build_settings(strict.clone());
+            if let Err(error) = schedule.initialize(app.world_mut()) {
+                panic!("{label:?}: {}", error.to_string(schedule.graph(), app.world()));
+            }
+        }
     }
 }

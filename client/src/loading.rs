@@ -9,7 +9,7 @@ use crate::theme;
 use crate::view::PlantView;
 
 pub(crate) fn plugin(app: &mut App) {
-    app.add_systems(EguiPrimaryContextPass, show.in_set(Screen::Labels));
+    app.add_systems(EguiPrimaryContextPass, show.in_set(Screen::Loading));
 }
 
 fn show(mut contexts: EguiContexts, progress: Res<PlantProgress>, view: Res<PlantView>) -> Result {

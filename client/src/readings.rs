@@ -135,7 +135,7 @@ impl Reading {
         let next = self.history.partition_point(|(at, _)| *at <= instant);
         let before = next.checked_sub(1).and_then(|i| self.history.get(i)).map(|(_, number)| *number);
         let Some((next_at, next_number)) = self.history.get(next) else { return before.filter(|n| !n.is_nan()) };
-        let Some(before) = before.filter(|n| !n.is_nan()) else { return None };
+        let before = before.filter(|n| !n.is_nan())?;
         let left = next_at.micros_since(instant);
         if next_number.is_nan() || left >= ramp_micros || (next_number - before).abs() > jump {
             return Some(before);

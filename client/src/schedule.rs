@@ -21,6 +21,8 @@ pub enum Frame {
 /// The order in which features take their part of the screen (in [`EguiPrimaryContextPass`], after [`Frame`]).
 #[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Screen {
+    /// Colours and spacing are as the theme wants them.
+    Theme,
     /// The whole screen is free again.
     Clear,
     /// Bars across the whole width.
@@ -33,6 +35,8 @@ pub enum Screen {
     View,
     /// Labels and marks over the plant.
     Labels,
+    /// What is shown until the plant is there.
+    Loading,
     /// Windows over everything.
     Windows,
 }

@@ -61,7 +61,7 @@ pub fn person_colour(key: &gemba_twin::peer::PeerKey) -> Color32 {
 }
 
 pub(crate) fn plugin(app: &mut App) {
-    app.add_systems(EguiPrimaryContextPass, apply.in_set(Screen::Clear));
+    app.add_systems(EguiPrimaryContextPass, apply.in_set(Screen::Theme));
 }
 
 fn apply(mut contexts: EguiContexts, mut done: Local<bool>) -> Result {

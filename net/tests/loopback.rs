@@ -24,10 +24,11 @@ fn key(seed: u8) -> SigningKey {
 }
 
 fn start(seed: u8, port: u16, log: Vec<Vec<u8>>, blob: Vec<u8>) -> TestHost {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let config =
         ListenConfig { address: ([127, 0, 0, 1], port).into(), signing_key: key(seed), site: "test".to_owned() };
-    let port = runtime.block_on(listen(config)).unwrap();
+    let port = runtime.block_on(listen(config)).expect("a free port");
     let address = Address {
         host: "127.0.0.1".to_owned(),
         port: port.local_addr().port(),
@@ -44,26 +45,38 @@ async fn serve(mut port: HostPort, mut log: Vec<Vec<u8>>, blob: Arc<[u8]>) {
         match event {
             HostEvent::Arrived { peer, hello, .. } if hello.name == "stranger" => {
                 let why = "you are not known here".to_owned();
-                port.commands.send(HostCommand::Refuse { peer, why }).await.unwrap();
+                port.commands
+                    .send(HostCommand::Refuse { peer, why })
+                    .await
+                    .expect("the hub takes commands as long as the host runs");
             }
             HostEvent::Arrived { peer, hello, .. } => {
                 let entries = log.len() as u64;
-                port.commands.send(HostCommand::Admit { peer, entries }).await.unwrap();
+                port.commands
+                    .send(HostCommand::Admit { peer, entries })
+                    .await
+                    .expect("the hub takes commands as long as the host runs");
                 let first = hello.entries_held;
                 let entries = log.get(first as usize..).unwrap_or_default().to_vec();
-                port.commands.send(HostCommand::Entries { peer: Some(peer), first, entries }).await.unwrap();
+                port.commands
+                    .send(HostCommand::Entries { peer: Some(peer), first, entries })
+                    .await
+                    .expect("the hub takes commands as long as the host runs");
             }
             HostEvent::Submitted { peer, submission, entry } => {
                 let first = log.len() as u64;
                 log.push(entry.clone());
                 let all = HostCommand::Entries { peer: None, first, entries: vec![entry] };
-                port.commands.send(all).await.unwrap();
+                port.commands.send(all).await.expect("the hub takes commands as long as the host runs");
                 let answer = HostCommand::Answer { peer, submission, outcome: Ok(first) };
-                port.commands.send(answer).await.unwrap();
+                port.commands.send(answer).await.expect("the hub takes commands as long as the host runs");
             }
             HostEvent::BlobWanted { peer, hash, offset } => {
                 let bytes = (hash == BlobHash::of(&blob)).then(|| blob.clone());
-                port.commands.send(HostCommand::Blob { peer, hash, offset, bytes }).await.unwrap();
+                port.commands
+                    .send(HostCommand::Blob { peer, hash, offset, bytes })
+                    .await
+                    .expect("the hub takes commands as long as the host runs");
             }
             HostEvent::Left { .. } => {}
         }
@@ -207,7 +220,7 @@ fn a_newcomer_gets_the_newest_sample_of_every_tag_and_then_what_changes() {
 
 #[test]
 fn a_blob_arrives_whole_and_verified_and_one_that_is_not_there_fails() {
-    let blob: Vec<u8> = (0..3_000_000u32).map(|i| (i * 31 >> 7) as u8).collect();
+    let blob: Vec<u8> = (0..3_000_000u32).map(|i| ((i * 31) >> 7) as u8).collect();
     let hash = BlobHash::of(&blob);
     let host = start(1, 0, vec![], blob.clone());
     let mut ada = join(&host.address, 2, "Ada");

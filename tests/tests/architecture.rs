@@ -116,7 +116,9 @@ fn root() -> PathBuf {
 
 /// The crates' folders.
 fn members() -> Vec<PathBuf> {
-    let folders = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let folders = std::fs::read_dir(root())
+        .expect("the workspace can be read")
+        .map(|entry| entry.expect("the workspace can be read").path());
     folders.filter(|folder| folder.join("Cargo.toml").is_file()).collect()
 }
 
@@ -132,9 +134,9 @@ fn reached(name: &str, depth: Option<u8>) -> BTreeSet<String> {
     if let Some(depth) = depth {
         cargo.args(["--depth", &depth.to_string()]);
     }
-    let output = cargo.output().unwrap();
+    let output = cargo.output().expect("the workspace can be read");
     assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).expect("the workspace can be read");
     let crates: BTreeSet<String> =
         text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
     assert!(crates.contains(name), "cargo tree does not know {name}: {text}");
@@ -146,14 +148,14 @@ fn sources() -> Vec<(PathBuf, String)> {
     let mut folders: Vec<PathBuf> = members();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in std::fs::read_dir(&folder).expect("the workspace can be read") {
+            let path = entry.expect("the workspace can be read").path();
             if path.is_dir() {
                 if file_name(&path) != "target" {
                     folders.push(path);
                 }
             } else if path.extension().is_some_and(|e| e == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
+                let text = std::fs::read_to_string(&path).expect("the workspace can be read");
                 found.push((path, text));
             }
         }
