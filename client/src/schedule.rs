@@ -46,7 +46,17 @@ pub(crate) fn plugin(app: &mut App) {
     app.configure_sets(Update, (Frame::Receive, Frame::Act, Frame::Mirror, Frame::Present, Frame::Send).chain())
         .configure_sets(
             EguiPrimaryContextPass,
-            (Screen::Clear, Screen::Bars, Screen::Left, Screen::Right, Screen::View, Screen::Labels, Screen::Windows)
+            (
+                Screen::Theme,
+                Screen::Clear,
+                Screen::Bars,
+                Screen::Left,
+                Screen::Right,
+                Screen::View,
+                Screen::Labels,
+                Screen::Loading,
+                Screen::Windows,
+            )
                 .chain(),
         );
 }
