@@ -53,7 +53,7 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
     let (plugins, in_headset) = xr_or_desktop(platform(viewing, &target.name), viewing);
     app.add_plugins(plugins)
         .add_plugins(EguiPlugin::default())
-        .insert_resource(ClearColor(Color::BLACK))
+        .insert_resource(ClearColor(quality.sky))
         .insert_resource(RunPlan::from_arguments(viewing))
         .insert_resource(quality)
         .insert_resource(target.model)

@@ -22,9 +22,11 @@ pub mod link;
 pub mod listener;
 pub mod peers;
 pub mod pose_codec;
+mod readers;
 pub mod telemetry;
 pub mod tls;
 pub mod wire;
+mod worker;
 
 pub use address::{Address, AddressError};
 pub use blob_hash::BlobHash;

@@ -35,7 +35,7 @@ pub(super) fn fly(
     }
     if !contexts.ctx_mut()?.egui_wants_keyboard_input() {
         let wish = gaze.rotation() * wish(&keys);
-        let faster = if keys.pressed(KeyCode::ShiftLeft) { FAST } else { 1.0 };
+        let faster = if keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]) { FAST } else { 1.0 };
         gaze.eye += wish * SPEED * faster * time.delta_secs();
     }
     Ok(())

@@ -106,7 +106,7 @@ pub(super) fn walk(
     fly::look(&mut gaze, &view, &buttons, &motion);
     if !contexts.ctx_mut()?.egui_wants_keyboard_input() {
         let wish = fly::wish(&keys) * Vec3::new(1.0, 0.0, 1.0);
-        let faster = if keys.pressed(KeyCode::ShiftLeft) { FAST } else { 1.0 };
+        let faster = if keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]) { FAST } else { 1.0 };
         let step = Quat::from_rotation_y(gaze.yaw) * wish * SPEED * faster * time.delta_secs();
         // The controller moves in its own schedule; what it has not taken yet is added to.
         let waiting = controller.translation.unwrap_or_default();

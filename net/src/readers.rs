@@ -1,0 +1,87 @@
+//! The readers of a session: one task a stream, all into one queue.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use quinn::Connection;
+use tokio::sync::mpsc;
+
+use crate::blob_hash::BlobHash;
+use crate::frames;
+use crate::limits;
+use crate::link::Counters;
+use crate::telemetry::{self, TagSample};
+use crate::wire::NO_BLOB;
+
+/// What the readers of a session bring.
+pub(crate) enum Arrival {
+    Control(Vec<u8>),
+    Samples(Vec<TagSample>),
+    Datagram(Vec<u8>),
+    BlobPart { hash: BlobHash, offset: u64, bytes: Vec<u8>, total: u64 },
+    BlobFailed { hash: BlobHash, why: String },
+    Nonsense(String),
+}
+
+/// One task a stream, all into one queue.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    pub(crate) heard: mpsc::Sender<Arrival>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Readers {
+    pub(crate) async fn samples(self, connection: Connection) {
+        let Ok(mut stream) = connection.accept_uni().await else { return };
+        while let Ok(body) = frames::read(&mut stream, limits::BATCH_BYTES).await {
+            self.counters.telemetry.fetch_add(body.len() as u64, Relaxed);
+            let arrival = match telemetry::decode(&body) {
+                Ok(samples) => Arrival::Samples(samples),
+                Err(error) => Arrival::Nonsense(error.to_string()),
+            };
+            if self.heard.send(arrival).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) async fn datagrams(self, connection: Connection) {
+        while let Ok(bytes) = connection.read_datagram().await {
+            self.counters.pose.fetch_add(bytes.len() as u64, Relaxed);
+            // A session that has ended reads no more.
+            let _ = self.heard.send(Arrival::Datagram(bytes.to_vec())).await;
+        }
+    }
+
+    pub(crate) async fn blob(self, connection: Connection, hash: BlobHash, mut offset: u64) {
+        let Ok((mut wish, mut stream)) = connection.open_bi().await else { return };
+        let asked = [&hash.0[..], &offset.to_le_bytes()].concat();
+        if wish.write_all(&asked).await.is_err() || wish.finish().is_err() {
+            return;
+        }
+        let mut total = [0; 8];
+        if stream.read_exact(&mut total).await.is_err() {
+            return;
+        }
+        let total = u64::from_le_bytes(total);
+        if total == NO_BLOB || total > limits::BLOB_BYTES {
+            let why = if total == NO_BLOB { "the host does not have it" } else { "it is too large" };
+            // A session that has ended reads no more.
+            let _ = self.heard.send(Arrival::BlobFailed { hash, why: why.to_owned() }).await;
+            return;
+        }
+        if total == 0 {
+            let _ = self.heard.send(Arrival::BlobPart { hash, offset: 0, bytes: Vec::new(), total }).await;
+        }
+        while offset < total {
+            let most = usize::try_from(total - offset).unwrap_or(usize::MAX).min(256 << 10);
+            let Ok(Some(chunk)) = stream.read_chunk(most, true).await else { return };
+            let part = Arrival::BlobPart { hash, offset, bytes: chunk.bytes.to_vec(), total };
+            offset += chunk.bytes.len() as u64;
+            self.counters.blob.fetch_add(chunk.bytes.len() as u64, Relaxed);
+            if self.heard.send(part).await.is_err() {
+                return;
+            }
+        }
+    }
+}

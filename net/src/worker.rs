@@ -1,0 +1,352 @@
+//! The thread behind a [`crate::Link`]: connects, talks, reconnects. What the messages mean is decided by [`ClientCore`];
+//! this file only carries bytes, commands and events.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use gemba_twin::path::ThingId;
+use quinn::{Connection, Endpoint, SendStream, VarInt};
+use tokio::sync::mpsc;
+
+use crate::address::Address;
+use crate::blob_hash::BlobHash;
+use crate::client_core::{ClientCore, SessionEnd};
+use crate::frames::{self, close};
+use crate::limits;
+use crate::link::{Counters, LinkCommand, LinkConfig, LinkEvent, LinkState};
+use crate::listener::{clock, transport};
+use crate::peers::Hello;
+use crate::readers::{Arrival, Readers};
+use crate::tls;
+use crate::wire::{self, PoseUp, ToHost};
+
+/// Why a session ended.
+enum End {
+    /// The owner has dropped the link.
+    Left,
+    /// Trying again would not help.
+    Refused(String),
+    /// Trying again may help.
+    Lost(String),
+}
+
+/// Everything the thread owns.
+pub(crate) struct Worker {
+    config: LinkConfig,
+    core: ClientCore,
+    events: mpsc::Sender<LinkEvent>,
+    commands: mpsc::Receiver<LinkCommand>,
+    counters: Arc<Counters>,
+    /// Submissions without an answer: told again after a reconnect, where the same entry has the same outcome.
+    unanswered: BTreeMap<u64, Vec<u8>>,
+    /// Blobs under way, and what is here of them.
+    fetching: BTreeMap<BlobHash, Vec<u8>>,
+    selected: Option<Option<ThingId>>,
+    sequence: u32,
+}
+
+impl Worker {
+    /// A worker that has not begun.
+    pub(crate) fn new(
+        config: LinkConfig,
+        events: mpsc::Sender<LinkEvent>,
+        commands: mpsc::Receiver<LinkCommand>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            core: ClientCore::new(config.entries_held),
+            config,
+            events,
+            commands,
+            counters,
+            unanswered: BTreeMap::new(),
+            fetching: BTreeMap::new(),
+            selected: None,
+            sequence: 0,
+        }
+    }
+
+    /// Says that there will be no connection.
+    pub(crate) fn give_up(&self, why: String) {
+        // Nobody polls any more: then nobody needs to know.
+        let _ = self.events.try_send(LinkEvent::State(LinkState::Refused { why }));
+    }
+
+    /// Connects, and connects again, until the owner leaves.
+    pub(crate) async fn run(&mut self) {
+        for attempt in 0.. {
+            if self.tell(LinkEvent::State(LinkState::Connecting { attempt })).await.is_err() {
+                return;
+            }
+            let state = match self.session().await {
+                End::Left => return,
+                End::Refused(why) => LinkState::Refused { why },
+                End::Lost(why) => LinkState::Lost { why, retry_in: self.core.handle_lost() },
+            };
+            let wait = match &state {
+                LinkState::Lost { retry_in, .. } => Some(*retry_in),
+                _ => None,
+            };
+            if self.tell(LinkEvent::State(state)).await.is_err() || self.idle(wait).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn tell(&self, event: LinkEvent) -> Result<(), ()> {
+        self.events.send(event).await.map_err(drop)
+    }
+
+    /// Takes commands while there is no connection, for so long or, with none, until the owner leaves.
+    async fn idle(&mut self, wait: Option<Duration>) -> Result<(), ()> {
+        let until = tokio::time::Instant::now() + wait.unwrap_or(Duration::from_secs(u32::MAX.into()));
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                command = self.commands.recv() => self.keep(&command.ok_or(())?),
+            }
+        }
+    }
+
+    /// Notes what must outlive the session.
+    fn keep(&mut self, command: &LinkCommand) {
+        match command {
+            LinkCommand::Submit { submission, entry } => drop(self.unanswered.insert(*submission, entry.clone())),
+            LinkCommand::Fetch(hash) => drop(self.fetching.entry(*hash).or_default()),
+            LinkCommand::Select(thing) => self.selected = Some(*thing),
+            LinkCommand::Pose(_) => {}
+        }
+    }
+
+    async fn session(&mut self) -> End {
+        let (endpoint, connection) = match tokio::time::timeout(limits::CONNECT, self.dial()).await {
+            Ok(Ok(pair)) => pair,
+            Ok(Err(end)) => return end,
+            Err(_) => {
+                return End::Lost(format!("no answer from {}:{}", self.config.address.host, self.config.address.port));
+            }
+        };
+        let end = match self.talk(&connection).await {
+            Ok(never) => never,
+            Err(end) => end,
+        };
+        connection.close(VarInt::from_u32(close::LEFT), b"");
+        if matches!(end, End::Left) {
+            // The good-bye is a packet that must still leave this machine.
+            let _ = tokio::time::timeout(Duration::from_millis(100), endpoint.wait_idle()).await;
+        }
+        end
+    }
+
+    async fn dial(&self) -> Result<(Endpoint, Connection), End> {
+        let Address { host, port, .. } = &self.config.address;
+        let unknown = |e: std::io::Error| End::Lost(format!("the name {host} is not known here: {e}"));
+        let mut found = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(unknown)?;
+        let to = found.next().ok_or_else(|| End::Lost(format!("the name {host} has no address")))?;
+        let any = if to.is_ipv6() {
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
+        } else {
+            SocketAddr::from(([0, 0, 0, 0], 0))
+        };
+        let crypto = tls::client(&self.config.signing_key, self.config.address.key)
+            .map_err(|e| End::Refused(format!("this person's key cannot be used: {e}")))?;
+        let mut client = quinn::ClientConfig::new(Arc::new(crypto));
+        client.transport_config(Arc::new(transport()));
+        let endpoint = Endpoint::client(any).map_err(|e| End::Lost(format!("no socket: {e}")))?;
+        let connecting = endpoint.connect_with(client, to, "gemba").map_err(|e| End::Lost(e.to_string()))?;
+        let connection = connecting.await.map_err(|e| self.explain(&e))?;
+        Ok((endpoint, connection))
+    }
+
+    /// What a failed handshake means.
+    fn explain(&self, error: &quinn::ConnectionError) -> End {
+        let text = error.to_string();
+        if text.contains("ApplicationVerificationFailure") {
+            let key = self.config.address.key.short();
+            return End::Refused(format!(
+                "the host at this address does not have the key {key}… that the address names; ask the site's owner for its address"
+            ));
+        }
+        if text.contains("application protocol") {
+            return End::Refused(
+                "the host speaks another major version of the protocol; update the older one".to_owned(),
+            );
+        }
+        let Address { host, port, .. } = &self.config.address;
+        End::Lost(format!("no connection to {host}:{port}: {text}"))
+    }
+
+    async fn talk(&mut self, connection: &Connection) -> Result<End, End> {
+        let over = |e: &dyn std::fmt::Display| End::Lost(e.to_string());
+        let (mut control, mut incoming) = connection.open_bi().await.map_err(|e| over(&e))?;
+        let hello = Hello {
+            oldest_minor: *wire::MINORS.start(),
+            newest_minor: *wire::MINORS.end(),
+            name: wire::cut(&self.config.name, limits::NAME_BYTES),
+            kind: self.config.kind,
+            entries_held: self.core.entries_held(),
+        };
+        say(&mut control, &ToHost::Hello(hello)).await?;
+        self.core.handle_connected(Instant::now());
+        let (heard, mut arrivals) = mpsc::channel(256);
+        let readers = Readers { heard, counters: self.counters.clone() };
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(readers.clone().samples(connection.clone()));
+        tasks.spawn(readers.clone().datagrams(connection.clone()));
+        let control_reader = readers.clone();
+        tasks.spawn(async move {
+            while let Ok(body) = frames::read(&mut incoming, limits::FRAME_BYTES).await {
+                control_reader.counters.control.fetch_add(body.len() as u64, Relaxed);
+                if control_reader.heard.send(Arrival::Control(body)).await.is_err() {
+                    return;
+                }
+            }
+            // The reason comes with the connection's end.
+        });
+        let mut ping = tokio::time::interval(limits::PING_INTERVAL);
+        ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut welcomed = false;
+        loop {
+            let deadline = self.core.deadline().unwrap_or_else(Instant::now);
+            tokio::select! {
+                biased;
+                arrival = arrivals.recv() => {
+                    let arrival = arrival.ok_or_else(|| End::Lost("the connection is over".to_owned()))?;
+                    self.core.handle_heard(Instant::now());
+                    if self.arrived(arrival).await? {
+                        welcomed = true;
+                        self.resume(&mut control, connection, &readers, &mut tasks).await?;
+                    }
+                }
+                error = connection.closed() => {
+                    // What the host said last, such as why it refuses us, may still wait.
+                    while let Ok(Some(arrival)) = tokio::time::timeout(Duration::from_millis(50), arrivals.recv()).await {
+                        self.arrived(arrival).await?;
+                    }
+                    return Err(over(&error));
+                }
+                command = self.commands.recv() => {
+                    let Some(command) = command else { return Ok(End::Left) };
+                    self.keep(&command);
+                    if welcomed {
+                        self.carry_out(command, &mut control, connection, &readers, &mut tasks).await?;
+                    }
+                }
+                _ = ping.tick() => say(&mut control, &ToHost::Ping { sent: clock().0 }).await?,
+                () = tokio::time::sleep_until(deadline.into()) => {
+                    return Err(End::Lost("no word from the host for a second".to_owned()));
+                }
+            }
+        }
+    }
+
+    /// After a welcome: everything that still waits is asked for again.
+    async fn resume(
+        &mut self,
+        control: &mut SendStream,
+        connection: &Connection,
+        readers: &Readers,
+        tasks: &mut tokio::task::JoinSet<()>,
+    ) -> Result<(), End> {
+        if let Some(thing) = self.selected {
+            say(control, &ToHost::Select(thing)).await?;
+        }
+        for (submission, entry) in &self.unanswered {
+            say(control, &ToHost::Submit { submission: *submission, entry: entry.clone().into() }).await?;
+        }
+        for (hash, have) in &self.fetching {
+            tasks.spawn(readers.clone().blob(connection.clone(), *hash, have.len() as u64));
+        }
+        Ok(())
+    }
+
+    async fn carry_out(
+        &mut self,
+        command: LinkCommand,
+        control: &mut SendStream,
+        connection: &Connection,
+        readers: &Readers,
+        tasks: &mut tokio::task::JoinSet<()>,
+    ) -> Result<(), End> {
+        match command {
+            LinkCommand::Submit { submission, entry } => {
+                say(control, &ToHost::Submit { submission, entry: entry.into() }).await
+            }
+            LinkCommand::Select(thing) => say(control, &ToHost::Select(thing)).await,
+            LinkCommand::Fetch(hash) => {
+                let have = self.fetching.get(&hash).map_or(0, |bytes| bytes.len() as u64);
+                tasks.spawn(readers.clone().blob(connection.clone(), hash, have));
+                Ok(())
+            }
+            LinkCommand::Pose(pose) => {
+                self.sequence = self.sequence.wrapping_add(1);
+                let up = PoseUp { sequence: self.sequence, pose };
+                // Lost here or on the way is the same: the next pose is newer.
+                let _ = connection.send_datagram(up.encode().into());
+                Ok(())
+            }
+        }
+    }
+
+    /// Handles what a reader brought; true for a welcome.
+    async fn arrived(&mut self, arrival: Arrival) -> Result<bool, End> {
+        let left = |()| End::Left;
+        match arrival {
+            Arrival::Control(body) => {
+                let message = wire::decode_to_peer(&body).map_err(|e| End::Lost(format!("from the host: {e}")))?;
+                let event = self.core.handle_message(message, clock()).map_err(|end| match end {
+                    SessionEnd::Refused(why) => End::Refused(why),
+                    SessionEnd::Broken(why) => End::Lost(why.to_owned()),
+                })?;
+                let Some(event) = event else { return Ok(false) };
+                if let LinkEvent::Answer { submission, .. } = &event {
+                    self.unanswered.remove(submission);
+                }
+                let welcome = matches!(event, LinkEvent::Welcome { .. });
+                if welcome {
+                    self.tell(LinkEvent::State(LinkState::Connected)).await.map_err(left)?;
+                }
+                self.tell(event).await.map_err(left)?;
+                return Ok(welcome);
+            }
+            Arrival::Samples(samples) => self.tell(LinkEvent::Samples(samples)).await.map_err(left)?,
+            Arrival::Datagram(bytes) => {
+                for event in self.core.handle_datagram(&bytes) {
+                    if self.events.try_send(event).is_err() {
+                        self.counters.poses_dropped.fetch_add(1, Relaxed);
+                    }
+                }
+            }
+            Arrival::BlobPart { hash, offset, bytes, total } => {
+                let Some(have) = self.fetching.get_mut(&hash).filter(|have| have.len() as u64 == offset) else {
+                    return Ok(false);
+                };
+                have.extend_from_slice(&bytes);
+                let have = have.len() as u64;
+                self.tell(LinkEvent::BlobProgress { hash, have, total }).await.map_err(left)?;
+                if have == total {
+                    let bytes = self.fetching.remove(&hash).unwrap_or_default();
+                    let event = if BlobHash::of(&bytes) == hash {
+                        LinkEvent::BlobDone { hash, bytes }
+                    } else {
+                        LinkEvent::BlobFailed { hash, why: "what the host sent is not what was asked for".to_owned() }
+                    };
+                    self.tell(event).await.map_err(left)?;
+                }
+            }
+            Arrival::BlobFailed { hash, why } => {
+                self.fetching.remove(&hash);
+                self.tell(LinkEvent::BlobFailed { hash, why }).await.map_err(left)?;
+            }
+            Arrival::Nonsense(why) => return Err(End::Lost(format!("from the host: {why}"))),
+        }
+        Ok(false)
+    }
+}
+
+async fn say(stream: &mut SendStream, message: &ToHost) -> Result<(), End> {
+    stream.write_all(&wire::frame(message)).await.map_err(|e| End::Lost(e.to_string()))
+}
