@@ -1,6 +1,7 @@
 //! What a peer decides about its session, without sockets or clocks: what the host's messages mean, where the log
 //! continues after a reconnect, whether the host still lives, when to try again.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use gemba_twin::sample::Timestamp;
@@ -8,6 +9,7 @@ use gemba_twin::sample::Timestamp;
 use crate::clock::ClockEstimate;
 use crate::limits;
 use crate::link::LinkEvent;
+use crate::peers::PeerNumber;
 use crate::wire::{PoseDown, ToPeer};
 
 /// Why a session cannot go on.
@@ -26,12 +28,13 @@ pub struct ClientCore {
     clock: ClockEstimate,
     heard: Option<Instant>,
     failures: u32,
+    newest_poses: BTreeMap<PeerNumber, Timestamp>,
 }
 
 impl ClientCore {
     /// A peer that holds so many entries of the log already.
     pub fn new(entries_held: u64) -> Self {
-        Self { entries_held, clock: ClockEstimate::default(), heard: None, failures: 0 }
+        Self { entries_held, clock: ClockEstimate::default(), heard: None, failures: 0, newest_poses: BTreeMap::new() }
     }
 
     /// Entries held: what the next hello says.
@@ -47,6 +50,7 @@ impl ClientCore {
     /// The session is over; returns how long to wait before the next try, twice as long each time.
     pub fn handle_lost(&mut self) -> Duration {
         self.heard = None;
+        self.newest_poses.clear();
         let wait = limits::RETRY.0 * 2u32.saturating_pow(self.failures.min(16));
         self.failures += 1;
         wait.min(limits::RETRY.1)
@@ -87,7 +91,10 @@ impl ClientCore {
             ToPeer::Accepted { submission, index } => LinkEvent::Answer { submission, outcome: Ok(index) },
             ToPeer::Rejected { submission, why } => LinkEvent::Answer { submission, outcome: Err(why) },
             ToPeer::Joined(info) => LinkEvent::Joined(info),
-            ToPeer::Left(peer) => LinkEvent::Left(peer),
+            ToPeer::Left(peer) => {
+                self.newest_poses.remove(&peer);
+                LinkEvent::Left(peer)
+            }
             ToPeer::Selected { peer, thing } => LinkEvent::Selected { peer, thing },
             ToPeer::Pong { sent, host } => match self.clock.exchange(sent, host.0, clock.0) {
                 Some((offset_micros, rtt)) => LinkEvent::Clock { offset_micros, rtt },
@@ -96,16 +103,26 @@ impl ClientCore {
         }))
     }
 
-    /// A datagram has arrived.
-    pub fn handle_datagram(&self, bytes: &[u8]) -> Vec<LinkEvent> {
-        let poses = PoseDown::decode_all(bytes).into_iter();
-        poses.map(|PoseDown { peer, at, pose }| LinkEvent::Pose { peer, pose, at }).collect()
+    /// A datagram has arrived. Poses that newer ones have overtaken are left out.
+    pub fn handle_datagram(&mut self, bytes: &[u8]) -> Vec<LinkEvent> {
+        let mut events = Vec::new();
+        for PoseDown { peer, at, pose } in PoseDown::decode_all(bytes) {
+            let newest = self.newest_poses.entry(peer).or_insert(at);
+            let behind = newest.micros_since(at);
+            if behind > 0 && u128::from(behind.unsigned_abs()) < limits::POSE_OVERTAKEN.as_micros() {
+                continue;
+            }
+            *newest = at;
+            events.push(LinkEvent::Pose { peer, pose, at });
+        }
+        events
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::{Pose, TrackedPoint};
 
     fn entries(first: u64, bodies: &[u8]) -> ToPeer {
         ToPeer::Entries { first, entries: bodies.iter().map(|b| vec![*b].into()).collect() }
@@ -122,6 +139,20 @@ mod tests {
         assert_eq!(event, Some(LinkEvent::Entries { first: 2, entries: vec![vec![3]] }));
         let gap = core.handle_message(entries(9, &[1]), Timestamp(0));
         assert!(matches!(gap, Err(SessionEnd::Broken(_))));
+    }
+
+    #[test]
+    fn a_pose_that_a_newer_one_has_overtaken_is_not_shown() {
+        let mut core = ClientCore::new(0);
+        let mut shown = |peer, at_micros| {
+            let head = TrackedPoint { place: [0.0; 3], rotation: [0.0, 0.0, 0.0, 1.0] };
+            let pose = Pose { head, hands: [None, None], pointer: None };
+            let mut bytes = Vec::new();
+            PoseDown { peer: PeerNumber(peer), at: Timestamp(at_micros), pose }.encode(&mut bytes);
+            core.handle_datagram(&bytes).len()
+        };
+        assert_eq!([shown(1, 40_000), shown(1, 20_000), shown(2, 20_000), shown(1, 60_000)], [1, 0, 1, 1]);
+        assert_eq!(shown(1, -9_000_000), 1, "the host's clock was set back");
     }
 
     #[test]

@@ -15,8 +15,13 @@ pub(crate) enum FrameError {
     Wire(#[from] WireError),
 }
 
-/// Reads one frame's body. The buffer grows with what arrives, not with what the length claims.
-pub(crate) async fn read(stream: &mut RecvStream, limit: usize) -> Result<Vec<u8>, FrameError> {
+/// Reads one frame's body. The buffer grows with what arrives, not with what the length claims. Calls `arriving` for
+/// each part: whoever sends a large frame over a slow line is not silent.
+pub(crate) async fn read(
+    stream: &mut RecvStream,
+    limit: usize,
+    mut arriving: impl FnMut(),
+) -> Result<Vec<u8>, FrameError> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).await.map_err(|_| FrameError::Over)?;
     let length = u32::from_le_bytes(length) as usize;
@@ -28,6 +33,7 @@ pub(crate) async fn read(stream: &mut RecvStream, limit: usize) -> Result<Vec<u8
         let missing = (length - body.len()).min(64 << 10);
         let chunk = stream.read_chunk(missing, true).await.map_err(|_| FrameError::Over)?.ok_or(FrameError::Over)?;
         body.extend_from_slice(&chunk.bytes);
+        arriving();
     }
     Ok(body)
 }

@@ -103,7 +103,7 @@ impl HostCore {
     pub fn refuse(&mut self, peer: PeerNumber, why: &str) {
         let why = wire::cut(why, limits::REASON_BYTES);
         self.outputs.push(Output::Control(peer, ToPeer::Refused { why }));
-        self.members.remove(&peer);
+        self.handle_left(peer);
     }
 
     /// The peer's connection is gone.

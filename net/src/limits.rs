@@ -4,6 +4,18 @@ use std::time::Duration;
 
 /// Largest control frame: an entry of 1,000 things with long paths is some 300 kB.
 pub const FRAME_BYTES: usize = 4 << 20;
+/// Largest first frame: a name and a few numbers, from a peer that nobody has let in yet.
+pub const HELLO_BYTES: usize = 1024;
+/// Entries of one frame end here, unless a single one is larger: a quarter of a second at 8 Mbit/s, so that answers and
+/// pongs are not held up behind a newcomer's log.
+pub const ENTRIES_BYTES: usize = 256 << 10;
+/// Submissions of one peer that wait for an answer; further ones are rejected.
+pub const SUBMISSIONS_PER_PEER: usize = 1024;
+/// Times a pose at rest is told again, since datagrams get lost: four in all get through a line that loses one in ten
+/// but for one time in ten thousand.
+pub const POSE_REPEATS: u8 = 3;
+/// A pose older than the newest by less than this was overtaken on its way; by more, the host's clock was set back.
+pub const POSE_OVERTAKEN: Duration = Duration::from_secs(1);
 /// Largest telemetry frame: 20,000 samples at some 25 bytes.
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Most samples in a telemetry frame; the rest goes into the next.
@@ -38,5 +50,7 @@ pub const SILENCE: Duration = Duration::from_millis(950);
 pub const IDLE: Duration = Duration::from_secs(4);
 /// Longest a connection may take to stand.
 pub const CONNECT: Duration = Duration::from_secs(3);
+/// Longest that leaving may take, so that a program that ends does not seem to hang.
+pub const GOODBYE: Duration = Duration::from_millis(300);
 /// Shortest and longest wait before another try.
 pub const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));

@@ -167,7 +167,7 @@ pub enum LinkCommand {
     },
     /// Asks for a blob. Goes on where it was after an interruption.
     Fetch(BlobHash),
-    /// Shows the others how we stand. Not kept while there is no connection.
+    /// Shows the others how we stand. The newest is told a few times more, and again after a reconnect.
     Pose(Pose),
     /// Shows the others what we have selected. The newest is told again after a reconnect.
     Select(Option<ThingId>),
@@ -270,7 +270,11 @@ pub fn connect(config: LinkConfig) -> Link {
     let thread = std::thread::Builder::new().name("gemba-link".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
-            Ok(runtime) => runtime.block_on(worker.run()),
+            Ok(runtime) => {
+                runtime.block_on(worker.run());
+                // A name that is still being looked up holds up nobody.
+                runtime.shutdown_background();
+            }
             Err(error) => {
                 let why = format!("no network runtime: {error}");
                 worker.give_up(why);

@@ -11,11 +11,11 @@ use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::Timestamp;
 use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig, VarInt};
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, info};
 
 use crate::blob_hash::BlobHash;
-use crate::frames::{self, close};
+use crate::frames::{self, FrameError, close};
 use crate::host_core::{HostCore, Output};
 use crate::limits;
 use crate::peers::{Hello, PeerNumber};
@@ -204,19 +204,32 @@ pub(crate) fn clock() -> Timestamp {
 
 /// What connections tell the hub.
 enum Input {
-    Hello { connection: Connection, control: SendStream, key: PeerKey, hello: Hello, reply: mpsc::Sender<PeerNumber> },
+    Hello {
+        connection: Connection,
+        control: SendStream,
+        key: PeerKey,
+        hello: Hello,
+        reply: oneshot::Sender<PeerNumber>,
+    },
     Message(PeerNumber, ToHost),
     Pose(PeerNumber, Vec<u8>),
-    Blob { peer: PeerNumber, hash: BlobHash, offset: u64, stream: SendStream },
+    Blob {
+        peer: PeerNumber,
+        hash: BlobHash,
+        offset: u64,
+        stream: SendStream,
+    },
     Gone(PeerNumber, String),
 }
 
 /// What the hub holds of a peer's connection.
 struct Line {
     connection: Connection,
-    control: mpsc::Sender<Vec<u8>>,
+    /// None once the peer has been refused: what was written goes out, then the connection is closed.
+    control: Option<mpsc::Sender<Vec<u8>>>,
     samples: Arc<(Mutex<Conflater>, Notify)>,
     blobs_open: usize,
+    submissions_open: usize,
 }
 
 /// The one task that owns the core.
@@ -229,7 +242,11 @@ struct Hub {
 }
 
 impl Hub {
+    /// Commands are taken at any time. What the peers say waits while the host program is behind with its events:
+    /// waiting for both at once would have hub and program wait for each other.
     async fn run(mut self, mut commands: mpsc::Receiver<HostCommand>, mut inputs: mpsc::Receiver<Input>) {
+        let events = self.events.clone();
+        let mut waiting: Option<HostEvent> = None;
         let mut tick = tokio::time::interval(limits::TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -239,8 +256,14 @@ impl Hub {
                     Some(command) => self.command(command),
                     None => break,
                 },
-                input = inputs.recv() => match input {
-                    Some(input) => self.input(input).await,
+                place = events.reserve(), if waiting.is_some() => {
+                    // The program that owns the port has gone: then nobody needs to know.
+                    if let (Ok(place), Some(event)) = (place, waiting.take()) {
+                        place.send(event);
+                    }
+                }
+                input = inputs.recv(), if waiting.is_none() => match input {
+                    Some(input) => waiting = self.input(input),
                     None => break,
                 },
             }
@@ -251,8 +274,17 @@ impl Hub {
     fn command(&mut self, command: HostCommand) {
         match command {
             HostCommand::Admit { peer, entries } => self.core.admit(peer, &self.site, entries),
-            HostCommand::Refuse { peer, why } => self.core.refuse(peer, &why),
+            HostCommand::Refuse { peer, why } => {
+                self.core.refuse(peer, &why);
+                self.carry_out();
+                if let Some(line) = self.lines.get_mut(&peer) {
+                    line.control = None;
+                }
+            }
             HostCommand::Answer { peer, submission, outcome } => {
+                if let Some(line) = self.lines.get_mut(&peer) {
+                    line.submissions_open = line.submissions_open.saturating_sub(1);
+                }
                 let answer = match outcome {
                     Ok(index) => ToPeer::Accepted { submission, index },
                     Err(why) => ToPeer::Rejected { submission, why: wire::cut(&why, limits::REASON_BYTES) },
@@ -284,7 +316,7 @@ impl Hub {
         while let Some(entry) = rest.next() {
             bytes += entry.len() + 8;
             part.push(entry.into());
-            let full = rest.peek().is_none_or(|next| bytes + next.len() > limits::FRAME_BYTES / 2);
+            let full = rest.peek().is_none_or(|next| bytes + next.len() > limits::ENTRIES_BYTES);
             if full || part.len() == limits::ENTRIES {
                 let count = part.len() as u64;
                 let frame = wire::frame(&ToPeer::Entries { first, entries: std::mem::take(&mut part) });
@@ -295,13 +327,21 @@ impl Hub {
         }
     }
 
-    async fn input(&mut self, input: Input) {
+    /// Handles what a connection says; returns what the host program is to decide on.
+    fn input(&mut self, input: Input) -> Option<HostEvent> {
         match input {
             Input::Hello { connection, control, key, hello, reply } => {
-                self.hello(connection, control, key, hello, &reply).await
+                return self.hello(connection, control, key, hello, reply);
             }
             Input::Message(peer, ToHost::Submit { submission, entry }) if self.core.is_admitted(peer) => {
-                self.tell(HostEvent::Submitted { peer, submission, entry: entry.into() }).await;
+                let line = self.lines.get_mut(&peer)?;
+                if line.submissions_open >= limits::SUBMISSIONS_PER_PEER {
+                    let why = "too many submissions at once; wait for the answers".to_owned();
+                    self.send(peer, wire::frame(&ToPeer::Rejected { submission, why }));
+                    return None;
+                }
+                line.submissions_open += 1;
+                return Some(HostEvent::Submitted { peer, submission, entry: entry.into() });
             }
             Input::Message(peer, ToHost::Select(thing)) => self.core.handle_select(peer, thing),
             Input::Message(peer, ToHost::Ping { sent }) => {
@@ -309,62 +349,56 @@ impl Hub {
             }
             Input::Message(..) => {}
             Input::Pose(peer, bytes) => self.core.handle_pose(peer, &bytes, clock()),
-            Input::Blob { peer, hash, offset, stream } => {
-                let Some(line) = self.lines.get_mut(&peer).filter(|line| line.blobs_open < limits::BLOBS_PER_PEER)
-                else {
-                    return;
-                };
-                if !self.core.is_admitted(peer) {
-                    return;
-                }
+            Input::Blob { peer, hash, offset, stream } if self.core.is_admitted(peer) => {
+                let line = self.lines.get_mut(&peer).filter(|line| line.blobs_open < limits::BLOBS_PER_PEER)?;
                 line.blobs_open += 1;
                 self.blobs.entry((peer, hash, offset)).or_default().push(stream);
-                self.tell(HostEvent::BlobWanted { peer, hash, offset }).await;
+                return Some(HostEvent::BlobWanted { peer, hash, offset });
             }
+            Input::Blob { .. } => {}
             Input::Gone(peer, why) => {
                 self.core.handle_left(peer);
                 self.blobs.retain(|(of, _, _), _| *of != peer);
-                if self.lines.remove(&peer).is_some() {
-                    self.tell(HostEvent::Left { peer, why }).await;
-                }
+                return self.lines.remove(&peer).map(|_| HostEvent::Left { peer, why });
             }
         }
+        None
     }
 
-    async fn hello(
+    fn hello(
         &mut self,
         connection: Connection,
         control: SendStream,
         key: PeerKey,
         hello: Hello,
-        reply: &mpsc::Sender<PeerNumber>,
-    ) {
+        reply: oneshot::Sender<PeerNumber>,
+    ) -> Option<HostEvent> {
         let (sender, frames) = mpsc::channel(limits::CONTROL_QUEUE);
         tokio::spawn(write_control(connection.clone(), control, frames));
         match self.core.handle_hello(key, &hello) {
             Ok(peer) => {
                 let samples = Arc::new((Mutex::new(Conflater::default()), Notify::new()));
                 tokio::spawn(write_samples(connection.clone(), samples.clone()));
-                self.lines.insert(peer, Line { connection, control: sender, samples, blobs_open: 0 });
+                let control = Some(sender);
+                let line = Line { connection, control, samples, blobs_open: 0, submissions_open: 0 };
+                self.lines.insert(peer, line);
                 // Whoever said hello waits for its number; if it has gone meanwhile it will say so.
-                let _ = reply.send(peer).await;
+                let _ = reply.send(peer);
                 info!("{} ({}) has come", hello.name, key.short());
-                self.tell(HostEvent::Arrived { peer, key, hello }).await;
+                Some(HostEvent::Arrived { peer, key, hello })
             }
             Err(why) => {
-                let _ = sender.send(wire::frame(&ToPeer::Refused { why })).await;
+                // The queue is new and empty. Its only sender ends here: what is in it goes out, then all is closed.
+                let _ = sender.try_send(wire::frame(&ToPeer::Refused { why }));
+                None
             }
         }
     }
 
-    async fn tell(&self, event: HostEvent) {
-        // The program that owns the port has gone: then so does this task, at its next command.
-        let _ = self.events.send(event).await;
-    }
-
     fn send(&self, peer: PeerNumber, frame: Vec<u8>) {
         let Some(line) = self.lines.get(&peer) else { return };
-        if line.control.try_send(frame).is_err() {
+        let Some(control) = &line.control else { return };
+        if control.try_send(frame).is_err() {
             line.connection.close(VarInt::from_u32(close::TOO_SLOW), b"too slow to be told what happens");
         }
     }
@@ -455,64 +489,102 @@ async fn accept(endpoint: Endpoint, inputs: mpsc::Sender<Input>) {
 
 async fn serve(connection: Connection, inputs: mpsc::Sender<Input>) {
     let greeting = tokio::time::timeout(limits::CONNECT, greet(&connection, &inputs)).await;
-    let Ok(Some((peer, control))) = greeting else {
-        connection.close(VarInt::from_u32(close::PROTOCOL), b"no hello");
-        return;
+    let (peer, control) = match greeting.unwrap_or(Greeting::None) {
+        Greeting::Arrived(peer, control) => (peer, control),
+        // It is being told why; whoever tells it closes the connection.
+        Greeting::Refused => return,
+        Greeting::None => return connection.close(VarInt::from_u32(close::PROTOCOL), b"no hello"),
     };
-    let why = tokio::select! {
-        why = read_control(peer, control, &inputs) => why,
-        why = read_datagrams(peer, &connection, &inputs) => why,
-        why = read_blob_wishes(peer, &connection, &inputs) => why,
+    let end = tokio::select! {
+        end = read_control(peer, control, &inputs) => end,
+        end = read_datagrams(peer, &connection, &inputs) => end,
+        end = read_blob_wishes(peer, &connection, &inputs) => end,
     };
+    let why = match end {
+        LineEnd::Over(why) => {
+            connection.close(VarInt::from_u32(close::LEFT), b"");
+            why
+        }
+        LineEnd::Broken(why) => {
+            connection.close(VarInt::from_u32(close::PROTOCOL), why.as_bytes());
+            why
+        }
+    };
+    // The hub has gone: so have all connections.
     let _ = inputs.send(Input::Gone(peer, why)).await;
-    connection.close(VarInt::from_u32(close::PROTOCOL), b"");
 }
 
-async fn greet(connection: &Connection, inputs: &mpsc::Sender<Input>) -> Option<(PeerNumber, RecvStream)> {
-    let key = tls::peer_key(connection)?;
-    let (send, mut recv) = connection.accept_bi().await.ok()?;
-    let body = frames::read(&mut recv, limits::FRAME_BYTES).await.ok()?;
-    let Ok(ToHost::Hello(hello)) = wire::decode_to_host(&body) else { return None };
-    let (reply, mut number) = mpsc::channel(1);
-    inputs.send(Input::Hello { connection: connection.clone(), control: send, key, hello, reply }).await.ok()?;
-    Some((number.recv().await?, recv))
+/// Why a line is not read any more.
+enum LineEnd {
+    /// The peer or the host has left, or the network has failed.
+    Over(String),
+    /// The peer broke the protocol.
+    Broken(String),
 }
 
-async fn read_control(peer: PeerNumber, mut stream: RecvStream, inputs: &mpsc::Sender<Input>) -> String {
-    loop {
-        let message = match frames::read(&mut stream, limits::FRAME_BYTES).await {
-            Ok(body) => wire::decode_to_host(&body),
-            Err(error) => return error.to_string(),
-        };
-        match message {
-            Ok(ToHost::Hello(_)) => return "said hello twice".to_owned(),
-            Ok(message) => {
-                if inputs.send(Input::Message(peer, message)).await.is_err() {
-                    return "the host has stopped".to_owned();
-                }
-            }
-            Err(error) => return error.to_string(),
+impl From<FrameError> for LineEnd {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Over => LineEnd::Over(error.to_string()),
+            FrameError::Wire(error) => LineEnd::Broken(error.to_string()),
         }
     }
 }
 
-async fn read_datagrams(peer: PeerNumber, connection: &Connection, inputs: &mpsc::Sender<Input>) -> String {
+/// How a connection begins.
+enum Greeting {
+    Arrived(PeerNumber, RecvStream),
+    Refused,
+    None,
+}
+
+async fn greet(connection: &Connection, inputs: &mpsc::Sender<Input>) -> Greeting {
+    let Some(key) = tls::peer_key(connection) else { return Greeting::None };
+    let Ok((control, mut recv)) = connection.accept_bi().await else { return Greeting::None };
+    let Ok(body) = frames::read(&mut recv, limits::HELLO_BYTES, || {}).await else { return Greeting::None };
+    let Ok(ToHost::Hello(hello)) = wire::decode_to_host(&body) else { return Greeting::None };
+    let (reply, number) = oneshot::channel();
+    if inputs.send(Input::Hello { connection: connection.clone(), control, key, hello, reply }).await.is_err() {
+        return Greeting::None;
+    }
+    number.await.map_or(Greeting::Refused, |peer| Greeting::Arrived(peer, recv))
+}
+
+async fn read_control(peer: PeerNumber, mut stream: RecvStream, inputs: &mpsc::Sender<Input>) -> LineEnd {
+    loop {
+        let message = match frames::read(&mut stream, limits::FRAME_BYTES, || {}).await {
+            Ok(body) => wire::decode_to_host(&body),
+            Err(error) => return error.into(),
+        };
+        match message {
+            Ok(ToHost::Hello(_)) => return LineEnd::Broken("said hello twice".to_owned()),
+            Ok(message) => {
+                if inputs.send(Input::Message(peer, message)).await.is_err() {
+                    return LineEnd::Over("the host has stopped".to_owned());
+                }
+            }
+            Err(error) => return LineEnd::Broken(error.to_string()),
+        }
+    }
+}
+
+async fn read_datagrams(peer: PeerNumber, connection: &Connection, inputs: &mpsc::Sender<Input>) -> LineEnd {
     loop {
         match connection.read_datagram().await {
             Ok(bytes) => {
                 // A full hub drops poses first.
                 let _ = inputs.try_send(Input::Pose(peer, bytes.to_vec()));
             }
-            Err(error) => return error.to_string(),
+            Err(error) => return LineEnd::Over(error.to_string()),
         }
     }
 }
 
-async fn read_blob_wishes(peer: PeerNumber, connection: &Connection, inputs: &mpsc::Sender<Input>) -> String {
+async fn read_blob_wishes(peer: PeerNumber, connection: &Connection, inputs: &mpsc::Sender<Input>) -> LineEnd {
     loop {
         let (stream, mut wish) = match connection.accept_bi().await {
             Ok(streams) => streams,
-            Err(error) => return error.to_string(),
+            Err(error) => return LineEnd::Over(error.to_string()),
         };
         let inputs = inputs.clone();
         tokio::spawn(async move {
@@ -524,5 +596,85 @@ async fn read_blob_wishes(peer: PeerNumber, connection: &Connection, inputs: &mp
                 let _ = inputs.send(Input::Blob { peer, hash, offset, stream }).await;
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use gemba_twin::peer::PeerKind;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    async fn host() -> HostPort {
+        let address = ([127, 0, 0, 1], 0).into();
+        listen(ListenConfig { address, signing_key: key(1), site: "test".to_owned() }).await.unwrap()
+    }
+
+    /// A peer that may say what a link never would.
+    async fn raw_peer(host: &HostPort) -> (Endpoint, Connection, SendStream, RecvStream) {
+        let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+        let crypto = tls::client(&key(2), PeerKey(key(1).verifying_key().to_bytes())).unwrap();
+        let mut client = quinn::ClientConfig::new(Arc::new(crypto));
+        client.transport_config(Arc::new(transport()));
+        let connection = endpoint.connect_with(client, host.local_addr(), "gemba").unwrap().await.unwrap();
+        let (send, recv) = connection.open_bi().await.unwrap();
+        (endpoint, connection, send, recv)
+    }
+
+    fn hello(minor: u16) -> Vec<u8> {
+        let name = "raw".to_owned();
+        let kind = PeerKind::Device;
+        wire::frame(&ToHost::Hello(Hello { oldest_minor: minor, newest_minor: minor, name, kind, entries_held: 0 }))
+    }
+
+    async fn within_seconds<F: Future>(what: F) -> F::Output {
+        tokio::time::timeout(Duration::from_secs(10), what).await.expect("it takes no ten seconds")
+    }
+
+    #[tokio::test]
+    async fn a_peer_of_another_version_reads_why_before_the_connection_ends() {
+        let host = host().await;
+        let (_endpoint, connection, mut send, mut recv) = raw_peer(&host).await;
+        send.write_all(&hello(9)).await.unwrap();
+        let body = within_seconds(frames::read(&mut recv, limits::FRAME_BYTES, || {})).await.unwrap();
+        let ToPeer::Refused { why } = wire::decode_to_peer(&body).unwrap() else { panic!("not refused") };
+        assert!(why.contains("1.9"), "{why}");
+        let end = within_seconds(connection.closed()).await;
+        let quinn::ConnectionError::ApplicationClosed(end) = end else { panic!("{end}") };
+        assert_eq!(end.error_code, VarInt::from_u32(close::REFUSED));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_floods_submissions_does_not_keep_the_host_from_its_commands() {
+        let mut host = host().await;
+        let (_endpoint, _connection, mut send, _recv) = raw_peer(&host).await;
+        send.write_all(&hello(0)).await.unwrap();
+        let Some(HostEvent::Arrived { peer, .. }) = within_seconds(host.events.recv()).await else { panic!("nobody") };
+        host.commands.send(HostCommand::Admit { peer, entries: 0 }).await.unwrap();
+        let flood: Vec<u8> = (0..3 * limits::EVENT_QUEUE as u64)
+            .flat_map(|submission| wire::frame(&ToHost::Submit { submission, entry: vec![0].into() }))
+            .collect();
+        let flooding = tokio::spawn(async move { send.write_all(&flood).await });
+        // The host program is busy with something else: it reads no events, but goes on publishing.
+        for _ in 0..4 * limits::COMMAND_QUEUE {
+            within_seconds(host.commands.send(HostCommand::Publish(Vec::new()))).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        flooding.abort();
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_talks_nonsense_is_closed_with_the_protocols_code() {
+        let host = host().await;
+        let (_endpoint, connection, mut send, _recv) = raw_peer(&host).await;
+        let _ = send.write_all(&[4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).await;
+        let end = within_seconds(connection.closed()).await;
+        let quinn::ConnectionError::ApplicationClosed(end) = end else { panic!("{end}") };
+        assert_eq!(end.error_code, VarInt::from_u32(close::PROTOCOL));
     }
 }

@@ -1,13 +1,13 @@
 //! The readers of a session: one task a stream, all into one queue.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use quinn::Connection;
+use quinn::{Connection, RecvStream};
 use tokio::sync::mpsc;
 
 use crate::blob_hash::BlobHash;
-use crate::frames;
+use crate::frames::{self, FrameError};
 use crate::limits;
 use crate::link::Counters;
 use crate::telemetry::{self, TagSample};
@@ -18,8 +18,18 @@ pub(crate) enum Arrival {
     Control(Vec<u8>),
     Samples(Vec<TagSample>),
     Datagram(Vec<u8>),
-    BlobPart { hash: BlobHash, offset: u64, bytes: Vec<u8>, total: u64 },
-    BlobFailed { hash: BlobHash, why: String },
+    BlobPart {
+        hash: BlobHash,
+        offset: u64,
+        bytes: Vec<u8>,
+        total: u64,
+    },
+    BlobFailed {
+        hash: BlobHash,
+        why: String,
+    },
+    /// Part of something large: nothing to handle yet, but the host lives.
+    Part,
     Nonsense(String),
 }
 
@@ -31,15 +41,40 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
+    pub(crate) async fn control(self, stream: RecvStream) {
+        self.frames(stream, limits::FRAME_BYTES, |counters| &counters.control, Arrival::Control).await;
+    }
+
     pub(crate) async fn samples(self, connection: Connection) {
-        let Ok(mut stream) = connection.accept_uni().await else { return };
-        while let Ok(body) = frames::read(&mut stream, limits::BATCH_BYTES).await {
-            self.counters.telemetry.fetch_add(body.len() as u64, Relaxed);
-            let arrival = match telemetry::decode(&body) {
-                Ok(samples) => Arrival::Samples(samples),
-                Err(error) => Arrival::Nonsense(error.to_string()),
+        let Ok(stream) = connection.accept_uni().await else { return };
+        let arrival = |body: Vec<u8>| match telemetry::decode(&body) {
+            Ok(samples) => Arrival::Samples(samples),
+            Err(error) => Arrival::Nonsense(error.to_string()),
+        };
+        self.frames(stream, limits::BATCH_BYTES, |counters| &counters.telemetry, arrival).await;
+    }
+
+    /// Brings frame after frame, until the stream ends (the reason comes with the connection's end) or makes no sense.
+    async fn frames(
+        self,
+        mut stream: RecvStream,
+        limit: usize,
+        counter: impl Fn(&Counters) -> &AtomicU64,
+        arrival: impl Fn(Vec<u8>) -> Arrival,
+    ) {
+        loop {
+            // A full queue means that enough has been heard.
+            let arriving = || drop(self.heard.try_send(Arrival::Part));
+            let arrival = match frames::read(&mut stream, limit, arriving).await {
+                Ok(body) => {
+                    counter(&self.counters).fetch_add(body.len() as u64, Relaxed);
+                    arrival(body)
+                }
+                Err(FrameError::Wire(error)) => Arrival::Nonsense(error.to_string()),
+                Err(FrameError::Over) => return,
             };
-            if self.heard.send(arrival).await.is_err() {
+            let last = matches!(arrival, Arrival::Nonsense(_));
+            if self.heard.send(arrival).await.is_err() || last {
                 return;
             }
         }

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::limits;
 use crate::pose_codec::take;
+use crate::wire;
 
 /// A sample and whose it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +36,7 @@ const FLOAT4: u8 = 4;
 const FLOAT8: u8 = 5;
 const TEXT: u8 = 6;
 
-/// Codes samples, sorted by tag. The caller keeps to [`limits::BATCH_SAMPLES`].
+/// Codes samples, sorted by tag. The caller keeps to what [`batches`] makes.
 pub fn encode(samples: &[TagSample]) -> Vec<u8> {
     let mut sorted: Vec<&TagSample> = samples.iter().collect();
     sorted.sort_by_key(|s| s.tag);
@@ -59,6 +60,35 @@ pub fn encode(samples: &[TagSample]) -> Vec<u8> {
         put_value(s.sample.value.as_ref(), &mut out);
     }
     out
+}
+
+/// Splits samples into batches that keep to [`limits::BATCH_SAMPLES`] and [`limits::BATCH_BYTES`].
+pub fn batches(samples: Vec<TagSample>) -> Vec<Vec<TagSample>> {
+    let mut all = vec![Vec::new()];
+    let mut bytes = COUNT_BYTES;
+    for sample in samples {
+        let size = most_bytes(&sample);
+        let batch = all.last().map_or(0, Vec::len);
+        if batch > 0 && (batch == limits::BATCH_SAMPLES || bytes + size > limits::BATCH_BYTES) {
+            all.push(Vec::new());
+            bytes = COUNT_BYTES;
+        }
+        bytes += size;
+        all.last_mut().expect("it begins with one and only grows").push(sample);
+    }
+    all.retain(|batch| !batch.is_empty());
+    all
+}
+
+const COUNT_BYTES: usize = 10;
+
+/// Most bytes a coded sample can take: 5 of tag, 1 of kind, 10 each of the two times, and its value.
+fn most_bytes(sample: &TagSample) -> usize {
+    let value = match &sample.sample.value {
+        Some(Value::Text(text)) => 2 + text.len().min(gemba_twin::limits::TEXT_BYTES),
+        _ => 10,
+    };
+    26 + value
 }
 
 /// Reads a batch; never allocates more than the bytes themselves justify.
@@ -134,6 +164,8 @@ fn put_value(value: Option<&Value>, out: &mut Vec<u8>) {
         Some(Value::Float(f)) if kind_code(value) == FLOAT4 => out.extend_from_slice(&(*f as f32).to_le_bytes()),
         Some(Value::Float(f)) => out.extend_from_slice(&f.to_le_bytes()),
         Some(Value::Text(text)) => {
+            // A longer one would have every subscriber refuse the whole batch.
+            let text = wire::cut(text, gemba_twin::limits::TEXT_BYTES);
             put(text.len() as u64, out);
             out.extend_from_slice(text.as_bytes());
         }
@@ -209,7 +241,7 @@ impl Conflater {
             if replaced.quality > sample.quality
                 && self.worst.get(tag).is_none_or(|known| known.quality <= replaced.quality)
             {
-                self.worst.insert(*tag, replaced);
+                self.dropped += u64::from(self.worst.insert(*tag, replaced).is_some());
             } else {
                 self.dropped += 1;
             }
@@ -223,12 +255,12 @@ impl Conflater {
 
     /// Takes what goes into the next batches: the worst of each tag before its newest.
     pub fn take(&mut self) -> Vec<Vec<TagSample>> {
-        let batches = [std::mem::take(&mut self.worst), std::mem::take(&mut self.waiting)];
         let samples = |map: BTreeMap<TagId, Sample>| -> Vec<TagSample> {
             map.into_iter().map(|(tag, sample)| TagSample { tag, sample }).collect()
         };
-        let batches = batches.into_iter().map(samples);
-        batches.flat_map(|all| all.chunks(limits::BATCH_SAMPLES).map(<[_]>::to_vec).collect::<Vec<_>>()).collect()
+        let mut all = batches(samples(std::mem::take(&mut self.worst)));
+        all.extend(batches(samples(std::mem::take(&mut self.waiting))));
+        all
     }
 }
 
@@ -280,6 +312,23 @@ mod tests {
         let mut bytes = Vec::new();
         put(u64::MAX, &mut bytes);
         assert_eq!(decode(&bytes), Err(DamagedBatch));
+    }
+
+    #[test]
+    fn a_plant_full_of_long_texts_goes_out_in_batches_that_the_other_end_takes() {
+        let text = "ä".repeat(gemba_twin::limits::TEXT_BYTES);
+        let sample = |time| Sample {
+            value: Some(Value::Text(text.clone())),
+            quality: Quality::Good,
+            source_time: Timestamp(time),
+            server_time: Timestamp(-time),
+        };
+        let samples = (0..1000).map(|tag| TagSample { tag: TagId(tag * 4_000_000), sample: sample(i64::MIN + 1) });
+        let batches = batches(samples.collect());
+        assert!(batches.len() > 1);
+        let coded: Vec<Vec<u8>> = batches.iter().map(|batch| encode(batch)).collect();
+        assert!(coded.iter().all(|bytes| bytes.len() <= limits::BATCH_BYTES));
+        assert_eq!(coded.iter().map(|bytes| decode(bytes).unwrap().len()).sum::<usize>(), 1000);
     }
 
     #[test]

@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use crate::address::Address;
 use crate::blob_hash::BlobHash;
 use crate::client_core::{ClientCore, SessionEnd};
-use crate::frames::{self, close};
+use crate::frames::close;
 use crate::limits;
 use crate::link::{Counters, LinkCommand, LinkConfig, LinkEvent, LinkState};
 use crate::listener::{clock, transport};
-use crate::peers::Hello;
+use crate::peers::{Hello, Pose};
 use crate::readers::{Arrival, Readers};
 use crate::tls;
 use crate::wire::{self, PoseUp, ToHost};
@@ -46,6 +46,9 @@ pub(crate) struct Worker {
     fetching: BTreeMap<BlobHash, Vec<u8>>,
     selected: Option<Option<ThingId>>,
     sequence: u32,
+    newest_pose: Option<Pose>,
+    /// How often the newest pose is still to be told again.
+    pose_repeats: u8,
 }
 
 impl Worker {
@@ -66,6 +69,8 @@ impl Worker {
             fetching: BTreeMap::new(),
             selected: None,
             sequence: 0,
+            newest_pose: None,
+            pose_repeats: 0,
         }
     }
 
@@ -81,7 +86,7 @@ impl Worker {
             if self.tell(LinkEvent::State(LinkState::Connecting { attempt })).await.is_err() {
                 return;
             }
-            let state = match self.session().await {
+            let state = match self.session(attempt).await {
                 End::Left => return,
                 End::Refused(why) => LinkState::Refused { why },
                 End::Lost(why) => LinkState::Lost { why, retry_in: self.core.handle_lost() },
@@ -106,32 +111,49 @@ impl Worker {
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return Ok(()),
-                command = self.commands.recv() => self.keep(&command.ok_or(())?),
+                command = self.commands.recv() => drop(self.keep(&command.ok_or(())?).await?),
             }
         }
     }
 
-    /// Notes what must outlive the session.
-    fn keep(&mut self, command: &LinkCommand) {
+    /// Notes what must outlive the session. False if it cannot be taken, which its owner is told.
+    async fn keep(&mut self, command: &LinkCommand) -> Result<bool, ()> {
         match command {
+            LinkCommand::Submit { submission, .. } if self.unanswered.len() >= limits::SUBMISSIONS_PER_PEER => {
+                let outcome = Err("too many submissions without an answer".to_owned());
+                self.tell(LinkEvent::Answer { submission: *submission, outcome }).await?;
+                return Ok(false);
+            }
             LinkCommand::Submit { submission, entry } => drop(self.unanswered.insert(*submission, entry.clone())),
             LinkCommand::Fetch(hash) => drop(self.fetching.entry(*hash).or_default()),
             LinkCommand::Select(thing) => self.selected = Some(*thing),
-            LinkCommand::Pose(_) => {}
+            LinkCommand::Pose(pose) => {
+                self.newest_pose = Some(pose.clone());
+                self.pose_repeats = limits::POSE_REPEATS;
+            }
         }
+        Ok(true)
     }
 
-    async fn session(&mut self) -> End {
-        let (endpoint, connection) = match tokio::time::timeout(limits::CONNECT, self.dial()).await {
+    async fn session(&mut self, attempt: u32) -> End {
+        let owner = self.events.clone();
+        let dialled = tokio::select! {
+            dialled = tokio::time::timeout(limits::CONNECT, self.dial(attempt)) => dialled,
+            () = owner.closed() => return End::Left,
+        };
+        let (endpoint, connection) = match dialled {
             Ok(Ok(pair)) => pair,
             Ok(Err(end)) => return end,
             Err(_) => {
                 return End::Lost(format!("no answer from {}:{}", self.config.address.host, self.config.address.port));
             }
         };
-        let end = match self.talk(&connection).await {
-            Ok(never) => never,
-            Err(end) => end,
+        let end = tokio::select! {
+            end = self.talk(&connection) => match end {
+                Ok(end) | Err(end) => end,
+            },
+            // It leaves by itself, unless it is stuck.
+            () = async { owner.closed().await; tokio::time::sleep(limits::GOODBYE).await } => End::Left,
         };
         connection.close(VarInt::from_u32(close::LEFT), b"");
         if matches!(end, End::Left) {
@@ -141,11 +163,13 @@ impl Worker {
         end
     }
 
-    async fn dial(&self) -> Result<(Endpoint, Connection), End> {
+    async fn dial(&self, attempt: u32) -> Result<(Endpoint, Connection), End> {
         let Address { host, port, .. } = &self.config.address;
         let unknown = |e: std::io::Error| End::Lost(format!("the name {host} is not known here: {e}"));
-        let mut found = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(unknown)?;
-        let to = found.next().ok_or_else(|| End::Lost(format!("the name {host} has no address")))?;
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(unknown)?.collect();
+        // A name may stand for several addresses of which not all answer: each try takes the next.
+        let turn = attempt as usize % found.len().max(1);
+        let to = *found.get(turn).ok_or_else(|| End::Lost(format!("the name {host} has no address")))?;
         let any = if to.is_ipv6() {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
         } else {
@@ -181,7 +205,7 @@ impl Worker {
 
     async fn talk(&mut self, connection: &Connection) -> Result<End, End> {
         let over = |e: &dyn std::fmt::Display| End::Lost(e.to_string());
-        let (mut control, mut incoming) = connection.open_bi().await.map_err(|e| over(&e))?;
+        let (mut control, incoming) = connection.open_bi().await.map_err(|e| over(&e))?;
         let hello = Hello {
             oldest_minor: *wire::MINORS.start(),
             newest_minor: *wire::MINORS.end(),
@@ -196,16 +220,7 @@ impl Worker {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(readers.clone().samples(connection.clone()));
         tasks.spawn(readers.clone().datagrams(connection.clone()));
-        let control_reader = readers.clone();
-        tasks.spawn(async move {
-            while let Ok(body) = frames::read(&mut incoming, limits::FRAME_BYTES).await {
-                control_reader.counters.control.fetch_add(body.len() as u64, Relaxed);
-                if control_reader.heard.send(Arrival::Control(body)).await.is_err() {
-                    return;
-                }
-            }
-            // The reason comes with the connection's end.
-        });
+        tasks.spawn(readers.clone().control(incoming));
         let mut ping = tokio::time::interval(limits::PING_INTERVAL);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut welcomed = false;
@@ -229,13 +244,23 @@ impl Worker {
                     return Err(over(&error));
                 }
                 command = self.commands.recv() => {
-                    let Some(command) = command else { return Ok(End::Left) };
-                    self.keep(&command);
-                    if welcomed {
+                    let Some(command) = command else {
+                        // What was asked for last shall still arrive: closing a connection throws away what waits.
+                        let _ = control.finish();
+                        let _ = tokio::time::timeout(limits::GOODBYE, control.stopped()).await;
+                        return Ok(End::Left);
+                    };
+                    if self.keep(&command).await.map_err(|()| End::Left)? && welcomed {
                         self.carry_out(command, &mut control, connection, &readers, &mut tasks).await?;
                     }
                 }
-                _ = ping.tick() => say(&mut control, &ToHost::Ping { sent: clock().0 }).await?,
+                _ = ping.tick() => {
+                    say(&mut control, &ToHost::Ping { sent: clock().0 }).await?;
+                    if welcomed && self.pose_repeats > 0 {
+                        self.pose_repeats -= 1;
+                        self.show_pose(connection);
+                    }
+                }
                 () = tokio::time::sleep_until(deadline.into()) => {
                     return Err(End::Lost("no word from the host for a second".to_owned()));
                 }
@@ -251,6 +276,8 @@ impl Worker {
         readers: &Readers,
         tasks: &mut tokio::task::JoinSet<()>,
     ) -> Result<(), End> {
+        self.pose_repeats = limits::POSE_REPEATS;
+        self.show_pose(connection);
         if let Some(thing) = self.selected {
             say(control, &ToHost::Select(thing)).await?;
         }
@@ -281,14 +308,20 @@ impl Worker {
                 tasks.spawn(readers.clone().blob(connection.clone(), hash, have));
                 Ok(())
             }
-            LinkCommand::Pose(pose) => {
-                self.sequence = self.sequence.wrapping_add(1);
-                let up = PoseUp { sequence: self.sequence, pose };
-                // Lost here or on the way is the same: the next pose is newer.
-                let _ = connection.send_datagram(up.encode().into());
+            LinkCommand::Pose(_) => {
+                self.show_pose(connection);
                 Ok(())
             }
         }
+    }
+
+    /// Sends the newest pose. Each time under a new number, so that host and peers pass on a repetition too.
+    fn show_pose(&mut self, connection: &Connection) {
+        let Some(pose) = self.newest_pose.clone() else { return };
+        self.sequence = self.sequence.wrapping_add(1);
+        let up = PoseUp { sequence: self.sequence, pose };
+        // Lost here or on the way is the same: it is told again, or a newer one is.
+        let _ = connection.send_datagram(up.encode().into());
     }
 
     /// Handles what a reader brought; true for a welcome.
@@ -341,6 +374,7 @@ impl Worker {
                 self.fetching.remove(&hash);
                 self.tell(LinkEvent::BlobFailed { hash, why }).await.map_err(left)?;
             }
+            Arrival::Part => {}
             Arrival::Nonsense(why) => return Err(End::Lost(format!("from the host: {why}"))),
         }
         Ok(false)

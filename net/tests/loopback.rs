@@ -251,3 +251,57 @@ fn a_port_in_use_is_said_to_be() {
     let error = host.runtime.block_on(listen(config)).unwrap_err();
     assert!(error.to_string().contains("is in use"), "{error}");
 }
+
+#[test]
+fn a_link_that_is_still_connecting_is_dropped_at_once() {
+    // Bound, so that no host can be there, and silent.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = Address {
+        host: "127.0.0.1".to_owned(),
+        port: silent.local_addr().unwrap().port(),
+        site: "test".to_owned(),
+        key: PeerKey(key(1).verifying_key().to_bytes()),
+    };
+    let mut ada = join(&address, 2, "Ada");
+    until(&mut ada, |e| matches!(e, LinkEvent::State(LinkState::Connecting { .. })).then_some(()));
+    let begun = Instant::now();
+    drop(ada);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_pose_at_rest_is_told_again_and_to_a_host_that_comes_back() {
+    let host = start(1, 0, vec![], vec![]);
+    let (address, port) = (host.address.clone(), host.address.port);
+    let (mut ada, mut grace) = (join(&address, 2, "Ada"), join(&address, 3, "Grace"));
+    let ada_number = welcome(&mut ada);
+    welcome(&mut grace);
+    ada.send(LinkCommand::Pose(pose(2.5))).unwrap();
+    let mut times = 0;
+    until(&mut grace, |e| {
+        times += i32::from(matches!(e, LinkEvent::Pose { peer, .. } if *peer == ada_number));
+        (times == 3).then_some(())
+    });
+    host.runtime.shutdown_timeout(Duration::from_secs(5));
+    until(&mut grace, |e| matches!(e, LinkEvent::State(LinkState::Lost { .. })).then_some(()));
+    let _again = start(1, port, vec![], vec![]);
+    let place = until(&mut grace, |e| match e {
+        LinkEvent::Pose { pose, .. } => Some(pose.head.place),
+        _ => None,
+    });
+    assert_eq!(place, [2.5, 1.7, 0.0]);
+}
+
+#[test]
+fn what_was_asked_for_just_before_leaving_still_reaches_the_host() {
+    let host = start(1, 0, vec![], vec![]);
+    let mut ada = join(&host.address, 2, "Ada");
+    welcome(&mut ada);
+    let mut grace = join(&host.address, 3, "Grace");
+    welcome(&mut grace);
+    grace.send(LinkCommand::Submit { submission: 1, entry: vec![8] }).unwrap();
+    drop(grace);
+    let entries =
+        until(&mut ada, |e| if let LinkEvent::Entries { entries, .. } = e { Some(entries.clone()) } else { None });
+    assert_eq!(entries, [vec![8]]);
+}
