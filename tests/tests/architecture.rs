@@ -114,12 +114,12 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The crates' folders.
+/// The crates' folders; `fuzz` is no member of the workspace.
 fn members() -> Vec<PathBuf> {
     let folders = std::fs::read_dir(root())
         .expect("the workspace can be read")
         .map(|entry| entry.expect("the workspace can be read").path());
-    folders.filter(|folder| folder.join("Cargo.toml").is_file()).collect()
+    folders.filter(|folder| folder.join("Cargo.toml").is_file() && !folder.ends_with("fuzz")).collect()
 }
 
 fn file_name(path: &Path) -> String {
