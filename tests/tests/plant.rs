@@ -51,6 +51,7 @@ fn every_binding_of_the_plant_names_a_tag_that_the_simulator_has() {
     generate(2, &model);
     let outline = outline(&std::fs::read(&model).unwrap()).unwrap();
     assert_eq!(outline.problems, Vec::<String>::new());
+    assert!((950..1100).contains(&outline.things.len()), "two lines have {} things", outline.things.len());
     let simulator = Simulator::new(2, 7);
     let tags: HashSet<String> = simulator.tags().iter().map(|tag| tag.path.to_string()).collect();
     let bindings: Vec<_> = outline.things.iter().flat_map(|node| &node.thing.bindings).collect();

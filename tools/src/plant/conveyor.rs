@@ -43,7 +43,7 @@ pub(super) fn add(plan: &mut Plan, line: NodeId, path: &ThingPath, conveyor: &Co
         let x = 0.5 + (length - 1.0) * f64::from(leg) / f64::from(legs - 1);
         part(&format!("Leg{}", leg + 1), DVec3::new(x, 0.0, 0.0), "ConveyorLeg", &draw_leg);
     }
-    let rollers = 14;
+    let rollers = 44;
     for roller in 0..rollers {
         let x = 0.35 + (length - 0.7) * f64::from(roller) / f64::from(rollers - 1);
         let place = DVec3::new(x, 0.60, 0.0);
