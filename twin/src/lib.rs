@@ -12,6 +12,8 @@
 //! - [`kpi`]: availability, performance, quality, OEE
 //! - [`binding`]: how a tag drives something visible
 //! - [`thing`]: a piece of equipment or structure
+//! - [`place`]: where a thing stands and how it is turned
+//! - [`viewpoint`]: what a person looks at
 //! - [`model`]: the plant tree read out of a glTF file
 //! - [`arm`]: kinematics of a six-axis arm
 //! - [`layout`]: the parametric demo plant: what stands where, and how material flows
@@ -26,6 +28,8 @@ pub mod machine_state;
 pub mod model;
 pub mod path;
 pub mod peer;
+pub mod place;
 pub mod sample;
 pub mod tag;
 pub mod thing;
+pub mod viewpoint;

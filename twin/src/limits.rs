@@ -18,8 +18,11 @@ pub const MODEL_NODES: usize = 1_000_000;
 /// Largest glTF model in bytes (2 GiB, what a `u32` length field of GLB can hold safely on every platform).
 pub const MODEL_BYTES: u64 = 2 << 30;
 
-/// Most bindings one thing may have.
-pub const BINDINGS_PER_THING: usize = 64;
+/// Most bindings one thing may have. With the longest paths they take some 53 kB, so that any thing fits into an entry.
+pub const BINDINGS_PER_THING: usize = 48;
+
+/// Most things a viewpoint hides or selects.
+pub const VIEWPOINT_THINGS: usize = 1_000;
 
 /// Most tags of one site: one line of the demo has about 150, the largest plants a few hundred thousand.
 pub const TAGS: usize = 1_000_000;

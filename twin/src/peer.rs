@@ -62,6 +62,9 @@ pub enum PeerKind {
     /// A site host or relay.
     #[n(2)]
     Host,
+    /// A company, department or authority.
+    #[n(3)]
+    Organisation,
 }
 
 #[cfg(test)]
