@@ -66,7 +66,7 @@ impl Daemon {
             tracing::warn!(name = site.site().name(), "the site has its name already; --name is passed over");
         }
         let host = peer_key(site.host_key());
-        let is_owner = site.site().peer(&host).is_some_and(|peer| peer.role == Role::Owner);
+        let is_owner = site.site().peer(&host).is_some_and(|peer| peer.role() == Some(Role::Owner));
         if !is_owner && (config.admit.is_some() || config.opcua.is_some()) {
             bail!("this site is owned by another key, which alone admits peers; leave out --admit and --opcua");
         }
@@ -169,7 +169,7 @@ fn start_gateway(
     commands: mpsc::Sender<HostCommand>,
 ) -> anyhow::Result<(Author, mpsc::Receiver<FoundTags>)> {
     let site = sequencer.site();
-    let author = Author { signing_key: site.gateway_key()?, site: site.site().id() };
+    let author = Author::new(site.gateway_key()?, site.site().id());
     sequencer.admit_gateway(author.key())?;
     let (sender, found) = mpsc::channel(1);
     let gateway = gateway::spawn(GatewayConfig::new(endpoint));

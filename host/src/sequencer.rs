@@ -180,7 +180,7 @@ impl Sequencer {
     }
 
     fn admit_peer(&mut self, body: Body) -> Result<(), SiteDirError> {
-        let author = Author { signing_key: self.site.host_key().clone(), site: self.site.site().id() };
+        let author = Author::new(self.site.host_key().clone(), self.site.site().id());
         let entry = author.sign(body, EntryId(key_file::random()));
         let appended = self.site.append(vec![entry.into_parts().0])?;
         self.broadcast(appended.first, appended.entries);
@@ -259,11 +259,11 @@ mod tests {
     }
 
     fn person(host: &Host, seed: u8) -> Author {
-        Author { signing_key: SigningKey::from_bytes(&[seed; 32]), site: host.sequencer.site().site().id() }
+        Author::new(SigningKey::from_bytes(&[seed; 32]), host.sequencer.site().site().id())
     }
 
     fn note(author: &Author, n: u8) -> Vec<u8> {
-        author.sign(Body::AddNote { thing: hall().id(), text: "hm".into() }, EntryId([n; 16])).bytes().to_vec()
+        author.sign(Body::note(hall().id(), "hm"), EntryId([n; 16])).bytes().to_vec()
     }
 
     fn newcomer(key: PeerKey, entries_held: u64) -> Newcomer {
@@ -309,7 +309,7 @@ mod tests {
         assert!(matches!(first[0], HostCommand::Admit { peer: VISITOR, entries: 4 }));
         assert_eq!(sent(&first, VISITOR, 0), 4);
         let peer = host.sequencer.site().site().peer(&guest.key()).unwrap();
-        assert_eq!((peer.name.as_str(), peer.role), ("Aiko", Role::Commenter));
+        assert_eq!((peer.name.as_str(), peer.role()), ("Aiko", Some(Role::Commenter)));
         host.sequencer.handle_leave(VISITOR);
         host.sequencer.handle_arrival(PeerNumber(2), &newcomer(guest.key(), 4)).unwrap();
         let again = commands(&mut host);

@@ -105,7 +105,7 @@ impl SiteDir {
         let site = SiteId(key_file::random());
         fs::create_dir_all(dir).map_err(io("create", dir))?;
         let host = key_file::load_or_create(&dir.join(HOST_KEY))?;
-        let author = Author { signing_key: owner.unwrap_or(&host).clone(), site };
+        let author = Author::new(owner.unwrap_or(&host).clone(), site);
         let found = Body::Found { name: name.to_owned(), host: peer_key(&host) };
         let first = author.sign(found, EntryId(key_file::random()));
         let bytes = first.bytes().to_vec();
@@ -146,7 +146,7 @@ impl SiteDir {
     /// Size and root of the record, signed by the host.
     pub fn checkpoint(&self) -> String {
         let origin = checkpoint::origin(self.site().id());
-        Checkpoint { origin, size: self.log.entries(), root: self.log.tree().root() }.sign(&self.host)
+        Checkpoint { origin, size: self.log.entries(), root: self.log.root() }.sign(&self.host)
     }
 
     /// Takes entries as they came from their authors, in order, in one commit. When this returns, what was taken is
@@ -190,7 +190,7 @@ impl SiteDir {
     /// Says several things in the host's name, in order, at most [`limits::BATCH_ENTRIES`] a commit; returns their
     /// indexes. Stops at the first that is refused; those before it stay.
     pub fn submit_all(&mut self, bodies: Vec<Body>) -> Result<std::ops::Range<u64>, SiteDirError> {
-        let author = Author { signing_key: self.host.clone(), site: self.site().id() };
+        let author = Author::new(self.host.clone(), self.site().id());
         let first = self.log.entries();
         let mut bodies = bodies.into_iter().peekable();
         while bodies.peek().is_some() {

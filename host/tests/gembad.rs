@@ -147,10 +147,10 @@ impl Visitor {
     }
 
     fn note(&self, n: u32) -> Vec<u8> {
-        let author = Author { signing_key: self.key.clone(), site: self.log.site().unwrap().id() };
+        let author = Author::new(self.key.clone(), self.log.site().unwrap().id());
         let mut id = [0; 16];
         id[..4].copy_from_slice(&n.to_le_bytes());
-        author.sign(Body::AddNote { thing: hall(), text: format!("note {n}") }, EntryId(id)).bytes().to_vec()
+        author.sign(Body::note(hall(), format!("note {n}")), EntryId(id)).bytes().to_vec()
     }
 }
 
@@ -240,8 +240,8 @@ fn a_guest_gets_the_record_and_the_model_and_a_stranger_a_reason() {
     second.wait_entries(6);
     let (a, b) = (first.log.site().unwrap(), second.log.site().unwrap());
     assert_eq!((a.notes()[0].text.as_str(), a.digest()), ("note 1", b.digest()));
-    let role = |key: &SigningKey| a.peer(&gemba_host::key_file::peer_key(key)).unwrap().role;
-    assert_eq!((role(&first.key), role(&second.key)), (Role::Commenter, Role::Commenter));
+    let role = |key: &SigningKey| a.peer(&gemba_host::key_file::peer_key(key)).unwrap().role();
+    assert_eq!((role(&first.key), role(&second.key)), (Some(Role::Commenter), Some(Role::Commenter)));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn imported(dir: &Path) -> SiteDir {
 }
 
 fn note(text: &str) -> Body {
-    Body::AddNote { thing: "Hall1".parse::<ThingPath>().unwrap().id(), text: text.into() }
+    Body::note("Hall1".parse::<ThingPath>().unwrap().id(), text)
 }
 
 fn problem(result: Result<SiteDir, SiteDirError>) -> String {
@@ -57,10 +57,10 @@ fn a_site_opened_again_is_the_same() {
     let (digest, root, entries) = {
         let mut site = imported(&dir);
         assert_eq!(site.submit(note("loud")).unwrap(), 3);
-        (site.site().digest(), site.log().tree().root(), site.read_entries(0).unwrap())
+        (site.site().digest(), site.log().root(), site.read_entries(0).unwrap())
     };
     let site = SiteDir::open(&dir).unwrap();
-    assert_eq!((site.site().digest(), site.log().tree().root()), (digest, root));
+    assert_eq!((site.site().digest(), site.log().root()), (digest, root));
     assert_eq!(site.read_entries(0).unwrap(), entries);
     assert_eq!(site.read_entries(3).unwrap(), entries[3..]);
     assert!(site.read_entries(4).unwrap().is_empty());
@@ -77,8 +77,8 @@ fn a_site_opened_again_is_the_same() {
 fn one_refused_entry_does_not_keep_the_others_out() {
     let temp = tempfile::tempdir().unwrap();
     let mut site = imported(temp.path());
-    let owner = Author { signing_key: site.host_key().clone(), site: site.site().id() };
-    let stranger = Author { signing_key: SigningKey::from_bytes(&[9; 32]), ..owner.clone() };
+    let owner = Author::new(site.host_key().clone(), site.site().id());
+    let stranger = Author::new(SigningKey::from_bytes(&[9; 32]), owner.site);
     let entry = |author: &Author, n| author.sign(note("hm"), EntryId([n; 16])).bytes().to_vec();
     let batch = vec![entry(&owner, 1), entry(&stranger, 2), entry(&owner, 1), b"noise".to_vec(), entry(&owner, 3)];
     let appended = site.append(batch).unwrap();
@@ -96,7 +96,8 @@ fn the_host_of_a_site_owned_by_another_may_only_look() {
     let temp = tempfile::tempdir().unwrap();
     let owner = SigningKey::from_bytes(&[3; 32]);
     let mut site = SiteDir::create_for(temp.path(), "Plant", &owner).unwrap();
-    let admit = Body::Admit { peer: PeerKey([4; 32]), kind: PeerKind::Person, name: "x".into(), role: Role::Viewer };
+    let peer = PeerKey(SigningKey::from_bytes(&[4; 32]).verifying_key().to_bytes());
+    let admit = Body::Admit { peer, kind: PeerKind::Person, name: "x".into(), role: Role::Viewer };
     let refused = site.submit(admit).unwrap_err();
     assert!(matches!(refused, SiteDirError::Refused(Refusal::Role { has: Role::Viewer, .. })), "{refused}");
 }

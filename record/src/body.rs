@@ -5,11 +5,18 @@ use gemba_twin::path::ThingId;
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::tag::Tag;
 use gemba_twin::thing::Thing;
+use gemba_twin::viewpoint::Viewpoint;
 use minicbor::{Decode, Encode};
 
+use crate::command::{AlarmAck, Command, CommandOutcome, Outcome};
+use crate::edit::{Change, Edit, NewThing};
+use crate::entry::EntryId;
+use crate::identity::{Approval, Inception, NewKey};
+use crate::invitation::Invitation;
 use crate::limits;
 use crate::refusal::Refusal;
-use crate::role::Role;
+use crate::role::{Grant, Role};
+use crate::segment::Segment;
 
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -81,10 +88,141 @@ pub enum Body {
         /// What.
         #[n(1)]
         text: String,
+        /// A spot on the thing, in its own frame, metres.
+        #[n(2)]
+        spot: Option<[f64; 3]>,
+    },
+    /// Says that a note is dealt with, or that it is not after all.
+    #[n(6)]
+    ResolveNote {
+        /// Id of the note's entry.
+        #[n(0)]
+        note: EntryId,
+        /// Whether it is.
+        #[n(1)]
+        resolved: bool,
+    },
+    /// Places a new thing.
+    #[n(7)]
+    CreateThing(#[n(0)] NewThing),
+    /// Changes a thing.
+    #[n(8)]
+    EditThing(#[n(0)] Edit),
+    /// Keeps a view of the site; the entry's id names it.
+    #[n(9)]
+    SaveViewpoint {
+        /// What people call it.
+        #[n(0)]
+        name: String,
+        /// What it shows.
+        #[n(1)]
+        viewpoint: Viewpoint,
+    },
+    /// Drops a view.
+    #[n(10)]
+    RemoveViewpoint {
+        /// Id of the entry that saved it.
+        #[n(0)]
+        viewpoint: EntryId,
+    },
+    /// Tells a device to do something.
+    #[n(11)]
+    CommandDevice(#[n(0)] Command),
+    /// Says what became of a command.
+    #[n(12)]
+    ReportOutcome(#[n(0)] CommandOutcome),
+    /// Says that an alarm has been seen.
+    #[n(13)]
+    AckAlarm(#[n(0)] AlarmAck),
+    /// Gives an admitted peer a role in a part of the plant, or in all of it; replaces the role it had there.
+    #[n(14)]
+    GrantRole {
+        /// Who.
+        #[n(0)]
+        peer: PeerKey,
+        /// What and where.
+        #[n(1)]
+        grant: Grant,
+    },
+    /// Takes a peer's role in a part of the plant, or its role in all of it. A peer without any role is out.
+    #[n(15)]
+    RevokeRole {
+        /// Who.
+        #[n(0)]
+        peer: PeerKey,
+        /// Where it was granted.
+        #[n(1)]
+        scope: Option<ThingId>,
+    },
+    /// Offers a role to who holds a token.
+    #[n(16)]
+    Invite(#[n(0)] Invitation),
+    /// Comes in with a token; the author is the newcomer.
+    #[n(17)]
+    RedeemInvitation {
+        /// The token's public half.
+        #[n(0)]
+        token: PeerKey,
+        /// The token's signature over site and newcomer.
+        #[cbor(n(1), with = "minicbor::bytes")]
+        signature: Vec<u8>,
+        /// What people call the newcomer.
+        #[n(2)]
+        name: String,
+    },
+    /// Promises the author's next key and names its guardians.
+    #[n(18)]
+    PromiseKey(#[n(0)] Inception),
+    /// The author goes on with the promised key, which signs this.
+    #[n(19)]
+    RotateKey(#[n(0)] NewKey),
+    /// The author goes on with a key that its guardians vouch for, which signs this.
+    #[n(20)]
+    RecoverKey {
+        /// The key.
+        #[n(0)]
+        new: NewKey,
+        /// The guardians' words, in the order of their keys.
+        #[n(1)]
+        approvals: Vec<Approval>,
+    },
+    /// The key in force of a peer counts no more: it was lost or stolen. Said by itself or by an owner.
+    #[n(21)]
+    RevokeKey {
+        /// Whose.
+        #[n(0)]
+        peer: PeerKey,
+    },
+    /// The host commits to the state that all entries before this one fold to.
+    #[n(22)]
+    CommitState {
+        /// [`crate::site::Site::digest`] of that state.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        digest: [u8; 32],
+    },
+    /// The historian has closed a segment.
+    #[n(23)]
+    AddSegment(#[n(0)] Segment),
+    /// The historian has deleted segments, as its policy says.
+    #[n(24)]
+    DropSegments {
+        /// Their blobs.
+        #[n(0)]
+        blobs: Vec<BlobHash>,
     },
 }
 
+/// BLAKE3 of a blob, in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct BlobHash(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
+
 impl Body {
+    /// A note at a thing as a whole.
+    pub fn note(thing: ThingId, text: impl Into<String>) -> Body {
+        Body::AddNote { thing, text: text.into(), spot: None }
+    }
+
     /// The entries that add these things: as few as the limits allow.
     pub fn add_things(model: [u8; 32], things: Vec<Thing>) -> Vec<Body> {
         batches(things).into_iter().map(|things| Body::AddThings { model, things }).collect()
@@ -114,7 +252,37 @@ impl Body {
                 check_batch(tags.len())?;
                 tags.iter().try_for_each(check_tag)
             }
-            Body::AddNote { text, .. } => check_text(text, limits::NOTE_BYTES),
+            Body::AddNote { text, spot, .. } => {
+                if spot.is_some_and(|spot| spot.iter().any(|c| !c.is_finite())) {
+                    return content("a note at no place");
+                }
+                check_text(text, limits::NOTE_BYTES)
+            }
+            Body::CreateThing(new) => {
+                Change::Move(Some(new.place)).check()?;
+                check_thing(&new.thing)
+            }
+            Body::EditThing(edit) => edit.change.check().and(check_bindings(&edit.change)),
+            Body::SaveViewpoint { name, viewpoint } => {
+                if !viewpoint.is_sound() {
+                    return content("a viewpoint that cannot be shown");
+                }
+                check_name(name)
+            }
+            Body::CommandDevice(command) => match &command.value {
+                gemba_twin::sample::Value::Text(text) => check_text(text, gemba_twin::limits::TEXT_BYTES),
+                gemba_twin::sample::Value::Float(f) if !f.is_finite() => content("a command that is no number"),
+                _ => Ok(()),
+            },
+            Body::ReportOutcome(CommandOutcome { outcome: Outcome::Failed(why), .. }) => {
+                check_text(why, limits::NOTE_BYTES)
+            }
+            Body::AckAlarm(ack) if ack.text.len() > limits::NOTE_BYTES => content("too long a text"),
+            Body::Invite(invitation) => check_key(&invitation.token),
+            Body::RedeemInvitation { name, .. } => check_name(name),
+            Body::AddSegment(segment) => check_segment(segment),
+            Body::DropSegments { blobs } => check_batch(blobs.len()),
+            _ => Ok(()),
         }
     }
 }
@@ -142,7 +310,7 @@ fn content<T>(what: impl Into<String>) -> Result<T, Refusal> {
 }
 
 fn check_key(key: &PeerKey) -> Result<(), Refusal> {
-    crate::entry::verifying_key(key).map(|_| ())
+    crate::signature::verifying_key(key).map(|_| ())
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
@@ -172,6 +340,31 @@ fn check_thing(thing: &Thing) -> Result<(), Refusal> {
     }
     if thing.bindings.iter().any(|b| !b.scale.is_finite() || !b.offset.is_finite()) {
         return content(format!("{} has a binding whose scale or offset is no number", thing.path));
+    }
+    Ok(())
+}
+
+fn check_bindings(change: &Change) -> Result<(), Refusal> {
+    let Change::Bind(bindings) = change else { return Ok(()) };
+    if bindings.len() > gemba_twin::limits::BINDINGS_PER_THING {
+        return content("too many bindings");
+    }
+    if bindings.iter().any(|b| !b.scale.is_finite() || !b.offset.is_finite()) {
+        return content("a binding whose scale or offset is no number");
+    }
+    Ok(())
+}
+
+fn check_segment(segment: &Segment) -> Result<(), Refusal> {
+    if segment.samples == 0 || segment.bytes == 0 || segment.from > segment.to {
+        return content("a segment without samples, or that ends before it begins");
+    }
+    let devices = &segment.devices;
+    if devices.is_empty() || devices.len() > limits::DEVICES_PER_SEGMENT {
+        return content("a segment of no devices or too many");
+    }
+    if !devices.is_sorted_by(|a, b| a.device < b.device) {
+        return content("a segment's devices must be in order, none twice");
     }
     Ok(())
 }

@@ -115,7 +115,7 @@ fn verify_signature(text: &[u8], lines: &str, origin: &str, key: &PeerKey) -> Re
         if name != origin || *id != key_id(origin, key) {
             continue;
         }
-        let key = crate::entry::verifying_key(key).map_err(|_| CheckpointError::Signature)?;
+        let key = crate::signature::verifying_key(key).map_err(|_| CheckpointError::Signature)?;
         let signature = Signature::from_slice(signature).map_err(|_| CheckpointError::Signature)?;
         return key.verify_strict(text, &signature).map_err(|_| CheckpointError::Signature);
     }

@@ -10,13 +10,15 @@
 
 use std::fmt;
 
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey};
 use gemba_twin::peer::PeerKey;
+use gemba_twin::sample::Timestamp;
 use minicbor::{Decode, Encode};
 
 use crate::body::Body;
 use crate::limits;
 use crate::refusal::Refusal;
+use crate::signature::Verifier;
 
 /// The format of entries that this program writes and reads.
 pub const VERSION: u32 = 1;
@@ -54,6 +56,30 @@ macro_rules! hexadecimal {
 hexadecimal!(SiteId);
 hexadecimal!(EntryId);
 
+/// Which of its keys an author signs with: 0 is the key that is its identity, each rotation or recovery adds one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct KeyNumber(#[n(0)] pub u32);
+
+impl KeyNumber {
+    /// The author's identity itself, which is left out of an entry's bytes.
+    pub fn is_first(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// The newest checkpoint an author has verified: what it knew of the log when it spoke. A log that does not have this
+/// root at this size has shown its author another past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Seen {
+    /// Entries of the log then.
+    #[n(0)]
+    pub size: u64,
+    /// Root of its Merkle tree then.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub root: crate::merkle::Hash,
+}
+
 /// One statement of one author to one site.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 #[cbor(map)]
@@ -64,7 +90,7 @@ pub struct Entry {
     /// The site it is for.
     #[n(1)]
     pub site: SiteId,
-    /// Who says it.
+    /// Who says it: the first key of its identity.
     #[n(2)]
     pub author: PeerKey,
     /// Its identity.
@@ -73,6 +99,15 @@ pub struct Entry {
     /// What it says.
     #[n(4)]
     pub body: Body,
+    /// Which of the author's keys signs it.
+    #[cbor(n(5), default, skip_if = "KeyNumber::is_first")]
+    pub key: KeyNumber,
+    /// When it was said, on the author's clock.
+    #[n(6)]
+    pub at: Option<Timestamp>,
+    /// The newest checkpoint its author has verified.
+    #[n(7)]
+    pub seen: Option<Seen>,
 }
 
 #[derive(Encode, Decode)]
@@ -95,30 +130,31 @@ struct VersionOnly {
 }
 
 impl Entry {
-    /// Signs the entry. `key` must be the author's.
+    /// Signs the entry with the key of the number it names.
     ///
     /// # Panics
-    /// If `key` is not the author's: the entry would be refused everywhere.
+    /// If that is the first key and `key` is not it: the entry would be refused everywhere.
     pub fn sign(self, key: &SigningKey) -> SignedEntry {
-        assert_eq!(key.verifying_key().to_bytes(), self.author.0, "an entry is signed with its author's key");
+        let signer = PeerKey(key.verifying_key().to_bytes());
+        assert!(!self.key.is_first() || signer == self.author, "an entry is signed with its author's key");
         let payload = encode(&self);
         let signature = key.sign(&signed_bytes(ED25519, &payload)).to_bytes();
         let bytes = encode(&Envelope { payload: &payload, algorithm: ED25519, signature: &signature });
-        SignedEntry { bytes, entry: self }
+        SignedEntry { bytes, entry: self, signer }
     }
 }
 
-/// An entry whose form and signature have been verified, with its exact bytes. Whether its author may say it is
-/// decided by the [`crate::site::Site`].
+/// An entry of the right form. Who signed it is not known yet: which key must have is for the
+/// [`crate::site::Site`] to say.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SignedEntry {
+pub struct UnverifiedEntry {
     bytes: Vec<u8>,
     entry: Entry,
 }
 
-impl SignedEntry {
-    /// Reads and verifies.
-    pub fn decode(bytes: Vec<u8>) -> Result<Self, Refusal> {
+impl UnverifiedEntry {
+    /// Reads; refuses any bytes but the one encoding of what they say.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, Refusal> {
         if bytes.len() > limits::ENTRY_BYTES {
             return Err(Refusal::TooLarge(bytes.len()));
         }
@@ -137,13 +173,42 @@ impl SignedEntry {
         if encode(&entry) != envelope.payload {
             return Err(Refusal::NotCanonical);
         }
-        let signature = Signature::from_slice(envelope.signature).map_err(|_| Refusal::Signature)?;
-        verifying_key(&entry.author)?
-            .verify_strict(&signed_bytes(ED25519, envelope.payload), &signature)
-            .map_err(|_| Refusal::Signature)?;
         Ok(Self { bytes, entry })
     }
 
+    /// What it says, if it is true.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The exact bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Verifies that the holder of `key` signed it.
+    pub fn verify(self, key: &PeerKey, verifier: &Verifier) -> Result<SignedEntry, Refusal> {
+        let envelope: Envelope<'_> = read(&self.bytes)?;
+        verifier.verify(key, &signed_bytes(ED25519, envelope.payload), envelope.signature)?;
+        Ok(self.already_verified(key))
+    }
+
+    /// Takes it for signed by `key`: for bytes under a Merkle root that was signed after they had been verified.
+    pub fn already_verified(self, key: &PeerKey) -> SignedEntry {
+        SignedEntry { bytes: self.bytes, entry: self.entry, signer: *key }
+    }
+}
+
+/// An entry whose form and signature have been verified, with its exact bytes. Whether its author may say it is
+/// decided by the [`crate::site::Site`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignedEntry {
+    bytes: Vec<u8>,
+    entry: Entry,
+    signer: PeerKey,
+}
+
+impl SignedEntry {
     /// The exact bytes: what is stored, sent and hashed.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -154,16 +219,15 @@ impl SignedEntry {
         &self.entry
     }
 
+    /// The key that signed it.
+    pub fn signer(&self) -> PeerKey {
+        self.signer
+    }
+
     /// Both parts.
     pub fn into_parts(self) -> (Vec<u8>, Entry) {
         (self.bytes, self.entry)
     }
-}
-
-/// A key whose signatures prove something.
-pub(crate) fn verifying_key(key: &PeerKey) -> Result<VerifyingKey, Refusal> {
-    let key = VerifyingKey::from_bytes(&key.0).map_err(|_| Refusal::WeakKey)?;
-    if key.is_weak() { Err(Refusal::WeakKey) } else { Ok(key) }
 }
 
 fn signed_bytes(algorithm: u32, payload: &[u8]) -> Vec<u8> {
@@ -174,12 +238,12 @@ fn signed_bytes(algorithm: u32, payload: &[u8]) -> Vec<u8> {
     message
 }
 
-fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
+pub(crate) fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
     minicbor::to_vec(value).expect("writing to memory cannot fail, and no encoder of this crate refuses a value")
 }
 
 /// Reads one value that fills `bytes`.
-fn read<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Refusal> {
+pub(crate) fn read<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Refusal> {
     let mut decoder = minicbor::Decoder::new(bytes);
     let value = decoder.decode().map_err(|e| Refusal::Unreadable(e.to_string()))?;
     if decoder.position() != bytes.len() {

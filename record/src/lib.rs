@@ -5,25 +5,33 @@
 //! keeps the bytes is the caller.
 //!
 //! - [`entry`]: what is signed, and the only bytes it may have
-//! - [`body`]: what an entry says
+//! - [`body`]: what an entry says, with [`edit`], [`command`] and [`segment`]
 //! - [`author`]: signing entries for one site
-//! - [`role`]: who may say what
-//! - [`site`]: the state folded so far
-//! - [`log`]: entries in order: fold and Merkle tree together
-//! - [`merkle`]: the tree hash of RFC 9162 with its proofs
+//! - [`signature`]: strict verification, quick for keys that sign much
+//! - [`identity`]: keys that come and go under one identity
+//! - [`role`]: who may say what, where
+//! - [`invitation`]: tokens that let somebody in once
+//! - [`site`]: the state folded so far, its digest and its snapshots
+//! - [`log`]: entries in order, verified as they come
+//! - [`merkle`]: the tree hash of RFC 9162 with its proofs; [`frontier`]: only its right edge
 //! - [`checkpoint`]: a signed statement of size and root, as C2SP `tlog-checkpoint` has it
 //! - [`refusal`]: why an entry is not taken
 //! - [`limits`]: the size of everything that comes from outside
-//!
-//! Not here yet: rotation and revocation of keys, roles scoped to a part of the plant, witnesses, snapshots.
 
 pub mod author;
 pub mod body;
 pub mod checkpoint;
+pub mod command;
+pub mod edit;
 pub mod entry;
+pub mod frontier;
+pub mod identity;
+pub mod invitation;
 pub mod limits;
 pub mod log;
 pub mod merkle;
 pub mod refusal;
 pub mod role;
+pub mod segment;
+pub mod signature;
 pub mod site;

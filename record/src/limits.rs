@@ -1,14 +1,14 @@
 //! The size of everything that comes from outside, with the reasoning beside the number.
 
-/// Largest signed entry in bytes. A thing of the demo plant takes some 100 to 400 bytes, so 1,000 of them fit; a
-/// larger batch is several entries. What is bigger than this is a blob.
-pub const ENTRY_BYTES: usize = 1 << 20;
+/// Largest signed entry in bytes: what the entry bundles of C2SP `tlog-tiles` can hold, whose lengths are 16 bits. A
+/// thing of the demo plant takes some 100 to 400 bytes; a larger batch is several entries. What is bigger is a blob.
+pub const ENTRY_BYTES: usize = 65_535;
 
 /// Most things or tags one entry may carry: one entry is checked and folded without anyone noticing a pause.
 pub const BATCH: usize = 1_000;
 
-/// Bytes of things or tags after which [`crate::body::Body::add_things`] begins another entry: half of
-/// [`ENTRY_BYTES`], since the largest single thing (64 bindings of at most 1.1 kB and a path) takes some 75 kB.
+/// Bytes of things or tags after which [`crate::body::Body::add_things`] begins another entry. The largest single thing
+/// (48 bindings of at most 1.1 kB and a path) takes some 53 kB and still fits into [`ENTRY_BYTES`] alone.
 pub const BATCH_BYTES: usize = ENTRY_BYTES / 2;
 
 /// Longest name of a site, peer or model in bytes.
@@ -31,6 +31,46 @@ pub const TAGS: usize = gemba_twin::limits::TAGS;
 
 /// Most notes of one site: one a minute for two years.
 pub const NOTES: usize = 1_000_000;
+
+/// Grants one peer may hold: a role for each of the halls and lines it works in.
+pub const GRANTS_PER_PEER: usize = 64;
+
+/// Invitations that are open or used; ended ones are forgotten when this is reached.
+pub const INVITATIONS: usize = 10_000;
+
+/// Guardians of one identity.
+pub const GUARDIANS: usize = 16;
+
+/// Keys one identity may ever have: one a month for 80 years.
+pub const KEYS_OF_AN_IDENTITY: usize = 1_000;
+
+/// Viewpoints of one site.
+pub const VIEWPOINTS: usize = 10_000;
+
+/// Commands the state remembers: all that are under way, and the newest of the others. The log has them all.
+pub const COMMANDS: usize = 10_000;
+
+/// Segments of the historian: one every five minutes for ten years.
+pub const SEGMENTS: usize = 1_100_000;
+
+/// Devices with samples in one segment: at 70 bytes each they fit into an entry.
+pub const DEVICES_PER_SEGMENT: usize = 500;
+
+/// Signatures by one key after which a table of its multiples (1.9 ms, 1.3 MB) has paid for itself: at 25 µs each less.
+pub const SIGNATURES_BEFORE_TABLE: u32 = 128;
+
+/// Keys with such tables, so that they take 42 MB at most.
+pub const KEY_TABLES: usize = 32;
+
+/// Keys whose signatures are counted.
+pub const KEYS_MET: usize = 100_000;
+
+/// Entries between two commitments to the state of the site. At 100,000 things and a million entries one takes some
+/// 100 ms; what a host replays when it opens is at most twice this.
+pub const ENTRIES_PER_STATE: u64 = 32_768;
+
+/// Largest snapshot that is read, in bytes: a million entries (56 MB of ids) and a million things (300 MB) fit.
+pub const SNAPSHOT_BYTES: usize = 1 << 30;
 
 /// Longest checkpoint in bytes: origin, size, root and a few signature lines are well below 1 kB.
 pub const CHECKPOINT_BYTES: usize = 64 << 10;

@@ -1,15 +1,27 @@
-//! A site's entries in order: the fold and the Merkle tree, kept in step. The bytes themselves stay with the caller.
+//! A site's entries in order, verified as they come. The bytes themselves stay with the caller.
 
-use crate::entry::SignedEntry;
-use crate::merkle::{Tree, leaf_hash};
+use crate::entry::{SignedEntry, UnverifiedEntry};
+use crate::frontier::Frontier;
 use crate::refusal::Refusal;
+use crate::signature::Verifier;
 use crate::site::{Placed, Site};
 
 /// A log that folds what is appended to it.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     site: Option<Site>,
-    tree: Tree,
+    verifier: Verifier,
+}
+
+/// An entry whose signature has been looked at, as far as that goes without those before it.
+#[derive(Debug)]
+pub struct Preverified(Stage);
+
+#[derive(Debug)]
+enum Stage {
+    Refused(Refusal),
+    Read(UnverifiedEntry),
+    Signed(SignedEntry),
 }
 
 /// A stored log that does not hold together.
@@ -28,40 +40,105 @@ impl Log {
         Self::default()
     }
 
+    /// A log that goes on from a snapshot's state.
+    pub fn resume(site: Site) -> Self {
+        Self { site: Some(site), verifier: Verifier::default() }
+    }
+
     /// A log from stored entries, every one verified anew.
     pub fn replay(entries: impl IntoIterator<Item = Vec<u8>>) -> Result<Self, Damaged> {
         let mut log = Self::new();
         for bytes in entries {
-            let index = log.entries();
-            match log.append(bytes) {
-                Ok(Placed::New(_)) => {}
-                Ok(Placed::Held(_)) => return Err(Damaged { index, why: Refusal::IdTaken }),
-                Err(why) => return Err(Damaged { index, why }),
-            }
+            log.replay_next(bytes)?;
         }
         Ok(log)
     }
 
+    /// The next entry of a stored log, which must be new.
+    pub fn replay_next(&mut self, bytes: Vec<u8>) -> Result<(), Damaged> {
+        let index = self.entries();
+        match self.append(bytes) {
+            Ok(Placed::New(_)) => Ok(()),
+            Ok(Placed::Held(_)) => Err(Damaged { index, why: Refusal::IdTaken }),
+            Err(why) => Err(Damaged { index, why }),
+        }
+    }
+
+    /// As [`Log::replay_next`], of an entry below a checkpoint that was signed after it had been verified: all is checked
+    /// again but the signature. That the bytes are the right ones the caller must find by the checkpoint's root.
+    pub fn replay_next_under_checkpoint(&mut self, bytes: Vec<u8>) -> Result<(), Damaged> {
+        let index = self.entries();
+        let placed = UnverifiedEntry::read(bytes).and_then(|entry| {
+            let signer = self.signer_of(&entry)?;
+            self.append_signed(entry.already_verified(&signer))
+        });
+        match placed {
+            Ok(Placed::New(_)) => Ok(()),
+            Ok(Placed::Held(_)) => Err(Damaged { index, why: Refusal::IdTaken }),
+            Err(why) => Err(Damaged { index, why }),
+        }
+    }
+
     /// Verifies the bytes and takes them as the next entry, or says where the very same entry stands already.
     pub fn append(&mut self, bytes: Vec<u8>) -> Result<Placed, Refusal> {
-        self.append_signed(SignedEntry::decode(bytes)?)
+        let entry = self.preverify(bytes);
+        self.append_preverified(entry)
+    }
+
+    /// The part of [`Log::append`] that takes long and changes nothing, so that several threads can do it for a batch.
+    pub fn preverify(&self, bytes: Vec<u8>) -> Preverified {
+        Preverified(match UnverifiedEntry::read(bytes) {
+            Err(why) => Stage::Refused(why),
+            Ok(entry) => match (self.held(&entry), self.signer_of(&entry)) {
+                (Err(why), _) => Stage::Refused(why),
+                // An entry before it in the batch may bring the key.
+                (Ok(Some(_)), _) | (_, Err(_)) => Stage::Read(entry),
+                (Ok(None), Ok(signer)) => match entry.verify(&signer, &self.verifier) {
+                    Ok(signed) => Stage::Signed(signed),
+                    Err(why) => Stage::Refused(why),
+                },
+            },
+        })
+    }
+
+    /// The rest of [`Log::append`], in the order of the log.
+    pub fn append_preverified(&mut self, entry: Preverified) -> Result<Placed, Refusal> {
+        let signed = match entry.0 {
+            Stage::Refused(why) => return Err(why),
+            Stage::Signed(signed) => signed,
+            Stage::Read(entry) => {
+                if let Some(held) = self.held(&entry)? {
+                    return Ok(held);
+                }
+                let signer = self.signer_of(&entry)?;
+                entry.verify(&signer, &self.verifier)?
+            }
+        };
+        self.verifier.expect(&signed.signer());
+        self.append_signed(signed)
     }
 
     /// As [`Log::append`], of an entry whose signature has been verified.
     pub fn append_signed(&mut self, entry: SignedEntry) -> Result<Placed, Refusal> {
-        let leaf = leaf_hash(entry.bytes());
-        let placed = match &mut self.site {
-            Some(site) => site.apply(entry)?,
+        match &mut self.site {
+            Some(site) => site.apply(entry),
             None => {
                 self.site = Some(Site::found(entry)?);
-                Placed::New(0)
+                Ok(Placed::New(0))
             }
-        };
-        if let Placed::New(index) = placed {
-            self.tree.push(leaf);
-            assert_eq!(self.tree.size(), index + 1, "the tree has one leaf an entry");
         }
-        Ok(placed)
+    }
+
+    fn held(&self, entry: &UnverifiedEntry) -> Result<Option<Placed>, Refusal> {
+        let Some(site) = &self.site else { return Ok(None) };
+        Ok(site.held(entry.entry().id, entry.bytes())?.map(Placed::Held))
+    }
+
+    fn signer_of(&self, entry: &UnverifiedEntry) -> Result<gemba_twin::peer::PeerKey, Refusal> {
+        match &self.site {
+            Some(site) => site.signer_of(entry),
+            None => Ok(entry.entry().author),
+        }
     }
 
     /// The site; none before the first entry.
@@ -71,11 +148,11 @@ impl Log {
 
     /// How many entries there are.
     pub fn entries(&self) -> u64 {
-        self.tree.size()
+        self.site.as_ref().map_or(0, Site::entries)
     }
 
-    /// The Merkle tree over the entries' bytes.
-    pub fn tree(&self) -> &Tree {
-        &self.tree
+    /// Root of the Merkle tree over the entries' bytes.
+    pub fn root(&self) -> crate::merkle::Hash {
+        self.site.as_ref().map_or_else(|| Frontier::default().root(), |site| site.tree().root())
     }
 }

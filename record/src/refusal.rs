@@ -51,6 +51,24 @@ pub enum Refusal {
         /// The lowest role that may say this.
         needs: Role,
     },
+    /// The author's role holds in another part of the plant.
+    #[error("the author is {needs} or more elsewhere, but not here: ask an owner")]
+    Scope {
+        /// The lowest role that may say this.
+        needs: Role,
+    },
+    /// The author's key has been replaced or revoked.
+    #[error("the key of the entry is not in force: use the newest key of this identity")]
+    KeyNotInForce,
+    /// An invitation that has ended, was used, or never was.
+    #[error("the invitation cannot be used: {0}; ask for a new one")]
+    Invitation(&'static str),
+    /// A state digest that is not ours.
+    #[error("the host commits to another state of the site than these entries fold to")]
+    OtherState,
+    /// Only the host may say this.
+    #[error("only the site's host may say this")]
+    NotTheHost,
     /// Only devices may declare tags.
     #[error("only a device may declare tags, and the author is admitted as none")]
     NoDevice,

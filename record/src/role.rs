@@ -1,15 +1,12 @@
 //! Who may say what. Roles are ordered: each may do all that the one below may. What is not allowed here is refused.
 //!
-//! Roles hold for the whole site; a scope to a part of the plant will be a further field of the grant.
+//! A role is granted for the whole site or for one thing with all its parts.
 
 use std::fmt;
 use std::str::FromStr;
 
-use gemba_twin::peer::PeerKind;
+use gemba_twin::path::ThingId;
 use minicbor::{Decode, Encode};
-
-use crate::body::Body;
-use crate::refusal::Refusal;
 
 /// What a peer may do in a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -32,22 +29,15 @@ pub enum Role {
     Owner,
 }
 
-impl Role {
-    /// Whether a peer of this role and kind may say `body`; the founding entry is nobody's right.
-    pub fn allows(self, kind: PeerKind, body: &Body) -> Result<(), Refusal> {
-        let needs = match body {
-            Body::Found { .. } => return Err(Refusal::FoundedAlready),
-            Body::AddNote { .. } => Role::Commenter,
-            Body::ImportModel { .. } | Body::AddThings { .. } => Role::Editor,
-            Body::DeclareTags { .. } if kind != PeerKind::Device => return Err(Refusal::NoDevice),
-            Body::DeclareTags { .. } => Role::Editor,
-            Body::Admit { .. } => Role::Owner,
-        };
-        if self < needs {
-            return Err(Refusal::Role { has: self, needs });
-        }
-        Ok(())
-    }
+/// A role and where it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Grant {
+    /// What may be done.
+    #[n(0)]
+    pub role: Role,
+    /// In this thing and all its parts; none for the whole site.
+    #[n(1)]
+    pub scope: Option<ThingId>,
 }
 
 const NAMES: [(Role, &str); 5] = [

@@ -1,66 +1,37 @@
 //! The state of a site: what everyone folds from the record, entry by entry.
 //!
 //! The fold reads nothing but entries: no clock, no hash order, no file. [`Site::digest`] is the same on every machine
-//! that has folded the same entries, however they were batched.
+//! that has folded the same entries, however they were batched; the host commits to it in the record now and then, and
+//! whoever folds that entry checks it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod ask;
+mod fold;
+mod people;
+mod placed;
+mod plant;
+mod state;
 
-use gemba_twin::path::{TagId, TagPath, ThingId, ThingPath};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use gemba_twin::path::{TagId, TagPath, ThingPath};
 use gemba_twin::peer::{PeerKey, PeerKind};
-use gemba_twin::tag::Tag;
-use gemba_twin::thing::Thing;
-use minicbor::{Decode, Encode};
+use gemba_twin::sample::Timestamp;
 
 use crate::body::Body;
-use crate::entry::{Entry, EntryId, SignedEntry, SiteId};
+use crate::edit::{Change, Conflict, Edit};
+use crate::entry::{Entry, EntryId, SignedEntry, UnverifiedEntry};
+use crate::frontier::Frontier;
+use crate::identity::Keys;
 use crate::limits;
+use crate::merkle::leaf_hash;
 use crate::refusal::Refusal;
-use crate::role::Role;
+use crate::role::{Grant, Role};
 
-/// A participant the site has admitted.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Peer {
-    /// What kind of participant it is.
-    #[n(0)]
-    pub kind: PeerKind,
-    /// What people call it.
-    #[n(1)]
-    pub name: String,
-    /// What it may do.
-    #[n(2)]
-    pub role: Role,
-}
-
-/// A glTF model whose bytes are a blob of the site.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Model {
-    /// BLAKE3 of the file.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub blob: [u8; 32],
-    /// Size of the file.
-    #[n(1)]
-    pub bytes: u64,
-    /// Its file name.
-    #[n(2)]
-    pub name: String,
-}
-
-/// A note left at a thing.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Note {
-    /// Where.
-    #[n(0)]
-    pub thing: ThingId,
-    /// Who left it.
-    #[n(1)]
-    pub author: PeerKey,
-    /// What it says.
-    #[n(2)]
-    pub text: String,
-    /// Index of its entry.
-    #[n(3)]
-    pub index: u64,
-}
+use people::Place;
+use placed::PlacedIds;
+use plant::PlantIndex;
+use state::State;
+pub use state::{Committed, InvitationState, LastEdit, Model, Note, Peer, ThingState, ViewpointState};
 
 /// Where an entry stands in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,290 +54,296 @@ impl Placed {
 /// A site as its record says it is, after [`Site::entries`] entries.
 #[derive(Debug, Clone)]
 pub struct Site {
-    id: SiteId,
-    name: String,
-    host: PeerKey,
-    peers: BTreeMap<PeerKey, Peer>,
-    models: Vec<Model>,
-    things: Vec<Thing>,
-    /// Number in `models`, for each of `things`.
-    model_of: Vec<u32>,
-    tags: Vec<Tag>,
-    /// Who declared it, for each of `tags`.
-    tag_devices: Vec<PeerKey>,
-    notes: Vec<Note>,
-    entries: u64,
-    things_by_id: HashMap<ThingId, usize>,
+    state: State,
+    placed: PlacedIds,
+    plant: PlantIndex,
     tags_by_path: HashMap<TagPath, TagId>,
-    placed: HashMap<EntryId, (u64, [u8; 32])>,
+    notes_by_id: HashMap<EntryId, usize>,
+    /// Commands that have an outcome, oldest first.
+    settled_commands: BTreeSet<(u64, EntryId)>,
 }
 
+/// Entries into state.
 impl Site {
     /// The site that this first entry founds.
     pub fn found(first: SignedEntry) -> Result<Self, Refusal> {
-        let hash = bytes_hash(&first);
-        let Entry { site: id, author, id: entry, body, .. } = first.into_parts().1;
+        let (hash, leaf) = (bytes_hash(first.bytes()), leaf_hash(first.bytes()));
+        if first.signer() != first.entry().author {
+            return Err(Refusal::KeyNotInForce);
+        }
+        let Entry { site: id, author, id: entry, body, at, .. } = first.into_parts().1;
         body.check()?;
         let Body::Found { name, host } = body else { return Err(Refusal::NotFounded) };
         let kind = if author == host { PeerKind::Host } else { PeerKind::Person };
-        let mut peers = BTreeMap::new();
-        peers.insert(host, Peer { kind: PeerKind::Host, name: "host".to_owned(), role: Role::Viewer });
-        peers.insert(author, Peer { kind, name: "owner".to_owned(), role: Role::Owner });
-        Ok(Self {
+        let peer = |key: PeerKey, kind, name: &str, role| {
+            let grants = vec![Grant { role, scope: None }];
+            (key, Peer { kind, name: name.to_owned(), grants, keys: Keys::begin(key) })
+        };
+        let founders = [peer(host, PeerKind::Host, "host", Role::Viewer), peer(author, kind, "owner", Role::Owner)];
+        let mut tree = Frontier::default();
+        tree.push(leaf);
+        let state = State {
             id,
             name,
             host,
-            peers,
+            tree,
+            time: at.unwrap_or_default(),
+            peers: founders.into_iter().collect(),
+            invitations: BTreeMap::new(),
             models: Vec::new(),
             things: Vec::new(),
-            model_of: Vec::new(),
+            edits: BTreeMap::new(),
             tags: Vec::new(),
             tag_devices: Vec::new(),
             notes: Vec::new(),
-            entries: 1,
-            things_by_id: HashMap::new(),
-            tags_by_path: HashMap::new(),
-            placed: HashMap::from([(entry, (0, hash))]),
-        })
+            viewpoints: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            acks: BTreeMap::new(),
+            segments: Vec::new(),
+            committed: None,
+        };
+        let mut placed = PlacedIds::default();
+        placed.insert(entry, 0, hash);
+        Ok(Self::with_indexes(state, placed).expect("a new site has no things that could stand twice"))
+    }
+
+    fn with_indexes(state: State, placed: PlacedIds) -> Option<Self> {
+        let plant = PlantIndex::of(&state)?;
+        let tags_by_path = (0..).zip(&state.tags).map(|(id, tag)| (tag.path.clone(), TagId(id))).collect();
+        let notes_by_id = state.notes.iter().enumerate().map(|(at, note)| (note.id, at)).collect();
+        let settled = state.commands.iter().filter(|(_, c)| c.outcome.is_some()).map(|(id, c)| (c.index, *id));
+        let settled_commands = settled.collect();
+        Some(Self { state, placed, plant, tags_by_path, notes_by_id, settled_commands })
+    }
+
+    /// Where these very bytes stand already; refuses other bytes under the same id.
+    pub fn held(&self, id: EntryId, bytes: &[u8]) -> Result<Option<u64>, Refusal> {
+        match self.placed.find(id) {
+            Some((index, hash)) if hash == bytes_hash(bytes) => Ok(Some(index)),
+            Some(_) => Err(Refusal::IdTaken),
+            None => Ok(None),
+        }
+    }
+
+    /// The key that must have signed an entry that claims to be this one: its author's key in force or, where the
+    /// entry itself brings the key, that one.
+    pub fn signer_of(&self, entry: &UnverifiedEntry) -> Result<PeerKey, Refusal> {
+        self.signer(entry.entry())
+    }
+
+    fn signer(&self, entry: &Entry) -> Result<PeerKey, Refusal> {
+        let keys = self.state.peers.get(&entry.author).map(|peer| &peer.keys);
+        match (&entry.body, keys) {
+            (Body::RotateKey(new) | Body::RecoverKey { new, .. }, Some(keys)) if entry.key == keys.next_number() => {
+                Ok(new.key)
+            }
+            (Body::RedeemInvitation { .. }, None) if entry.key.is_first() => Ok(entry.author),
+            (_, Some(keys)) => keys.in_force(entry.key).ok_or(Refusal::KeyNotInForce),
+            (_, None) => Err(Refusal::NotAdmitted),
+        }
     }
 
     /// Whether the entry may stand next, or stands already.
     pub fn check(&self, signed: &SignedEntry) -> Result<Placed, Refusal> {
         let entry = signed.entry();
-        if entry.site != self.id {
+        if entry.site != self.state.id {
             return Err(Refusal::OtherSite);
         }
-        if let Some((index, hash)) = self.placed.get(&entry.id) {
-            return if *hash == bytes_hash(signed) { Ok(Placed::Held(*index)) } else { Err(Refusal::IdTaken) };
+        if let Some(index) = self.held(entry.id, signed.bytes())? {
+            return Ok(Placed::Held(index));
         }
-        let author = self.peers.get(&entry.author).ok_or(Refusal::NotAdmitted)?;
-        author.role.allows(author.kind, &entry.body)?;
+        if self.signer(entry)? != signed.signer() {
+            return Err(Refusal::KeyNotInForce);
+        }
+        if entry.seen.is_some_and(|seen| seen.size > self.entries()) {
+            return Err(Refusal::Content("it names a checkpoint of entries that are not there".to_owned()));
+        }
         entry.body.check()?;
-        self.check_body(&entry.author, &entry.body)?;
-        Ok(Placed::New(self.entries))
+        self.check_permission(entry)?;
+        self.check_body(entry)?;
+        Ok(Placed::New(self.entries()))
     }
 
     /// Checks the entry and folds it in. After a refusal nothing has changed.
     pub fn apply(&mut self, signed: SignedEntry) -> Result<Placed, Refusal> {
         let placed = self.check(&signed)?;
         if let Placed::New(index) = placed {
-            let hash = bytes_hash(&signed);
+            let (hash, leaf) = (bytes_hash(signed.bytes()), leaf_hash(signed.bytes()));
             let entry = signed.into_parts().1;
-            self.placed.insert(entry.id, (index, hash));
-            self.entries += 1;
-            self.fold(index, entry.author, entry.body);
+            let commits = matches!(entry.body, Body::CommitState { .. });
+            if commits {
+                // What was hashed for the digest is in order now: keep it so.
+                self.placed.settle();
+            }
+            self.placed.insert(entry.id, index, hash);
+            self.state.tree.push(leaf);
+            self.state.time = self.state.time.max(entry.at.unwrap_or_default());
+            self.fold(index, entry);
         }
         Ok(placed)
     }
 
-    /// What of the content depends on the site.
-    fn check_body(&self, author: &PeerKey, body: &Body) -> Result<(), Refusal> {
-        match body {
-            Body::Found { .. } => Err(Refusal::FoundedAlready),
-            Body::Admit { peer, role, .. } => {
-                let owners = self.peers.iter().filter(|(_, p)| p.role == Role::Owner);
-                if *role != Role::Owner && owners.map(|(key, _)| key).eq([peer]) {
-                    return Err(Refusal::LastOwner);
-                }
-                room("peers", self.peers.len() + usize::from(!self.peers.contains_key(peer)), limits::PEERS)
-            }
-            Body::ImportModel { blob, bytes, .. } => match self.models.iter().find(|m| m.blob == *blob) {
-                Some(held) if held.bytes != *bytes => Err(Refusal::Content("a model with another size".to_owned())),
-                Some(_) => Ok(()),
-                None => room("models", self.models.len() + 1, limits::MODELS),
-            },
-            Body::AddThings { model, things } => {
-                if self.model_number(model).is_none() {
-                    return Err(Refusal::Unknown("the model".to_owned()));
-                }
-                distinct(things.iter().map(|thing| thing.path.as_str()))?;
-                let added = things.iter().filter(|t| !self.things_by_id.contains_key(&t.path.id())).count();
-                room("things", self.things.len() + added, limits::THINGS)
-            }
-            Body::DeclareTags { tags } => {
-                distinct(tags.iter().map(|tag| tag.path.as_str()))?;
-                let held = tags.iter().filter_map(|tag| self.tags_by_path.get(&tag.path));
-                if let Some(id) = held.clone().find(|id| self.tag_devices[id.0 as usize] != *author) {
-                    return Err(Refusal::TagOfAnother(self.tags[id.0 as usize].path.to_string()));
-                }
-                room("tags", self.tags.len() + tags.len() - held.count(), limits::TAGS)
-            }
-            Body::AddNote { thing, .. } => {
-                if !self.things_by_id.contains_key(thing) {
-                    return Err(Refusal::Unknown("the thing".to_owned()));
-                }
-                room("notes", self.notes.len() + 1, limits::NOTES)
-            }
-        }
+    /// What this edit by this author would overrule that the author did not know of. Ask before it is applied.
+    pub fn conflict(&self, author: &PeerKey, edit: &Edit) -> Option<Conflict> {
+        plant::conflict(&self.state, author, edit)
     }
 
-    /// Takes what has been checked.
-    fn fold(&mut self, index: u64, author: PeerKey, body: Body) {
-        match body {
-            Body::Found { .. } => unreachable!("a second founding was refused by check"),
-            Body::Admit { peer, kind, name, role } => {
-                self.peers.insert(peer, Peer { kind, name, role });
-            }
-            Body::ImportModel { blob, bytes, name } => match self.models.iter_mut().find(|m| m.blob == blob) {
-                Some(held) => held.name = name,
-                None => self.models.push(Model { blob, bytes, name }),
-            },
-            Body::AddThings { model, things } => {
-                let number = self.model_number(&model).expect("check found the model");
-                things.into_iter().for_each(|thing| self.fold_thing(number, thing));
-            }
-            Body::DeclareTags { tags } => tags.into_iter().for_each(|tag| self.fold_tag(author, tag)),
-            Body::AddNote { thing, text } => self.notes.push(Note { thing, author, text, index }),
-        }
-    }
-
-    fn fold_thing(&mut self, model: u32, thing: Thing) {
-        let at = *self.things_by_id.entry(thing.path.id()).or_insert(self.things.len());
-        if at == self.things.len() {
-            self.things.push(thing);
-            self.model_of.push(model);
-        } else {
-            self.things[at] = thing;
-            self.model_of[at] = model;
-        }
-    }
-
-    fn fold_tag(&mut self, device: PeerKey, tag: Tag) {
-        let next = TagId(u32::try_from(self.tags.len()).expect("limits::TAGS is far below 2^32"));
-        let id = *self.tags_by_path.entry(tag.path.clone()).or_insert(next);
-        if id == next {
-            self.tags.push(tag);
-            self.tag_devices.push(device);
-        } else {
-            self.tags[id.0 as usize] = tag;
-        }
-    }
-
-    fn model_number(&self, blob: &[u8; 32]) -> Option<u32> {
-        let at = self.models.iter().position(|m| m.blob == *blob)?;
-        Some(u32::try_from(at).expect("limits::MODELS is far below 2^32"))
+    /// The change that would take this edit back. Ask before it is applied; none if its thing is unknown.
+    pub fn inverse(&self, edit: &Edit) -> Option<Change> {
+        plant::inverse(&self.state, &self.plant, edit)
     }
 }
 
-/// What the site holds.
+/// The canonical bytes of a state.
 impl Site {
-    /// Its identity.
-    pub fn id(&self) -> SiteId {
-        self.id
-    }
-
-    /// What people call it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The key of the host that sequences it.
-    pub fn host(&self) -> PeerKey {
-        self.host
-    }
-
-    /// Entries folded so far.
-    pub fn entries(&self) -> u64 {
-        self.entries
-    }
-
-    /// One admitted peer.
-    pub fn peer(&self, key: &PeerKey) -> Option<&Peer> {
-        self.peers.get(key)
-    }
-
-    /// All admitted peers, by key.
-    pub fn peers(&self) -> impl Iterator<Item = (&PeerKey, &Peer)> {
-        self.peers.iter()
-    }
-
-    /// All models, the newest last.
-    pub fn models(&self) -> &[Model] {
-        &self.models
-    }
-
-    /// All things, in the order they were first added.
-    pub fn things(&self) -> &[Thing] {
-        &self.things
-    }
-
-    /// One thing.
-    pub fn thing(&self, id: ThingId) -> Option<&Thing> {
-        self.things_by_id.get(&id).map(|at| &self.things[*at])
-    }
-
-    /// The thing at this path.
-    pub fn thing_at(&self, path: &ThingPath) -> Option<&Thing> {
-        self.thing(path.id())
-    }
-
-    /// The model that draws a thing.
-    pub fn model_of(&self, id: ThingId) -> Option<&Model> {
-        self.things_by_id.get(&id).map(|at| &self.models[self.model_of[*at] as usize])
-    }
-
-    /// All tags; the place in the slice is the [`TagId`].
-    pub fn tags(&self) -> &[Tag] {
-        &self.tags
-    }
-
-    /// One tag.
-    pub fn tag(&self, id: TagId) -> Option<&Tag> {
-        self.tags.get(id.0 as usize)
-    }
-
-    /// The number of the tag at this path.
-    pub fn tag_at(&self, path: &TagPath) -> Option<TagId> {
-        self.tags_by_path.get(path).copied()
-    }
-
-    /// The device that declared a tag, and alone may say more of it.
-    pub fn tag_device(&self, id: TagId) -> Option<PeerKey> {
-        self.tag_devices.get(id.0 as usize).copied()
-    }
-
-    /// All notes, the newest last.
-    pub fn notes(&self) -> &[Note] {
-        &self.notes
-    }
-
-    /// Where the entry with this id stands.
-    pub fn index_of(&self, id: EntryId) -> Option<u64> {
-        self.placed.get(&id).map(|(index, _)| *index)
-    }
-
-    /// BLAKE3 over the canonical encoding of the whole state: equal on all machines that folded the same entries.
-    pub fn digest(&self) -> [u8; 32] {
-        let mut hash = Hashed(blake3::Hasher::new_derive_key("gemba 2026 site state digest"));
-        let mut encoder = minicbor::Encoder::new(&mut hash);
+    /// The whole state as bytes, from which [`Site::from_snapshot`] makes the same site.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let ids = self.placed.encode();
+        let mut bytes = Vec::with_capacity(ids.len() + 200 * self.state.things.len() + 4096);
+        let mut encoder = minicbor::Encoder::new(&mut bytes);
         encoder
-            .encode((self.id, &self.name, self.host, self.entries))
-            .and_then(|e| e.encode(&self.peers))
-            .and_then(|e| e.encode(&self.models))
-            .and_then(|e| e.encode(&self.things))
-            .and_then(|e| e.encode(&self.model_of))
-            .and_then(|e| e.encode(&self.tags))
-            .and_then(|e| e.encode(&self.tag_devices))
-            .and_then(|e| e.encode(&self.notes))
-            .expect("hashing cannot fail, and no encoder of this crate refuses a value");
-        *hash.0.finalize().as_bytes()
+            .array(3)
+            .and_then(|e| e.u32(SNAPSHOT_FORMAT))
+            .and_then(|e| e.encode(&self.state))
+            .and_then(|e| e.bytes(&ids))
+            .expect("writing to memory cannot fail, and no encoder of this crate refuses a value");
+        bytes
+    }
+
+    /// BLAKE3 of [`Site::snapshot`]: equal on all machines that folded the same entries, and the snapshot's name.
+    pub fn digest(&self) -> [u8; 32] {
+        *blake3::hash(&self.snapshot()).as_bytes()
+    }
+
+    /// The site whose snapshot has these bytes. That they are the right ones the caller knows by their hash.
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        if bytes.len() > limits::SNAPSHOT_BYTES {
+            return Err(SnapshotError::Damaged);
+        }
+        let mut decoder = minicbor::Decoder::new(bytes);
+        let format = decoder.array().and_then(|_| decoder.u32()).map_err(|_| SnapshotError::Damaged)?;
+        if format != SNAPSHOT_FORMAT {
+            return Err(SnapshotError::Newer(format));
+        }
+        let state: State = decoder.decode().map_err(|_| SnapshotError::Damaged)?;
+        let ids = decoder.bytes().map_err(|_| SnapshotError::Damaged)?;
+        let entries = state.tree.size();
+        let placed = PlacedIds::decode(ids, entries).ok_or(SnapshotError::Damaged)?;
+        let models = u32::try_from(state.models.len()).unwrap_or(u32::MAX);
+        let sound = decoder.position() == bytes.len()
+            && entries > 0
+            && state.tree.is_sound()
+            && state.tags.len() == state.tag_devices.len()
+            && state.things.iter().all(|thing| thing.model.is_none_or(|model| model < models));
+        if !sound {
+            return Err(SnapshotError::Damaged);
+        }
+        Self::with_indexes(state, placed).ok_or(SnapshotError::Damaged)
     }
 }
 
-/// Lets the encoder write straight into the hash.
-struct Hashed(blake3::Hasher);
+/// The form of snapshots that this program writes and reads. One of another form is folded anew from the entries.
+const SNAPSHOT_FORMAT: u32 = 1;
 
-impl minicbor::encode::Write for &mut Hashed {
-    type Error = std::convert::Infallible;
+/// Bytes that are no snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Another form.
+    #[error("the snapshot has form {0}, which this program does not read")]
+    Newer(u32),
+    /// Not what a site wrote.
+    #[error("the snapshot is damaged")]
+    Damaged,
+}
 
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
-        self.0.update(bytes);
-        Ok(())
+/// Who may say it.
+impl Site {
+    fn check_permission(&self, entry: &Entry) -> Result<(), Refusal> {
+        if matches!(entry.body, Body::RedeemInvitation { .. }) {
+            return Ok(());
+        }
+        let peer = self.state.peers.get(&entry.author).ok_or(Refusal::NotAdmitted)?;
+        let (needs, place) = match &entry.body {
+            Body::Found { .. } => return Err(Refusal::FoundedAlready),
+            Body::PromiseKey(_) | Body::RotateKey(_) | Body::RecoverKey { .. } => (Role::Viewer, Place::Any),
+            Body::RevokeKey { peer } if *peer == entry.author => (Role::Viewer, Place::Any),
+            Body::Admit { .. } | Body::RevokeKey { .. } => (Role::Owner, Place::Site),
+            Body::GrantRole { grant, .. } => (Role::Owner, people::place_of_scope(&self.state, &self.plant, grant)?),
+            Body::RevokeRole { scope, .. } => {
+                let grant = Grant { role: Role::Owner, scope: *scope };
+                (Role::Owner, people::place_of_scope(&self.state, &self.plant, &grant)?)
+            }
+            Body::Invite(invitation) => {
+                let grant = Grant { role: invitation.role, scope: invitation.scope };
+                (Role::Owner, people::place_of_scope(&self.state, &self.plant, &grant)?)
+            }
+            Body::SaveViewpoint { .. } => (Role::Commenter, Place::Any),
+            Body::RemoveViewpoint { viewpoint } => {
+                let own = self.state.viewpoints.get(viewpoint).is_some_and(|v| v.author == entry.author);
+                if own { (Role::Commenter, Place::Any) } else { (Role::Editor, Place::Site) }
+            }
+            Body::ImportModel { .. } => (Role::Editor, Place::Any),
+            Body::DeclareTags { .. } | Body::ReportOutcome(_) if peer.kind != PeerKind::Device => {
+                return Err(Refusal::NoDevice);
+            }
+            Body::ReportOutcome(_) => (Role::Editor, Place::Any),
+            Body::AddSegment(_) | Body::DropSegments { .. } => {
+                if peer.kind != PeerKind::Device && entry.author != self.state.host {
+                    return Err(Refusal::NoDevice);
+                }
+                (Role::Editor, Place::Any)
+            }
+            Body::CommitState { .. } if entry.author != self.state.host => return Err(Refusal::NotTheHost),
+            Body::CommitState { .. } => (Role::Viewer, Place::Any),
+            body => {
+                let needs = match body {
+                    Body::AddNote { .. } | Body::ResolveNote { .. } => Role::Commenter,
+                    Body::CommandDevice(_) | Body::AckAlarm(_) => Role::Operator,
+                    _ => Role::Editor,
+                };
+                // For most peers their role in the whole site decides, and no path needs to be looked up.
+                if peer.role().is_some_and(|role| role >= needs) {
+                    return Ok(());
+                }
+                (needs, Place::Paths(self.paths_of(body)?))
+            }
+        };
+        people::check_role(&self.state, &self.plant, peer, needs, place)
+    }
+
+    /// The places in the plant that an entry is about.
+    fn paths_of(&self, body: &Body) -> Result<Vec<ThingPath>, Refusal> {
+        let (state, index) = (&self.state, &self.plant);
+        let path = |at: usize| state.things[at].thing.path.clone();
+        let thing = |id| Ok(path(index.find(id).ok_or_else(plant::unknown)?));
+        let of_tag = |tag: &TagPath| match plant::thing_of_tag(state, index, tag) {
+            Some(at) => Ok(path(at)),
+            None => tag.thing().ok_or_else(plant::unknown),
+        };
+        match body {
+            Body::AddThings { things, .. } => {
+                things.iter().map(|thing| plant::current_path(state, index, &thing.path)).collect()
+            }
+            Body::DeclareTags { tags } => tags.iter().map(|tag| of_tag(&tag.path)).collect(),
+            Body::AddNote { thing: at, .. } => Ok(vec![thing(*at)?]),
+            Body::ResolveNote { note, .. } => {
+                let note = self.notes_by_id.get(note).ok_or_else(|| Refusal::Unknown("the note".to_owned()))?;
+                Ok(vec![thing(state.notes[*note].thing)?])
+            }
+            Body::CreateThing(new) => Ok(vec![new.thing.path.clone()]),
+            Body::EditThing(edit) => {
+                let after = plant::path_after(state, index, edit)?;
+                Ok([Some(thing(edit.thing)?), after].into_iter().flatten().collect())
+            }
+            Body::CommandDevice(command) => Ok(vec![of_tag(&command.tag)?]),
+            Body::AckAlarm(ack) => Ok(vec![thing(ack.thing)?]),
+            _ => Ok(Vec::new()),
+        }
     }
 }
 
-fn bytes_hash(entry: &SignedEntry) -> [u8; 32] {
-    *blake3::hash(entry.bytes()).as_bytes()
+fn bytes_hash(bytes: &[u8]) -> [u8; 32] {
+    *blake3::hash(bytes).as_bytes()
 }
 
 fn room(what: &'static str, count: usize, most: usize) -> Result<(), Refusal> {
@@ -381,4 +358,9 @@ fn distinct<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// The later of a log's time and an entry's own.
+fn now(state: &State, at: Option<Timestamp>) -> Timestamp {
+    state.time.max(at.unwrap_or_default())
 }

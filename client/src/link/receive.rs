@@ -134,7 +134,7 @@ impl Connection {
     fn show_fold(&self, site: &mut Site) {
         let Some(fold) = self.log.site() else { return };
         if fold.things().len() != site.things().len() {
-            site.set_things(fold.things().to_vec());
+            site.set_things(fold.things().iter().map(|held| held.thing.clone()).collect());
         }
         if fold.tags().len() != site.tags().len() {
             site.set_tags(fold.tags().to_vec());

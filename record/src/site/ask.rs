@@ -1,0 +1,160 @@
+//! What the site holds, for whoever reads it.
+
+use gemba_twin::path::{TagId, TagPath, ThingId, ThingPath};
+use gemba_twin::peer::PeerKey;
+use gemba_twin::sample::Timestamp;
+use gemba_twin::tag::Tag;
+
+use super::{Committed, InvitationState, LastEdit, Model, Note, Peer, Site, ThingState, ViewpointState, plant};
+use crate::command::{AlarmAckState, CommandState};
+use crate::edit::Aspect;
+use crate::entry::{EntryId, SiteId};
+use crate::frontier::Frontier;
+use crate::segment::Segment;
+
+impl Site {
+    /// Its identity.
+    pub fn id(&self) -> SiteId {
+        self.state.id
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        &self.state.name
+    }
+
+    /// The key of the host that sequences it.
+    pub fn host(&self) -> PeerKey {
+        self.state.host
+    }
+
+    /// Entries folded so far.
+    pub fn entries(&self) -> u64 {
+        self.state.tree.size()
+    }
+
+    /// The right edge of the Merkle tree over them.
+    pub fn tree(&self) -> &Frontier {
+        &self.state.tree
+    }
+
+    /// The newest time that any entry so far has carried. It never goes back.
+    pub fn time(&self) -> Timestamp {
+        self.state.time
+    }
+
+    /// One peer that was admitted, or invited and came.
+    pub fn peer(&self, key: &PeerKey) -> Option<&Peer> {
+        self.state.peers.get(key)
+    }
+
+    /// Whether this peer may come in: it has a role and a key in force.
+    pub fn may_enter(&self, key: &PeerKey) -> bool {
+        self.peer(key).is_some_and(|peer| peer.best_role().is_some() && !peer.keys.is_revoked())
+    }
+
+    /// All peers, by key.
+    pub fn peers(&self) -> impl Iterator<Item = (&PeerKey, &Peer)> {
+        self.state.peers.iter()
+    }
+
+    /// All invitations that are remembered, by their tokens.
+    pub fn invitations(&self) -> impl Iterator<Item = &InvitationState> {
+        self.state.invitations.values()
+    }
+
+    /// All models, the newest last.
+    pub fn models(&self) -> &[Model] {
+        &self.state.models
+    }
+
+    /// All things, retired ones too, in the order they were first added.
+    pub fn things(&self) -> &[ThingState] {
+        &self.state.things
+    }
+
+    /// One thing.
+    pub fn thing(&self, id: ThingId) -> Option<&ThingState> {
+        self.plant.find(id).map(|at| &self.state.things[at])
+    }
+
+    /// The thing at this path now.
+    pub fn thing_at(&self, path: &ThingPath) -> Option<&ThingState> {
+        self.plant.at_path(path.as_str()).map(|at| &self.state.things[at])
+    }
+
+    /// The thing a tag belongs to, wherever it is now: the nearest one at or above the tag's path as it was first drawn.
+    pub fn thing_of_tag(&self, tag: &TagPath) -> Option<&ThingState> {
+        plant::thing_of_tag(&self.state, &self.plant, tag).map(|at| &self.state.things[at])
+    }
+
+    /// Whether the thing, or one it is part of, was taken out of the plant.
+    pub fn is_retired(&self, id: ThingId) -> bool {
+        plant::is_retired(&self.state, &self.plant, id)
+    }
+
+    /// The model that draws a thing.
+    pub fn model_of(&self, id: ThingId) -> Option<&Model> {
+        self.state.models.get(self.thing(id)?.model? as usize)
+    }
+
+    /// The newest edit of one aspect of a thing.
+    pub fn last_edit(&self, thing: ThingId, aspect: Aspect) -> Option<&LastEdit> {
+        self.state.edits.get(&(thing, aspect))
+    }
+
+    /// All tags; the place in the slice is the [`TagId`].
+    pub fn tags(&self) -> &[Tag] {
+        &self.state.tags
+    }
+
+    /// One tag.
+    pub fn tag(&self, id: TagId) -> Option<&Tag> {
+        self.state.tags.get(id.0 as usize)
+    }
+
+    /// The number of the tag at this path.
+    pub fn tag_at(&self, path: &TagPath) -> Option<TagId> {
+        self.tags_by_path.get(path).copied()
+    }
+
+    /// The device that declared a tag, and alone may say more of it.
+    pub fn tag_device(&self, id: TagId) -> Option<PeerKey> {
+        self.state.tag_devices.get(id.0 as usize).copied()
+    }
+
+    /// All notes, the newest last.
+    pub fn notes(&self) -> &[Note] {
+        &self.state.notes
+    }
+
+    /// All views that are kept, by the ids of the entries that saved them.
+    pub fn viewpoints(&self) -> impl Iterator<Item = (&EntryId, &ViewpointState)> {
+        self.state.viewpoints.iter()
+    }
+
+    /// Commands that are under way, and the newest of those that are not, by the ids of their entries.
+    pub fn commands(&self) -> impl Iterator<Item = (&EntryId, &CommandState)> {
+        self.state.commands.iter()
+    }
+
+    /// The newest acknowledged alarm of a thing.
+    pub fn alarm_ack(&self, thing: ThingId) -> Option<&AlarmAckState> {
+        self.state.acks.get(&thing)
+    }
+
+    /// The historian's segments, the newest last.
+    pub fn segments(&self) -> &[Segment] {
+        &self.state.segments
+    }
+
+    /// The newest state the host has committed to.
+    pub fn committed(&self) -> Option<Committed> {
+        self.state.committed
+    }
+
+    /// Where the entry with this id stands.
+    pub fn index_of(&self, id: EntryId) -> Option<u64> {
+        self.placed.find(id).map(|(index, _)| index)
+    }
+}

@@ -1,0 +1,124 @@
+//! `gembactl record show`: the entries in words, all of them or those by somebody, about something, or of some time.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use gemba_host::site_dir::SiteDir;
+use gemba_record::entry::{Entry, UnverifiedEntry};
+use gemba_record::site::Site;
+use gemba_twin::path::{ThingId, ThingPath};
+use gemba_twin::sample::Timestamp;
+use serde::Serialize;
+
+use super::words;
+use crate::clock;
+
+/// Which entries of which site.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gembactl record show plant/
+  gembactl record show plant/ --author Aiko --since 2026-11-21T08:00:00Z
+  gembactl record show plant/ --thing Hall1/Line2 --json")]
+pub(crate) struct ShowArgs {
+    /// The site's directory. Its host must not be running.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Only entries by peers of this name, or whose key begins so.
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
+    /// Only entries about this thing or its parts.
+    #[arg(long, value_name = "PATH")]
+    thing: Option<ThingPath>,
+    /// Only entries said at this time or later, such as 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = clock::parse)]
+    since: Option<Timestamp>,
+    /// Only entries said before this time.
+    #[arg(long, value_name = "TIME", value_parser = clock::parse)]
+    until: Option<Timestamp>,
+    /// Print them as a JSON array.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    index: u64,
+    id: String,
+    /// When its author says it was said, RFC 3339.
+    at: Option<String>,
+    author: String,
+    what: String,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &ShowArgs) -> Result<()> {
+    let dir = super::open(&args.dir)?;
+    if let Some(path) = &args.thing
+        && dir.site().thing_at(path).is_none()
+    {
+        bail!("{path} is no thing of this site");
+    }
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut first = true;
+    for_each(&dir, |index, entry| {
+        if !wanted(args, dir.site(), entry) {
+            return Ok(());
+        }
+        let at = entry.at.map(clock::text);
+        let author = words::name(dir.site(), &entry.author);
+        let what = words::words(&entry.body, dir.site());
+        if args.json {
+            let shown = Shown { index, id: entry.id.to_string(), at, author, what };
+            write!(out, "{}{}", if first { "[" } else { "," }, serde_json::to_string(&shown)?)?;
+        } else {
+            writeln!(out, "{index:>6}  {:<20}  {author}: {what}", at.unwrap_or_default())?;
+        }
+        first = false;
+        Ok(())
+    })?;
+    if args.json {
+        writeln!(out, "{}", if first { "[]" } else { "]" })?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Calls `take` with each entry and its index. That all hold has been seen when the directory was opened.
+fn for_each(dir: &SiteDir, mut take: impl FnMut(u64, &Entry) -> Result<()>) -> Result<()> {
+    let mut index = 0;
+    loop {
+        let entries = dir.read_entries(index)?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        for bytes in entries {
+            let entry = UnverifiedEntry::read(bytes).with_context(|| format!("entry {index}"))?;
+            take(index, entry.entry())?;
+            index += 1;
+        }
+    }
+}
+
+fn wanted(args: &ShowArgs, site: &Site, entry: &Entry) -> bool {
+    let by = |wanted: &String| {
+        entry.author.to_string().starts_with(&wanted.to_lowercase())
+            || site.peer(&entry.author).is_some_and(|peer| peer.name.eq_ignore_ascii_case(wanted))
+    };
+    let about = |wanted: &ThingPath| words::thing_of(&entry.body).is_some_and(|thing| is_part(site, thing, wanted));
+    args.author.as_ref().is_none_or(by)
+        && args.thing.as_ref().is_none_or(about)
+        && args.since.is_none_or(|since| entry.at.is_some_and(|at| at >= since))
+        && args.until.is_none_or(|until| entry.at.is_some_and(|at| at < until))
+}
+
+fn is_part(site: &Site, thing: ThingId, whole: &ThingPath) -> bool {
+    let mut up = site.thing(thing).map(|thing| thing.thing.path.clone());
+    while let Some(path) = up {
+        if path == *whole {
+            return true;
+        }
+        up = path.parent();
+    }
+    false
+}
