@@ -13,7 +13,7 @@
 //! - [`invitation`]: tokens that let somebody in once
 //! - [`site`]: the state folded so far, its digest and its snapshots
 //! - [`log`]: entries in order, verified as they come
-//! - [`merkle`]: the tree hash of RFC 9162 with its proofs; [`frontier`]: only its right edge
+//! - [`merkle`]: the tree hash of RFC 9162 with its proofs, and its right edge alone
 //! - [`checkpoint`]: a signed statement of size and root, as C2SP `tlog-checkpoint` has it
 //! - [`refusal`]: why an entry is not taken
 //! - [`limits`]: the size of everything that comes from outside
@@ -24,12 +24,12 @@ pub mod checkpoint;
 pub mod command;
 pub mod edit;
 pub mod entry;
-pub mod frontier;
 pub mod identity;
 pub mod invitation;
 pub mod limits;
 pub mod log;
 pub mod merkle;
+pub mod note;
 pub mod refusal;
 pub mod role;
 pub mod segment;

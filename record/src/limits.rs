@@ -74,3 +74,7 @@ pub const SNAPSHOT_BYTES: usize = 1 << 30;
 
 /// Longest checkpoint in bytes: origin, size, root and a few signature lines are well below 1 kB.
 pub const CHECKPOINT_BYTES: usize = 64 << 10;
+
+/// Most signatures below one checkpoint that are read; the specification asks for at least 16. A host, its witnesses
+/// and mirrors.
+pub const NOTE_SIGNATURES: usize = 64;

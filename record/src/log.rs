@@ -1,7 +1,7 @@
 //! A site's entries in order, verified as they come. The bytes themselves stay with the caller.
 
 use crate::entry::{SignedEntry, UnverifiedEntry};
-use crate::frontier::Frontier;
+use crate::merkle::Frontier;
 use crate::refusal::Refusal;
 use crate::signature::Verifier;
 use crate::site::{Placed, Site};

@@ -20,10 +20,9 @@ use gemba_twin::sample::Timestamp;
 use crate::body::Body;
 use crate::edit::{Change, Conflict, Edit};
 use crate::entry::{Entry, EntryId, SignedEntry, UnverifiedEntry};
-use crate::frontier::Frontier;
 use crate::identity::Keys;
 use crate::limits;
-use crate::merkle::leaf_hash;
+use crate::merkle::{Frontier, leaf_hash};
 use crate::refusal::Refusal;
 use crate::role::{Grant, Role};
 

@@ -9,7 +9,7 @@ use super::{Committed, InvitationState, LastEdit, Model, Note, Peer, Site, Thing
 use crate::command::{AlarmAckState, CommandState};
 use crate::edit::Aspect;
 use crate::entry::{EntryId, SiteId};
-use crate::frontier::Frontier;
+use crate::merkle::Frontier;
 use crate::segment::Segment;
 
 impl Site {

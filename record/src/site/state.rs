@@ -15,9 +15,9 @@ use minicbor::{Decode, Encode};
 use crate::command::{AlarmAckState, CommandState};
 use crate::edit::Aspect;
 use crate::entry::{EntryId, SiteId};
-use crate::frontier::Frontier;
 use crate::identity::Keys;
 use crate::invitation::Invitation;
+use crate::merkle::Frontier;
 use crate::role::{Grant, Role};
 use crate::segment::Segment;
 
