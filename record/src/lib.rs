@@ -35,3 +35,5 @@ pub mod role;
 pub mod segment;
 pub mod signature;
 pub mod site;
+pub mod tile;
+pub mod tile_tree;

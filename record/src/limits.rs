@@ -78,3 +78,9 @@ pub const CHECKPOINT_BYTES: usize = 64 << 10;
 /// Most signatures below one checkpoint that are read; the specification asks for at least 16. A host, its witnesses
 /// and mirrors.
 pub const NOTE_SIGNATURES: usize = 64;
+
+/// Full tiles of a log that are held to make proofs: 1 MB. A proof needs at most 7 of them, one a level.
+pub const TILES_HELD: usize = 128;
+
+/// Tiles fetched for one proof: 8 at the right edge and 7 on the way down, with room for those dropped meanwhile.
+pub const TILES_FETCHED: usize = 64;

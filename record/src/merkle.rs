@@ -338,7 +338,7 @@ pub fn verify_bundle(hash: &Hash, range: Range<u64>, size: u64, proof: &[Hash], 
 /// Whether the range is one that [`verify_bundle`] takes.
 pub(crate) fn is_bundle(range: &Range<u64>, size: u64) -> bool {
     let whole = range.start.checked_add(256);
-    range.start % 256 == 0
+    range.start.is_multiple_of(256)
         && range.start < range.end
         && range.end <= size
         && (Some(range.end) == whole || range.end == size && whole.is_none_or(|whole| range.end < whole))
