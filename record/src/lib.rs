@@ -15,6 +15,10 @@
 //! - [`log`]: entries in order, verified as they come
 //! - [`merkle`]: the tree hash of RFC 9162 with its proofs, and its right edge alone
 //! - [`checkpoint`]: a signed statement of size and root, as C2SP `tlog-checkpoint` has it
+//! - [`note`]: C2SP signed notes; [`tile`] and [`tile_tree`]: the log as static files, and proofs from them
+//! - [`proof_file`]: an entry's proof that verifies offline
+//! - [`witness`], [`cosignature`], [`quorum`]: others who vouch that the log has one history, and when that is enough
+//! - [`equivocation`]: the evidence where it had two
 //! - [`refusal`]: why an entry is not taken
 //! - [`limits`]: the size of everything that comes from outside
 
@@ -22,14 +26,18 @@ pub mod author;
 pub mod body;
 pub mod checkpoint;
 pub mod command;
+pub mod cosignature;
 pub mod edit;
 pub mod entry;
+pub mod equivocation;
 pub mod identity;
 pub mod invitation;
 pub mod limits;
 pub mod log;
 pub mod merkle;
 pub mod note;
+pub mod proof_file;
+pub mod quorum;
 pub mod refusal;
 pub mod role;
 pub mod segment;
@@ -37,3 +45,4 @@ pub mod signature;
 pub mod site;
 pub mod tile;
 pub mod tile_tree;
+pub mod witness;

@@ -84,3 +84,18 @@ pub const TILES_HELD: usize = 128;
 
 /// Tiles fetched for one proof: 8 at the right edge and 7 on the way down, with room for those dropped meanwhile.
 pub const TILES_FETCHED: usize = 64;
+
+/// Most hashes in a proof that comes as lines of text, as `tlog-witness` has it: enough for 2^63 entries.
+pub const PROOF_LINES: usize = 63;
+
+/// Longest request to a witness in bytes: the old size, a proof of 63 lines and a checkpoint.
+pub const SUBMISSION_BYTES: usize = CHECKPOINT_BYTES + 64 * 45;
+
+/// Witnesses, and mirrors, that one policy may name; `tlog-policy` asks for at least 32.
+pub const POLICY_MEMBERS: usize = 64;
+
+/// Logs that one witness watches: 1 kB each.
+pub const WITNESSED_LOGS: usize = 10_000;
+
+/// Longest proof file in bytes: a checkpoint, 63 hashes, and 64 kB of extra data in base64.
+pub const PROOF_FILE_BYTES: usize = CHECKPOINT_BYTES + 64 * 45 + (96 << 10);
