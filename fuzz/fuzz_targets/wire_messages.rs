@@ -1,11 +1,25 @@
-//! Any bytes as control messages and pose datagrams.
+//! Any bytes as control messages and pose datagrams: what is read says the same when it is written and read again, and
+//! a pose that came in has no number that is none.
 #![no_main]
 
-use gemba_net::wire::{PoseDown, PoseUp, decode_to_host, decode_to_peer};
+use gemba_net::wire::{PoseDown, PoseUp, decode_to_host, decode_to_peer, frame};
+use gemba_net::{Pose, TrackedPoint};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = decode_to_host(bytes);
-    let _ = decode_to_peer(bytes);
-    let _ = PoseUp::decode(bytes);
-    let _ = PoseDown::decode_all(bytes);
+    if let Ok(message) = decode_to_host(bytes) {
+        assert_eq!(decode_to_host(&frame(&message)[4..]), Ok(message));
+    }
+    if let Ok(message) = decode_to_peer(bytes) {
+        assert_eq!(decode_to_peer(&frame(&message)[4..]), Ok(message));
+    }
+    if let Some(up) = PoseUp::decode(bytes) {
+        check_pose(&up.pose);
+    }
+    PoseDown::decode_all(bytes).iter().for_each(|down| check_pose(&down.pose));
 });
+
+fn check_pose(pose: &Pose) {
+    for TrackedPoint { place, rotation } in std::iter::once(&pose.head).chain(pose.hands.iter().flatten()) {
+        assert!(place.iter().chain(rotation).all(|number| number.is_finite()), "{pose:?}");
+    }
+}

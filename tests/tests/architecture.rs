@@ -114,12 +114,13 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The crates' folders; `fuzz` is no member of the workspace.
+/// The crates' folders; `fuzz` and `bench` are no members of the workspace.
 fn members() -> Vec<PathBuf> {
     let folders = std::fs::read_dir(root())
         .expect("the workspace can be read")
         .map(|entry| entry.expect("the workspace can be read").path());
-    folders.filter(|folder| folder.join("Cargo.toml").is_file() && !folder.ends_with("fuzz")).collect()
+    let member = |folder: &PathBuf| !folder.ends_with("fuzz") && !folder.ends_with("bench");
+    folders.filter(|folder| folder.join("Cargo.toml").is_file()).filter(member).collect()
 }
 
 fn file_name(path: &Path) -> String {

@@ -75,6 +75,9 @@ const SUPPORTED: &[&str] = &["KHR_materials_unlit", "KHR_materials_emissive_stre
 /// Most problems that are listed one by one.
 const PROBLEMS: usize = 100;
 
+/// Magic, version and length (glTF 2.0 §4.4.2).
+const GLB_HEADER_BYTES: u32 = 12;
+
 /// Reads the plant tree of a `.glb` or `.gltf` file.
 ///
 /// Buffers are looked at only for their declared sizes, so that a truncated or hostile file is refused here, before
@@ -83,8 +86,7 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, ModelError> {
     if bytes.len() as u64 > limits::MODEL_BYTES {
         return Err(ModelError::TooLarge(format!("{} bytes, at most {}", bytes.len(), limits::MODEL_BYTES)));
     }
-    let file = gltf::Gltf::from_slice(bytes).map_err(|e| ModelError::Invalid(e.to_string()))?;
-    let document = &file.document;
+    let gltf::Gltf { document, blob } = read(bytes)?;
     if document.nodes().len() > limits::MODEL_NODES {
         let count = document.nodes().len();
         return Err(ModelError::TooLarge(format!("{count} nodes, at most {}", limits::MODEL_NODES)));
@@ -92,10 +94,30 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, ModelError> {
     if let Some(unknown) = document.extensions_required().find(|e| !SUPPORTED.contains(e)) {
         return Err(ModelError::Extension(unknown.to_owned()));
     }
-    check_buffers(document, file.blob.as_deref())?;
+    check_buffers(&document, blob.as_deref())?;
     let scene = document.default_scene().or_else(|| document.scenes().next());
     let roots = scene.iter().flat_map(|scene| scene.nodes()).collect();
     Walk::new(document.nodes().len()).run(roots)
+}
+
+/// Reads and validates the JSON. Two things that gltf 1.4 takes for granted are seen to first: that a binary file is as
+/// long as its header, and that the accessors of a primitive exist, which its validation looks up before it checks them.
+fn read(bytes: &[u8]) -> Result<gltf::Gltf, ModelError> {
+    if let [b'g', b'l', b'T', b'F', _, _, _, _, a, b, c, d, ..] = *bytes
+        && u32::from_le_bytes([a, b, c, d]) < GLB_HEADER_BYTES
+    {
+        return Err(ModelError::Invalid("it says to be shorter than its own header".to_owned()));
+    }
+    let invalid = |error: gltf::Error| ModelError::Invalid(error.to_string());
+    let gltf::Gltf { document, blob } = gltf::Gltf::from_slice_without_validation(bytes).map_err(invalid)?;
+    let json = document.into_json();
+    let primitives = json.meshes.iter().flat_map(|mesh| &mesh.primitives);
+    let accessors = primitives.flat_map(|primitive| primitive.attributes.values());
+    if let Some(missing) = accessors.map(|index| index.value()).find(|index| *index >= json.accessors.len()) {
+        return Err(ModelError::Invalid(format!("a mesh uses accessor {missing}, which is not in the file")));
+    }
+    let document = gltf::Document::from_json(json).map_err(invalid)?;
+    Ok(gltf::Gltf { document, blob })
 }
 
 /// Every view lies in its buffer and every accessor in its view: readers downstream slice without looking.
@@ -302,6 +324,17 @@ mod tests {
             "bufferViews":[{"buffer":0,"byteLength":12}],
             "accessors":[{"bufferView":0,"componentType":5126,"count":4000000000,"type":"VEC3"}]}"#;
         assert!(matches!(outline(json.as_bytes()), Err(ModelError::Invalid(_))));
+    }
+
+    #[test]
+    fn a_mesh_without_the_positions_it_names_is_refused() {
+        let json = r#"{"asset":{"version":"2.0"},"meshes":[{"primitives":[{"attributes":{"POSITION":0}}]}]}"#;
+        assert!(matches!(outline(json.as_bytes()), Err(ModelError::Invalid(why)) if why.contains("accessor 0")));
+    }
+
+    #[test]
+    fn a_binary_file_that_says_to_be_shorter_than_its_header_is_refused() {
+        assert!(matches!(outline(b"glTF\x02\0\0\0\x0b\0\0\0"), Err(ModelError::Invalid(_))));
     }
 
     proptest! {

@@ -1,0 +1,156 @@
+//! Writes real inputs of every decoder into `fuzz/corpus/TARGET/`, for the fuzzer to begin with:
+//!
+//! `cargo run --manifest-path fuzz/Cargo.toml --example seeds`
+//!
+//! Only needed after a format has changed. What the fuzzer found by itself and is worth keeping lies beside them, under
+//! names that are its hashes.
+
+use std::path::Path;
+use std::{fs, io};
+
+use ed25519_dalek::SigningKey;
+use gemba_net::wire::{PoseDown, PoseUp, ToHost, ToPeer, frame};
+use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry};
+use gemba_record::checkpoint::{Checkpoint, origin};
+use gemba_record::entry::SiteId;
+use gemba_twin::path::{TagId, ThingPath};
+use gemba_twin::peer::{PeerKey, PeerKind};
+use gemba_twin::sample::{Quality, Sample, Timestamp, Value};
+
+fn main() -> io::Result<()> {
+    for (target, seeds) in [
+        ("checkpoint", checkpoints()),
+        ("model_outline", models()),
+        ("record_entry", entries()?),
+        ("site_address", addresses()),
+        ("telemetry_batch", batches()),
+        ("wire_messages", messages()),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+        fs::create_dir_all(&folder)?;
+        for (name, bytes) in seeds {
+            fs::write(folder.join(format!("seed-{name}")), bytes)?;
+        }
+    }
+    Ok(())
+}
+
+type Seeds = Vec<(String, Vec<u8>)>;
+
+fn numbered(all: impl IntoIterator<Item = Vec<u8>>) -> Seeds {
+    all.into_iter().enumerate().map(|(n, bytes)| (n.to_string(), bytes)).collect()
+}
+
+/// The record's golden entries: hexadecimal, one a line; the last line is a digest.
+fn entries() -> io::Result<Seeds> {
+    let golden = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../record/tests/golden.txt"))?;
+    let lines: Vec<&str> = golden.lines().collect();
+    Ok(numbered(lines.iter().filter(|line| line.len() > 64).map(|line| from_hex(line))))
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("golden entries are hexadecimal") as u8;
+    text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}
+
+fn checkpoints() -> Seeds {
+    let key = SigningKey::from_bytes(&[1; 32]);
+    let origin = origin(SiteId([5; 16]));
+    let note = |size| Checkpoint { origin: origin.clone(), size, root: [size as u8; 32] }.sign(&key);
+    let mut all = vec![note(0), note(7), note(u64::MAX)];
+    all.push(format!("{}\u{2014} witness.example/w {}\n", note(7), "A".repeat(104)));
+    numbered(all.into_iter().map(String::into_bytes))
+}
+
+fn addresses() -> Seeds {
+    let key = PeerKey(SigningKey::from_bytes(&[1; 32]).verifying_key().to_bytes());
+    let address = |host: &str| Address { host: host.into(), port: 7440, site: "demo".into(), key }.to_string();
+    numbered(["127.0.0.1", "::1", "plant.example"].map(|host| address(host).into_bytes()))
+}
+
+fn batches() -> Seeds {
+    let values = [
+        None,
+        Some(Value::Bool(true)),
+        Some(Value::Int(-300)),
+        Some(Value::Float(21.5)),
+        Some(Value::Float(0.1)),
+        Some(Value::Text("Rezept 7 · α".to_owned())),
+    ];
+    let sample = |n: usize| TagSample {
+        tag: TagId(n as u32 * 37),
+        sample: Sample {
+            value: values[n % values.len()].clone(),
+            quality: [Quality::Good, Quality::Uncertain, Quality::Bad][n % 3],
+            source_time: Timestamp(1_790_000_000_000_000 + n as i64 * 20_000),
+            server_time: Timestamp(1_790_000_000_004_000 + n as i64 * 20_000),
+        },
+    };
+    numbered([0, 1, 6, 40].map(|count| telemetry::encode(&(0..count).map(sample).collect::<Vec<_>>())))
+}
+
+fn messages() -> Seeds {
+    let thing = "Hall1/Line1/Robot1".parse::<ThingPath>().expect("it is a path").id();
+    let key = PeerKey([9; 32]);
+    let name = "Aiko".to_owned();
+    let hello =
+        Hello { oldest_minor: 0, newest_minor: 0, name: name.clone(), kind: PeerKind::Person, entries_held: 300 };
+    let info = PeerInfo { number: PeerNumber(3), key, name, kind: PeerKind::Device };
+    let up = [
+        ToHost::Hello(hello),
+        ToHost::Submit { submission: 7, entry: vec![0xa3; 40].into() },
+        ToHost::Select(Some(thing)),
+        ToHost::Select(None),
+        ToHost::Ping { sent: -1 },
+    ];
+    let down = [
+        ToPeer::Welcome { me: PeerNumber(1), site: "Plant 1".into(), entries: 1_000_000, minor: 0 },
+        ToPeer::Refused { why: "not admitted".into() },
+        ToPeer::Entries { first: 9, entries: vec![vec![1; 30].into(), vec![2; 3].into()] },
+        ToPeer::Accepted { submission: 1, index: 70_000 },
+        ToPeer::Rejected { submission: 2, why: "the role is too low".into() },
+        ToPeer::Joined(info),
+        ToPeer::Left(PeerNumber(65_535)),
+        ToPeer::Selected { peer: PeerNumber(2), thing: Some(thing) },
+        ToPeer::Pong { sent: 5, host: Timestamp(1_790_000_000_000_000) },
+    ];
+    let frames = up.iter().map(frame).chain(down.iter().map(frame));
+    numbered(frames.map(|frame| frame[4..].to_vec()).chain(datagrams()))
+}
+
+fn datagrams() -> [Vec<u8>; 2] {
+    let point = |x: f32| TrackedPoint { place: [x, 1.7, -2.25], rotation: [0.0, 0.6, 0.0, 0.8] };
+    let pose = |hands| Pose { head: point(1.0), hands, pointer: Some([3.0, 0.0, -9.5]) };
+    let mut down = Vec::new();
+    for (peer, hands) in [(1, [None, None]), (2, [Some(point(0.5)), Some(point(0.7))])] {
+        PoseDown { peer: PeerNumber(peer), at: Timestamp(1_790_000_000_000_000), pose: pose(hands) }.encode(&mut down);
+    }
+    [PoseUp { sequence: 77, pose: pose([Some(point(0.0)), None]) }.encode(), down]
+}
+
+fn models() -> Seeds {
+    let tank =
+        r#"{"gemba":{"level":"part","class":"tank","bind":[{"tag":"Hall1/Tank1/Level","to":"scale_y","scale":0.01}]}}"#;
+    let plant = format!(
+        r#"{{"asset":{{"version":"2.0"}},"scene":0,"scenes":[{{"nodes":[0]}}],"nodes":[{{"name":"Hall1","children":[1,2]}},{{"name":"Hall1/Tank1/Liquid","extras":{tank},"mesh":0}},{{"name":"Hall1","translation":[1,0,2]}}],"meshes":[{{"primitives":[{{"attributes":{{"POSITION":0}}}}]}}],"accessors":[{{"bufferView":0,"componentType":5126,"count":3,"type":"VEC3","min":[0,0,0],"max":[1,1,1]}}],"bufferViews":[{{"buffer":0,"byteLength":36}}],"buffers":[{{"byteLength":36}}]}}"#
+    );
+    let loops = r#"{"asset":{"version":"2.0"},"scenes":[{"nodes":[0]}],"nodes":[{"children":[1]},{"children":[0]}]}"#;
+    let required = r#"{"asset":{"version":"2.0"},"extensionsUsed":["KHR_texture_transform"],"extensionsRequired":["KHR_texture_transform"]}"#;
+    vec![
+        ("plant.glb".into(), glb(&plant, &[0; 36])),
+        ("cut.glb".into(), glb(&plant, &[0; 20])),
+        ("loop.gltf".into(), loops.into()),
+        ("required.gltf".into(), required.into()),
+    ]
+}
+
+/// A binary glTF (glTF 2.0 §4.4): a header, a chunk of JSON and one of binary data, each padded to four bytes.
+fn glb(json: &str, binary: &[u8]) -> Vec<u8> {
+    let mut json = json.as_bytes().to_vec();
+    json.resize(json.len().next_multiple_of(4), b' ');
+    let word = |number: usize| u32::try_from(number).expect("the seeds are small").to_le_bytes();
+    let total = word(12 + 8 + json.len() + 8 + binary.len());
+    let parts: [&[u8]; 9] =
+        [b"glTF", &word(2), &total, &word(json.len()), b"JSON", &json, &word(binary.len()), b"BIN\0", binary];
+    parts.concat()
+}
