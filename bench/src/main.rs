@@ -1,0 +1,79 @@
+//! `gemba-bench`: measures what README promises, each figure with its rival in the same run and the state of the machine
+//! beside it. A rival that was not run is absent. Progress goes to stderr; stdout holds the table, or JSON.
+
+mod machine;
+mod record;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::machine::Machine;
+use crate::report::Report;
+
+/// Measures what README promises, each figure with its rival in the same run.
+#[derive(Parser)]
+#[command(name = "gemba bench")]
+struct Arguments {
+    /// Which figures; without it, the names are listed.
+    name: Option<String>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+    /// Small sizes and one run: shows in seconds that everything runs, and proves nothing.
+    #[arg(long)]
+    quick: bool,
+    /// Only these rows, as `R1,R5`.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Runs of each row; the median counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+    runs: u8,
+    /// Folder on the disk to measure; what is slow to make is kept in it.
+    #[arg(long, default_value = "target/bench-work")]
+    work: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("gemba bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let Some(name) = &arguments.name else {
+        println!("record");
+        return Ok(ExitCode::SUCCESS);
+    };
+    if name == record::memory::CHILD {
+        record::memory::fold_and_tell()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if name != "record" {
+        eprintln!("gemba bench: there is no benchmark '{name}'; ./gemba bench lists them");
+        return Ok(ExitCode::from(2));
+    }
+    std::fs::create_dir_all(&arguments.work)
+        .with_context(|| format!("cannot create {}; give another folder with --work", arguments.work.display()))?;
+    let machine = Machine::look(&arguments.work)?;
+    let sizes = if arguments.quick { record::Sizes::QUICK } else { record::Sizes::full(arguments.runs.into()) };
+    let (rows, problems) = record::run(&sizes, &arguments.work, &arguments.only);
+    let report = Report { machine, rows };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    for problem in &problems {
+        eprintln!("gemba bench: {problem}");
+    }
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
