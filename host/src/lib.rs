@@ -1,6 +1,7 @@
 //! The site host: a directory that holds a site, and `gembad`, which serves it to peers.
 //!
 //! - [`site_dir`]: a site on disk: record, blobs and the host's key. Import tools use it directly, without `gembad`
+//! - [`disk`]: the seam to the disk beneath it, real or simulated
 //! - [`store`]: the entries in one redb file
 //! - [`blobs`]: files named by their hash
 //! - [`key_file`]: secret keys in files only their owner can read
@@ -14,6 +15,7 @@
 
 pub mod blobs;
 pub mod daemon;
+pub mod disk;
 pub mod gateway_feed;
 pub mod key_file;
 pub mod limits;
