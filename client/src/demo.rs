@@ -81,7 +81,7 @@ impl Drop for Scratch {
 pub fn run(demo: &Demo) -> Result<AppExit> {
     let scratch = Scratch::new()?;
     let site = demo.site.clone().unwrap_or_else(|| scratch.0.join("demo"));
-    if !site.join("site.redb").exists() {
+    if !site.join("site.record").exists() {
         import_plant(demo, &scratch.0, &site)?;
     }
     let (lines, seed) = (demo.lines.to_string(), demo.seed.to_string());

@@ -1,50 +1,74 @@
 //! Files of a site named by their BLAKE3 hash: models now, segments and snapshots later. A blob is there whole or not
 //! at all, and is never changed.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::key_file::write_whole;
+use crate::disk::{Disk, FileDisk, Readers, read_whole, write_whole};
 use crate::problem::{SiteDirError, io};
+
+/// The folder of blobs in a site's directory.
+pub(crate) const BLOBS: &str = "blobs";
 
 /// The folder of blobs. Clones name the same folder.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// What stands before a blob's name.
+    prefix: String,
 }
 
 impl Blobs {
-    /// The folder, created if missing.
+    /// This folder of the file system, created if missing.
     pub fn open(dir: PathBuf) -> Result<Self, SiteDirError> {
-        fs::create_dir_all(&dir).map_err(io("create", &dir))?;
-        Ok(Self { dir })
+        Self::open_on(Arc::new(FileDisk::new(&dir)), "")
+    }
+
+    /// A folder of any disk, created if missing; `""` is the disk itself.
+    pub fn open_on(disk: Arc<dyn Disk>, folder: &str) -> Result<Self, SiteDirError> {
+        disk.make_folder(folder).map_err(io("create", &disk.path(folder)))?;
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        Ok(Self { disk, prefix })
     }
 
     /// Keeps these bytes durably; returns their hash. Keeping them twice is keeping them once.
     pub fn put(&self, bytes: &[u8]) -> Result<[u8; 32], SiteDirError> {
         let hash = *blake3::hash(bytes).as_bytes();
-        let path = self.path(&hash);
+        let name = self.name(&hash);
         // A file of the right name may have been damaged since; then this writes it anew.
-        if fs::read(&path).is_ok_and(|held| held == bytes) {
+        if read_whole(&*self.disk, &name).is_ok_and(|held| held.as_deref() == Some(bytes)) {
             return Ok(hash);
         }
-        write_whole(&path, bytes, false)?;
+        write_whole(&*self.disk, &name, bytes, Readers::Usual).map_err(io("write", &self.disk.path(&name)))?;
         Ok(hash)
     }
 
     /// The bytes with this hash, verified; none when they are not here.
     pub fn read(&self, hash: &[u8; 32]) -> Result<Option<Vec<u8>>, SiteDirError> {
-        let path = self.path(hash);
-        match fs::read(&path) {
-            Ok(bytes) if blake3::hash(&bytes).as_bytes() == hash => Ok(Some(bytes)),
-            Ok(_) => Err(SiteDirError::DamagedBlob(path)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(io("read", &path)(e)),
+        let name = self.name(hash);
+        match read_whole(&*self.disk, &name).map_err(io("read", &self.disk.path(&name)))? {
+            Some(bytes) if blake3::hash(&bytes).as_bytes() != hash => {
+                Err(SiteDirError::DamagedBlob(self.disk.path(&name)))
+            }
+            held => Ok(held),
         }
     }
 
-    fn path(&self, hash: &[u8; 32]) -> PathBuf {
-        let name: String = hash.iter().map(|b| format!("{b:02x}")).collect();
-        Path::new(&self.dir).join(name)
+    /// Deletes the blob with this hash; that it is not here is no error.
+    pub fn remove(&self, hash: &[u8; 32]) -> Result<(), SiteDirError> {
+        match self.disk.remove(&self.name(hash)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io("delete", &self.path(hash))(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The file of the blob with this hash, whether it is there or not.
+    pub fn path(&self, hash: &[u8; 32]) -> PathBuf {
+        self.disk.path(&self.name(hash))
+    }
+
+    fn name(&self, hash: &[u8; 32]) -> String {
+        let digits: String = hash.iter().map(|b| format!("{b:02x}")).collect();
+        format!("{}{digits}", self.prefix)
     }
 }

@@ -1,13 +1,15 @@
 //! Secret keys in files only their owner can read: 64 hexadecimal digits and a newline, mode 0600.
 
-use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 use gemba_twin::peer::PeerKey;
 
+use crate::disk::{self, Disk, FileDisk, Readers};
 use crate::problem::{SiteDirError, io};
+
+/// More than a key file holds: 64 digits and a line end of whoever copied it.
+const FILE_BYTES: usize = 80;
 
 /// Sixteen or more bytes from the operating system's source of randomness.
 ///
@@ -25,24 +27,30 @@ pub fn peer_key(key: &SigningKey) -> PeerKey {
 }
 
 /// The key in this file.
-pub fn load(path: &Path) -> Result<SigningKey, SiteDirError> {
-    let text = fs::read_to_string(path).map_err(io("read", path))?;
-    parse(text.trim()).ok_or_else(|| SiteDirError::BadKey(path.to_owned()))
+pub fn load(disk: &dyn Disk, name: &str) -> Result<SigningKey, SiteDirError> {
+    let path = disk.path(name);
+    let bytes = disk.read(name, 0, FILE_BYTES + 1).map_err(io("read", &path))?;
+    let text = str::from_utf8(&bytes).ok().filter(|_| bytes.len() <= FILE_BYTES);
+    text.and_then(|text| parse(text.trim())).ok_or(SiteDirError::BadKey(path))
 }
 
 /// The key in this file, or a new one that is in it from now on.
-pub fn load_or_create(path: &Path) -> Result<SigningKey, SiteDirError> {
-    match load(path) {
-        Err(SiteDirError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => create(path),
+pub fn load_or_create(disk: &dyn Disk, name: &str) -> Result<SigningKey, SiteDirError> {
+    match load(disk, name) {
+        Err(SiteDirError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            let key = SigningKey::from_bytes(&random());
+            keep(disk, name, &key)?;
+            Ok(key)
+        }
         other => other,
     }
 }
 
-fn create(path: &Path) -> Result<SigningKey, SiteDirError> {
-    let key = SigningKey::from_bytes(&random());
+/// Keeps this key durably in this file.
+pub fn keep(disk: &dyn Disk, name: &str, key: &SigningKey) -> Result<(), SiteDirError> {
     let text: String = key.to_bytes().iter().map(|b| format!("{b:02x}")).collect();
-    write_whole(path, format!("{text}\n").as_bytes(), true)?;
-    Ok(key)
+    disk::write_whole(disk, name, format!("{text}\n").as_bytes(), Readers::Owner)
+        .map_err(io("create", &disk.path(name)))
 }
 
 fn parse(text: &str) -> Option<SigningKey> {
@@ -50,30 +58,16 @@ fn parse(text: &str) -> Option<SigningKey> {
     text.parse::<PeerKey>().ok().map(|bytes| SigningKey::from_bytes(&bytes.0))
 }
 
-/// Writes a file so that after a crash it is there whole or not at all.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8], secret: bool) -> Result<(), SiteDirError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = Path::new(&name);
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    if secret {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(new).map_err(io("create", new))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("write", new))?;
-    fs::rename(new, path).map_err(io("create", path))?;
-    sync_parent(path)
+/// Writes a file of the file system so that after a crash it is there whole or not at all; `secret` for its owner's
+/// eyes only. For what does not lie on a site's [`Disk`].
+pub fn write_whole(path: &Path, bytes: &[u8], secret: bool) -> Result<(), SiteDirError> {
+    let (dir, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+    let readers = if secret { Readers::Owner } else { Readers::Usual };
+    disk::write_whole(&FileDisk::new(dir), &name.to_string_lossy(), bytes, readers).map_err(io("write", path))
 }
 
 /// Makes a new or renamed name in its directory durable.
-pub(crate) fn sync_parent(path: &Path) -> Result<(), SiteDirError> {
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => {
-            fs::File::open(dir).and_then(|d| d.sync_all()).map_err(io("write", dir))
-        }
-        _ => Ok(()),
-    }
+pub fn sync_parent(path: &Path) -> Result<(), SiteDirError> {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    FileDisk::new(dir).sync_folder("").map_err(io("write", dir))
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`site_dir`]: a site on disk: record, blobs and the host's key. Import tools use it directly, without `gembad`
 //! - [`disk`]: the seam to the disk beneath it, real or simulated
-//! - [`store`]: the entries in one redb file
+//! - [`store`]: the entries in one append-only file
 //! - [`blobs`]: files named by their hash
 //! - [`key_file`]: secret keys in files only their owner can read
 //! - [`problem`]: what can be wrong with a site directory

@@ -12,9 +12,21 @@ pub const BATCH_ENTRIES: usize = 512;
 /// Bytes of entries after which a batch read for a peer ends; a single larger entry still goes out alone.
 pub const READ_BYTES: usize = 1 << 20;
 
-/// redb's page cache. The record is read from end to end at the start and hardly ever again, so the default of 1 GiB
-/// would only look large.
-pub const CACHE_BYTES: usize = 64 << 20;
+/// Largest entry the store takes: four times what the record takes today, so that the format outlives that number.
+pub const STORED_ENTRY_BYTES: usize = 4 << 20;
+
+/// Bytes the store reads or writes at once when it goes along its file: a disk is busy for a millisecond with them.
+pub const WINDOW_BYTES: usize = 256 << 10;
+
+/// Entries between two points of the store's index: to find one, at most so many are passed over (some 20 kB), and
+/// the index of 1,000,000 entries takes 375 kB.
+pub const INDEX_ENTRIES: u64 = 64;
+
+/// Bytes between two points of the store's index, where entries are large.
+pub const INDEX_BYTES: u64 = 1 << 20;
+
+/// Longest small file kept beside the record: as long as a checkpoint may be.
+pub const SMALL_BYTES: usize = gemba_record::limits::CHECKPOINT_BYTES;
 
 /// Longest name, in characters, taken over from a person who comes in for the first time: 4 bytes each stay within what
 /// the record takes.

@@ -1,8 +1,9 @@
 //! What can be wrong with a site directory: one line each, saying what happened and what to do.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use gemba_record::log::Damaged;
+use gemba_record::checkpoint::CheckpointError;
 use gemba_record::refusal::Refusal;
 use thiserror::Error;
 
@@ -41,30 +42,43 @@ pub enum SiteDirError {
         /// Why.
         source: std::io::Error,
     },
-    /// The store cannot be read or written.
-    #[error("{path} cannot be read or written: {source}; check the disk, or restore the site from a copy")]
-    Store {
-        /// The store's file.
-        path: PathBuf,
-        /// Why.
-        source: Box<redb::Error>,
+    /// Something of the record is damaged, and so nothing is added to it.
+    #[error("{0}; the site is open for reading only until it is repaired from a mirror or restored from a copy")]
+    ReadOnly(Problem),
+    /// So much is damaged that there is no site to show.
+    #[error("{0}; nothing of the site can be shown until it is repaired from a mirror or restored from a copy")]
+    Unreadable(Problem),
+    /// What a mirror calls a checkpoint of this site.
+    #[error("the mirror's checkpoint is of no use: {0}; try another mirror")]
+    MirrorCheckpoint(#[from] CheckpointError),
+    /// Made before the first release.
+    #[error("{0} holds site.redb, a format that was never released; import the plant anew into an empty directory")]
+    OldFormat(PathBuf),
+    /// A store whose header and mark are both gone.
+    #[error("{0} is no record of a site, or its beginning is damaged beyond use; restore it from a copy")]
+    NoRecord(PathBuf),
+    /// More than the store takes as one entry.
+    #[error("an entry of {bytes} bytes is too large; at most {most} are stored")]
+    EntryTooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The most there may be.
+        most: usize,
     },
-    /// The store reads, but the record in it does not hold.
-    #[error("{path}: {source}; restore the site from a copy")]
-    Damaged {
-        /// The store's file.
-        path: PathBuf,
-        /// Where and how.
-        source: Damaged,
+    /// A repair that lacks copies.
+    #[error("the mirror has no copy of entries {} to {}; try another mirror", .0.start, .0.end - 1)]
+    NoCopy(Range<u64>),
+    /// A repair whose outcome nothing vouches for.
+    #[error("entries {} to {} are not covered by a checkpoint of {size} entries; give the mirror's newest checkpoint", .entries.start, .entries.end - 1)]
+    NotCovered {
+        /// What is damaged.
+        entries: Range<u64>,
+        /// Of the newest signed checkpoint there is; 0 without any.
+        size: u64,
     },
-    /// The store lacks what every store has.
-    #[error("{path} lacks {what}; restore the site from a copy")]
-    Incomplete {
-        /// The store's file.
-        path: PathBuf,
-        /// What is not there.
-        what: &'static str,
-    },
+    /// Copies that are not what the host signed.
+    #[error("the copies do not add up to the root the host signed; nothing was changed: try another mirror")]
+    WrongCopy,
     /// A key file that holds no key.
     #[error("{0} holds no secret key (64 hexadecimal digits); restore it from a copy")]
     BadKey(PathBuf),
@@ -79,8 +93,57 @@ pub enum SiteDirError {
     Refused(#[from] Refusal),
 }
 
+/// What is damaged in a site, and exactly where.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Problem {
+    /// Bytes that are not as they were written. Where nothing is left of the entries the bytes are an empty range.
+    #[error("{}: entries {} to {} are damaged, at bytes {} to {}", .path.display(), .entries.start, .entries.end - 1, .bytes.start, .bytes.end)]
+    Damaged {
+        /// The store's file.
+        path: PathBuf,
+        /// Which entries; never empty.
+        entries: Range<u64>,
+        /// Where in the file.
+        bytes: Range<u64>,
+    },
+    /// The file's header is not as it was written; no entry is lost by that.
+    #[error("{}: the header is damaged, at bytes 0 to {bytes}", .path.display())]
+    Header {
+        /// The store's file.
+        path: PathBuf,
+        /// The header's length.
+        bytes: u64,
+    },
+    /// An entry that is stored as it was written but does not hold.
+    #[error("{}: entry {entry} does not hold: {why}", .path.display())]
+    Refused {
+        /// The store's file.
+        path: PathBuf,
+        /// Which.
+        entry: u64,
+        /// Why the record refuses it.
+        why: Refusal,
+    },
+    /// The checkpoint that was kept is no longer what the host signed.
+    #[error("{}: {why}", .path.display())]
+    Checkpoint {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: CheckpointError,
+    },
+    /// The entries hold, but they are others than those the host has signed for.
+    #[error("{}: the first {size} entries are not those whose root the host signed", .path.display())]
+    OtherRoot {
+        /// The store's file.
+        path: PathBuf,
+        /// The checkpoint's size.
+        size: u64,
+    },
+}
+
 /// Turns the operating system's refusal into ours, naming what was tried.
-pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> SiteDirError {
+pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> SiteDirError + use<> {
     let path = path.to_owned();
     move |source| SiteDirError::Io { what, path, source }
 }

@@ -1,4 +1,5 @@
-//! A site on disk: `site.redb` (the record), `blobs/` (files by hash) and `host.key` (the host's secret key).
+//! A site on disk: `site.record` (the record), `checkpoint` (the last one the host signed), `blobs/` (files by hash) and
+//! `host.key` (the host's secret key).
 //!
 //! `gembad` serves one; an import tool writes into one while `gembad` is not running:
 //!
@@ -18,34 +19,59 @@
 //! ```
 //!
 //! There is no shutdown: every method that returns has left the directory as a crash would find it.
+//!
+//! A site whose record is damaged opens up to the first damage, for reading only; [`SiteDir::problems`] says what is
+//! damaged, and [`SiteDir::repair`] takes copies from a mirror.
 
-use std::fs;
+mod repair;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{self, Checkpoint};
 use gemba_record::entry::{EntryId, SignedEntry, SiteId};
-use gemba_record::log::{Damaged, Log};
+use gemba_record::log::Log;
 use gemba_record::refusal::Refusal;
 use gemba_record::site::{Placed, Site};
 
-use crate::blobs::Blobs;
+use crate::blobs::{BLOBS, Blobs};
+use crate::disk::{Disk, FileDisk};
 use crate::key_file::{self, peer_key};
 use crate::limits;
-use crate::problem::{SiteDirError, io};
-use crate::store::Store;
+use crate::problem::{Problem, SiteDirError, io};
+use crate::store::{self, Store};
 
 /// An open site directory, locked against other processes.
 pub struct SiteDir {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     store: Store,
     blobs: Blobs,
     log: Log,
     host: SigningKey,
+    /// The last checkpoint that was signed, and is on the disk.
+    signed: Option<String>,
+    problems: Vec<Problem>,
     /// Set while more is folded than stored: after a commit failed.
     ahead: bool,
+}
+
+/// What a site begins with.
+#[derive(Debug)]
+pub struct Founding<'a> {
+    /// What people call it.
+    pub name: &'a str,
+    /// Its id, which no other site may have.
+    pub site: SiteId,
+    /// The host's key, which is kept in the directory.
+    pub host: SigningKey,
+    /// Whose site it is, where that is not the host.
+    pub owner: Option<&'a SigningKey>,
+    /// The id of its first entry.
+    pub entry: EntryId,
 }
 
 /// What became of a batch of entries.
@@ -73,47 +99,69 @@ impl SiteDir {
 
     /// Opens a site: reads its whole record and verifies every entry.
     pub fn open(dir: &Path) -> Result<Self, SiteDirError> {
-        match state(dir)? {
-            State::Missing => return Err(SiteDirError::Missing(dir.to_owned())),
-            State::Empty | State::Other => return Err(SiteDirError::NotASite(dir.to_owned())),
-            State::Site => {}
-        }
-        let store = Store::open(&dir.join(STORE))?;
-        let host = key_file::load(&dir.join(HOST_KEY))?;
-        let log = replay(&store)?;
-        let site = Self { dir: dir.to_owned(), store, blobs: Blobs::open(dir.join(BLOBS))?, log, host, ahead: false };
-        if site.site().host() != peer_key(&site.host) {
-            return Err(SiteDirError::OtherKey(dir.join(HOST_KEY)));
-        }
-        Ok(site)
+        Self::open_on(Arc::new(FileDisk::new(dir)))
+    }
+
+    /// As [`SiteDir::open`], on any disk.
+    pub fn open_on(disk: Arc<dyn Disk>) -> Result<Self, SiteDirError> {
+        let (mut store, host) = open_parts(&disk)?;
+        let examined = repair::examine(&mut store, &peer_key(&host))?;
+        Self::with(disk, store, host, examined)
     }
 
     /// Opens the site, or founds one with this name when the directory is empty or missing.
     pub fn open_or_create(dir: &Path, name: &str) -> Result<Self, SiteDirError> {
-        match state(dir)? {
+        match state(&FileDisk::new(dir))? {
             State::Missing | State::Empty => Self::create(dir, name),
             State::Site | State::Other => Self::open(dir),
         }
     }
 
     fn create_with(dir: &Path, name: &str, owner: Option<&SigningKey>) -> Result<Self, SiteDirError> {
-        match state(dir)? {
-            State::Site => return Err(SiteDirError::AlreadyASite(dir.to_owned())),
-            State::Other => return Err(SiteDirError::NotASite(dir.to_owned())),
-            State::Missing | State::Empty => {}
+        let disk = FileDisk::new(dir);
+        check_empty(&disk)?;
+        disk.make_folder("").map_err(io("create", dir))?;
+        let host = key_file::load_or_create(&disk, HOST_KEY)?;
+        let (site, entry) = (SiteId(key_file::random()), EntryId(key_file::random()));
+        Self::create_on(Arc::new(disk), Founding { name, site, host, owner, entry })
+    }
+
+    /// Founds a site on any disk, which is empty.
+    pub fn create_on(disk: Arc<dyn Disk>, founding: Founding<'_>) -> Result<Self, SiteDirError> {
+        let Founding { name, site, host, owner, entry } = founding;
+        check_empty(&*disk)?;
+        if key_file::load(&*disk, HOST_KEY).ok().as_ref() != Some(&host) {
+            key_file::keep(&*disk, HOST_KEY, &host)?;
         }
-        let site = SiteId(key_file::random());
-        fs::create_dir_all(dir).map_err(io("create", dir))?;
-        let host = key_file::load_or_create(&dir.join(HOST_KEY))?;
         let author = Author::new(owner.unwrap_or(&host).clone(), site);
         let found = Body::Found { name: name.to_owned(), host: peer_key(&host) };
-        let first = author.sign(found, EntryId(key_file::random()));
+        let first = author.sign(found, entry);
         let bytes = first.bytes().to_vec();
         let mut log = Log::new();
         log.append_signed(first)?;
-        let blobs = Blobs::open(dir.join(BLOBS))?;
-        let store = Store::create(&dir.join(STORE), site, &bytes)?;
-        Ok(Self { dir: dir.to_owned(), store, blobs, log, host, ahead: false })
+        let blobs = Blobs::open_on(disk.clone(), BLOBS)?;
+        let store = Store::create(disk.clone(), site, &bytes)?;
+        let dir = disk.path("");
+        Ok(Self { disk, dir, store, blobs, log, host, signed: None, problems: Vec::new(), ahead: false })
+    }
+
+    fn with(
+        disk: Arc<dyn Disk>,
+        store: Store,
+        host: SigningKey,
+        examined: repair::Examined,
+    ) -> Result<Self, SiteDirError> {
+        let repair::Examined { log, signed, problems } = examined;
+        if log.site().is_none() {
+            let problem = problems.into_iter().next();
+            return Err(problem.map_or(SiteDirError::NoRecord(store.path().to_owned()), SiteDirError::Unreadable));
+        }
+        let (dir, blobs) = (disk.path(""), Blobs::open_on(disk.clone(), BLOBS)?);
+        let site = Self { disk, dir, store, blobs, log, host, signed, problems, ahead: false };
+        if site.site().host() != peer_key(&site.host) {
+            return Err(SiteDirError::OtherKey(site.disk.path(HOST_KEY)));
+        }
+        Ok(site)
     }
 }
 
@@ -140,18 +188,53 @@ impl SiteDir {
 
     /// The key of the gateway that runs inside this host; made on first use.
     pub fn gateway_key(&self) -> Result<SigningKey, SiteDirError> {
-        key_file::load_or_create(&self.dir.join(GATEWAY_KEY))
+        key_file::load_or_create(&*self.disk, GATEWAY_KEY)
     }
 
-    /// Size and root of the record, signed by the host.
+    /// What is damaged. While there is anything, nothing is added to the record, and the site is that of the entries
+    /// before the first damage.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// What a crash tore off the end of the record when the site was last in use: never acknowledged, and gone.
+    pub fn dropped(&self) -> Option<&store::Dropped> {
+        self.store.dropped()
+    }
+
+    /// Size and root of the record as it is here, signed by the host: for looking at. What others are shown comes from
+    /// [`SiteDir::sign_checkpoint`].
     pub fn checkpoint(&self) -> String {
         let origin = checkpoint::origin(self.site().id());
         Checkpoint { origin, size: self.log.entries(), root: self.log.root() }.sign(&self.host)
     }
 
+    /// Signs size and root of the record, for others to see. It is on the disk when this returns, so that even a crash
+    /// does not make the host sign another root for the same size.
+    pub fn sign_checkpoint(&mut self) -> Result<String, SiteDirError> {
+        if let Some(problem) = self.problems.first() {
+            return Err(SiteDirError::ReadOnly(problem.clone()));
+        }
+        self.catch_up()?;
+        let signed = self.checkpoint();
+        if self.signed.as_ref() != Some(&signed) {
+            self.store.put_small(CHECKPOINT, signed.as_bytes())?;
+            self.signed = Some(signed.clone());
+        }
+        Ok(signed)
+    }
+
+    /// The last checkpoint that was signed for others to see.
+    pub fn signed_checkpoint(&self) -> Option<&str> {
+        self.signed.as_deref()
+    }
+
     /// Takes entries as they came from their authors, in order, in one commit. When this returns, what was taken is
     /// on the disk. An entry that is refused does not keep the others out.
     pub fn append(&mut self, batch: Vec<Vec<u8>>) -> Result<Appended, SiteDirError> {
+        if let Some(problem) = self.problems.first() {
+            return Err(SiteDirError::ReadOnly(problem.clone()));
+        }
         self.catch_up()?;
         let mut appended = Appended { first: self.log.entries(), ..Appended::default() };
         for bytes in batch {
@@ -176,8 +259,8 @@ impl SiteDir {
     /// After a commit failed, folds anew what is on the disk.
     fn catch_up(&mut self) -> Result<(), SiteDirError> {
         if self.ahead {
-            self.log = replay(&self.store)?;
-            self.ahead = false;
+            let repair::Examined { log, problems, .. } = repair::examine(&mut self.store, &peer_key(&self.host))?;
+            (self.log, self.problems, self.ahead) = (log, problems, false);
         }
         Ok(())
     }
@@ -227,12 +310,13 @@ impl SiteDir {
     }
 }
 
-const STORE: &str = "site.redb";
-const STORE_NEW: &str = "site.redb.new";
 const HOST_KEY: &str = "host.key";
 const HOST_KEY_NEW: &str = "host.key.new";
 const GATEWAY_KEY: &str = "gateway.key";
-const BLOBS: &str = "blobs";
+const CHECKPOINT: &str = "checkpoint";
+
+/// The store of format 1.
+const OLD_STORE: &str = "site.redb";
 
 enum State {
     Missing,
@@ -242,45 +326,35 @@ enum State {
     Other,
 }
 
-fn state(dir: &Path) -> Result<State, SiteDirError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
+fn state(disk: &dyn Disk) -> Result<State, SiteDirError> {
+    let names = match disk.list("") {
+        Ok(names) => names,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(State::Missing),
-        Err(e) => return Err(io("open", dir)(e)),
+        Err(e) => return Err(io("open", &disk.path(""))(e)),
     };
-    let mut state = State::Empty;
-    for entry in entries {
-        let name = entry.map_err(io("read", dir))?.file_name();
-        if name == STORE {
-            return Ok(State::Site);
-        }
-        if ![STORE_NEW, HOST_KEY, HOST_KEY_NEW, BLOBS].iter().any(|ours| name == *ours) {
-            state = State::Other;
-        }
+    let has = |name: &str| names.iter().any(|held| held == name);
+    let ours = |name: &String| [HOST_KEY, HOST_KEY_NEW, BLOBS].iter().chain(&store::LEFTOVERS).any(|our| name == our);
+    match () {
+        () if has(store::RECORD) => Ok(State::Site),
+        () if has(OLD_STORE) => Err(SiteDirError::OldFormat(disk.path(""))),
+        () if names.iter().all(ours) => Ok(State::Empty),
+        () => Ok(State::Other),
     }
-    Ok(state)
 }
 
-fn replay(store: &Store) -> Result<Log, SiteDirError> {
-    let damaged = |index, why| SiteDirError::Damaged { path: store.path().to_owned(), source: Damaged { index, why } };
-    let mut log = Log::new();
-    loop {
-        let index = log.entries();
-        let entries = store.read(index)?;
-        if entries.is_empty() {
-            break;
-        }
-        for (index, bytes) in (index..).zip(entries) {
-            match log.append(bytes) {
-                Ok(Placed::New(_)) => {}
-                Ok(Placed::Held(_)) => return Err(damaged(index, Refusal::IdTaken)),
-                Err(why) => return Err(damaged(index, why)),
-            }
-        }
+fn check_empty(disk: &dyn Disk) -> Result<(), SiteDirError> {
+    match state(disk)? {
+        State::Site => Err(SiteDirError::AlreadyASite(disk.path(""))),
+        State::Other => Err(SiteDirError::NotASite(disk.path(""))),
+        State::Missing | State::Empty => Ok(()),
     }
-    match log.site() {
-        Some(site) if site.id() == store.site() => Ok(log),
-        Some(_) => Err(damaged(0, Refusal::OtherSite)),
-        None => Err(damaged(0, Refusal::NotFounded)),
+}
+
+fn open_parts(disk: &Arc<dyn Disk>) -> Result<(Store, SigningKey), SiteDirError> {
+    match state(&**disk)? {
+        State::Missing => return Err(SiteDirError::Missing(disk.path(""))),
+        State::Empty | State::Other => return Err(SiteDirError::NotASite(disk.path(""))),
+        State::Site => {}
     }
+    Ok((Store::open(disk.clone())?, key_file::load(&**disk, HOST_KEY)?))
 }

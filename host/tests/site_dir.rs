@@ -118,7 +118,7 @@ fn a_directory_that_is_no_site_is_left_alone() {
 fn an_interrupted_creation_is_taken_up_again() {
     let temp = tempfile::tempdir().unwrap();
     drop(imported(temp.path()));
-    fs::rename(temp.path().join("site.redb"), temp.path().join("site.redb.new")).unwrap();
+    fs::rename(temp.path().join("site.record"), temp.path().join("site.record.new")).unwrap();
     let key = fs::read(temp.path().join("host.key")).unwrap();
     let site = SiteDir::open_or_create(temp.path(), "Again").unwrap();
     assert_eq!((site.site().name(), site.site().entries()), ("Again", 1));
@@ -138,17 +138,21 @@ fn a_site_in_use_is_refused_to_a_second_process() {
 }
 
 #[test]
-fn a_site_made_by_a_newer_gemba_is_refused() {
+fn a_site_of_another_format_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     drop(imported(temp.path()));
-    let database = redb::Database::open(temp.path().join("site.redb")).unwrap();
-    let transaction = database.begin_write().unwrap();
-    let meta: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
-    transaction.open_table(meta).unwrap().insert("format", 2u32.to_be_bytes().as_slice()).unwrap();
-    transaction.commit().unwrap();
-    drop(database);
+    let record = temp.path().join("site.record");
+    let mut bytes = fs::read(&record).unwrap();
+    bytes[16] = 3;
+    let sum = blake3::hash(&bytes[..56]);
+    bytes[56..64].copy_from_slice(&sum.as_bytes()[..8]);
+    fs::write(&record, bytes).unwrap();
     let line = problem(SiteDir::open(temp.path()));
-    assert!(line.contains("made by a newer Gemba (format 2); this one reads up to format 1"), "{line}");
+    assert!(line.contains("made by a newer Gemba (format 3); this one reads up to format 2"), "{line}");
+    fs::remove_file(&record).unwrap();
+    fs::write(temp.path().join("site.redb"), "old").unwrap();
+    assert!(problem(SiteDir::open(temp.path())).contains("site.redb, a format that was never released"));
+    assert!(problem(SiteDir::open_or_create(temp.path(), "x")).contains("site.redb"));
 }
 
 #[test]
@@ -163,23 +167,115 @@ fn a_damaged_site_says_what_is_damaged() {
     assert_eq!(site.blob(&blob).unwrap().as_deref(), Some(FILE));
     drop(site);
 
-    let database = redb::Database::open(temp.path().join("site.redb")).unwrap();
-    let transaction = database.begin_write().unwrap();
-    let entries: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("entries");
-    let flipped = {
-        let mut table = transaction.open_table(entries).unwrap();
-        let mut bytes = redb::ReadableTable::get(&table, 1).unwrap().unwrap().value().to_vec();
-        bytes[50] ^= 1;
-        table.insert(1, bytes.as_slice()).unwrap();
-        bytes
-    };
-    transaction.commit().unwrap();
-    drop(database);
-    assert!(!flipped.is_empty());
-    assert!(problem(SiteDir::open(temp.path())).contains("entry 1 of the record is damaged or forged"));
+    let record = temp.path().join("site.record");
+    let whole = fs::read(&record).unwrap();
+    let mut flipped = whole.clone();
+    let last = flipped.len() - 10;
+    flipped[last] ^= 1;
+    fs::write(&record, flipped).unwrap();
+    let mut site = SiteDir::open(temp.path()).unwrap();
+    assert_eq!((site.site().entries(), site.problems().len()), (2, 1));
+    let line = site.submit(note("hm")).unwrap_err().to_string();
+    assert!(line.contains("entries 2 to 2 are damaged, at bytes") && line.contains("reading only"), "{line}");
+    drop(site);
 
-    fs::write(temp.path().join("site.redb"), vec![7; 9000]).unwrap();
-    assert!(problem(SiteDir::open(temp.path())).contains("site.redb"));
+    fs::write(&record, &whole[..whole.len() - 10]).unwrap();
+    let site = SiteDir::open(temp.path()).unwrap();
+    assert_eq!((site.site().entries(), site.problems().len()), (2, 1), "an acknowledged entry does not just go");
+    drop(site);
+
+    let mut flipped = whole;
+    flipped[100] ^= 1;
+    fs::write(&record, flipped).unwrap();
+    assert!(problem(SiteDir::open(temp.path())).contains("nothing of the site can be shown"));
+    fs::remove_file(temp.path().join("site.mark")).unwrap();
+    fs::write(&record, vec![7; 9000]).unwrap();
+    assert!(problem(SiteDir::open(temp.path())).contains("site.record"));
+}
+
+/// What a mirror of the site gives.
+fn copies(entries: &[Vec<u8>]) -> impl FnMut(std::ops::Range<u64>) -> Option<Vec<Vec<u8>>> {
+    |range| Some(entries.get(range.start as usize..range.end as usize)?.to_vec())
+}
+
+#[test]
+fn a_damaged_site_is_whole_again_with_a_mirrors_copies_and_takes_no_others() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut site = imported(temp.path());
+    for text in ["one", "two", "three", "four"] {
+        site.submit(note(text)).unwrap();
+    }
+    let (entries, signed) = (site.read_entries(0).unwrap(), site.sign_checkpoint().unwrap());
+    let digest = site.site().digest();
+    drop(site);
+    let record = temp.path().join("site.record");
+    let mut bytes = fs::read(&record).unwrap();
+    let three = bytes.windows(5).position(|w| w == b"three").unwrap();
+    bytes[three] ^= 4;
+    fs::write(&record, &bytes).unwrap();
+
+    let mut site = SiteDir::open(temp.path()).unwrap();
+    assert_eq!(site.site().entries(), 5);
+    assert_eq!(site.signed_checkpoint(), Some(signed.as_str()));
+    assert!(site.problems()[0].to_string().contains("entries 5 to 5 are damaged"), "{}", site.problems()[0]);
+    assert!(site.sign_checkpoint().is_err());
+    let no_copy = site.repair(None, |_| None).unwrap_err();
+    assert!(matches!(no_copy, SiteDirError::NoCopy(_)), "{no_copy}");
+    let mut forged = entries.clone();
+    forged[5] = entries[4].clone();
+    assert!(matches!(site.repair(None, copies(&forged)), Err(SiteDirError::WrongCopy)));
+    assert_eq!(fs::read(&record).unwrap(), bytes, "nothing changes with a wrong copy");
+    assert_eq!(site.repair(None, copies(&entries)).unwrap(), 1);
+    assert_eq!((site.problems().len(), site.site().digest()), (0, digest));
+    assert_eq!(site.submit(note("five")).unwrap(), 7);
+    drop(site);
+    assert_eq!(SiteDir::open(temp.path()).unwrap().read_entries(0).unwrap()[..7], entries);
+}
+
+#[test]
+fn damage_to_the_beginning_and_a_lost_tail_are_repaired_too() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut site = imported(temp.path());
+    site.submit(note("one")).unwrap();
+    let (entries, signed) = (site.read_entries(0).unwrap(), site.sign_checkpoint().unwrap());
+    drop(site);
+    let record = temp.path().join("site.record");
+    let whole = fs::read(&record).unwrap();
+    let mut bytes = whole[..whole.len() - 20].to_vec();
+    bytes[20] ^= 1;
+    bytes[120] ^= 1;
+    fs::write(&record, bytes).unwrap();
+    fs::write(temp.path().join("checkpoint"), "no checkpoint").unwrap();
+    assert!(problem(SiteDir::open(temp.path())).contains("nothing of the site"));
+    let disk = || std::sync::Arc::new(gemba_host::disk::FileDisk::new(temp.path()));
+    assert!(matches!(SiteDir::repair_on(disk(), None, copies(&entries)), Err(SiteDirError::NotCovered { .. })));
+    let site = SiteDir::repair_on(disk(), Some(&signed), copies(&entries)).unwrap();
+    assert_eq!((site.problems().len(), site.read_entries(0).unwrap()), (0, entries));
+    assert_eq!(site.signed_checkpoint(), Some(signed.as_str()));
+}
+
+#[test]
+fn entries_that_hold_but_are_not_those_the_host_signed_for_are_noticed() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut site = imported(temp.path());
+    let before = fs::read(temp.path().join("site.record")).unwrap();
+    site.submit(note("one")).unwrap();
+    let (entries, _) = (site.read_entries(0).unwrap(), site.sign_checkpoint().unwrap());
+    drop(site);
+    let checkpoint = fs::read(temp.path().join("checkpoint")).unwrap();
+    // The record of before, and another history from there on.
+    fs::write(temp.path().join("site.record"), before).unwrap();
+    fs::remove_file(temp.path().join("site.mark")).unwrap();
+    fs::remove_file(temp.path().join("checkpoint")).unwrap();
+    let mut site = SiteDir::open(temp.path()).unwrap();
+    site.submit(note("other")).unwrap();
+    drop(site);
+    fs::write(temp.path().join("checkpoint"), checkpoint).unwrap();
+    let mut site = SiteDir::open(temp.path()).unwrap();
+    assert!(site.problems()[0].to_string().contains("are not those whose root the host signed"));
+    assert!(site.sign_checkpoint().is_err(), "no second root for the same size");
+    assert_eq!(site.repair(None, copies(&entries)).unwrap(), 4);
+    assert_eq!(site.read_entries(0).unwrap(), entries);
 }
 
 #[test]
@@ -199,4 +295,85 @@ fn a_lost_or_exchanged_host_key_is_noticed() {
     assert!(problem(SiteDir::open(temp.path())).contains("holds no secret key"));
     fs::write(&key, "07".repeat(32)).unwrap();
     assert!(problem(SiteDir::open(temp.path())).contains("is not the key of this site's host"));
+}
+
+/// Runs this same test in a process of its own, which finds `dir` in its environment, and returns what it printed.
+#[cfg(unix)]
+fn in_a_child(test: &str, dir: &Path, mut command: std::process::Command) -> String {
+    let output = command.args([test, "--exact", "--nocapture"]).env(CHILD_DIR, dir).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    printed
+}
+
+#[cfg(unix)]
+const CHILD_DIR: &str = "GEMBA_TEST_CHILD_DIR";
+
+#[cfg(unix)]
+#[test]
+fn a_disk_without_space_loses_nothing_and_the_site_goes_on_afterwards() {
+    if let Some(dir) = std::env::var_os(CHILD_DIR) {
+        let mut site = SiteDir::open(Path::new(&dir)).unwrap();
+        let error = loop {
+            if let Err(error) = site.submit(note(&"x".repeat(900))) {
+                break error.to_string();
+            }
+        };
+        assert!(error.contains("cannot write") && !error.contains('\n'), "{error}");
+        assert!(site.submit(note(&"x".repeat(900))).is_err());
+        println!("acknowledged={}=", site.site().entries());
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    drop(imported(temp.path()));
+    // No file longer than some 50 kB: for the one that writes it is as if the disk were full.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+    let test = "a_disk_without_space_loses_nothing_and_the_site_goes_on_afterwards";
+    let printed = in_a_child(test, temp.path(), command);
+    let acknowledged: u64 = printed.split('=').nth(1).unwrap().parse().unwrap();
+    assert!(acknowledged > 20, "{printed}");
+    let mut site = SiteDir::open(temp.path()).unwrap();
+    assert_eq!((site.site().entries(), site.problems().len(), site.dropped()), (acknowledged, 0, None));
+    assert_eq!(site.submit(note("after")).unwrap(), acknowledged);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_is_read_only_is_shown_and_not_written() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    if let Some(dir) = std::env::var_os(CHILD_DIR) {
+        let mut site = SiteDir::open(Path::new(&dir)).unwrap();
+        assert_eq!(site.site().entries(), 3);
+        let error = site.submit(note("hm")).unwrap_err().to_string();
+        assert!(error.contains("cannot write") && !error.contains('\n'), "{error}");
+        assert!(site.put_blob(b"new").is_err() && site.sign_checkpoint().is_err());
+        assert_eq!(site.site().entries(), 3);
+        println!("read-only=done=");
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("plant");
+    drop(imported(&dir));
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for file in fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()) {
+        set(&file, if file.is_dir() { 0o555 } else { 0o444 });
+    }
+    set(&dir, 0o555);
+    set(temp.path(), 0o755);
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    if fs::write(dir.join("probe"), "").is_ok() {
+        // We are root, whom nothing is forbidden: the child is nobody.
+        fs::remove_file(dir.join("probe")).unwrap();
+        command.uid(65534).gid(65534);
+    }
+    let printed = in_a_child("a_directory_that_is_read_only_is_shown_and_not_written", &dir, command);
+    assert!(printed.contains("read-only=done="), "{printed}");
+    set(&dir, 0o755);
+    set(&dir.join("blobs"), 0o755);
+    for name in ["site.record", "site.mark", "site.lock"] {
+        set(&dir.join(name), 0o644);
+    }
+    assert_eq!(SiteDir::open(&dir).unwrap().submit(note("after")).unwrap(), 3);
 }

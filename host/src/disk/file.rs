@@ -156,12 +156,12 @@ fn make_durable(dir: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         other => other,
     }?;
-    sync_directory(if above.as_os_str().is_empty() { Path::new(".") } else { above })
+    sync_directory(above)
 }
 
 #[cfg(unix)]
 fn sync_directory(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?.sync_all()
 }
 
 /// Windows keeps names durable by itself and lets nobody sync a directory.

@@ -1,0 +1,206 @@
+//! Finding out what of a site's record holds, and putting copies in the place of what does not.
+//!
+//! A mirror is not believed. What it gives is taken only when, with all that is here, it adds up to a root that this
+//! site's host has signed: the kept checkpoint, or a newer one that the mirror has of the host.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use gemba_record::checkpoint::{Checkpoint, CheckpointError, origin};
+use gemba_record::log::Log;
+use gemba_record::merkle::{Tree, leaf_hash};
+use gemba_record::refusal::Refusal;
+use gemba_record::site::Placed;
+use gemba_twin::peer::PeerKey;
+
+use crate::disk::Disk;
+use crate::key_file::peer_key;
+use crate::limits;
+use crate::problem::{Problem, SiteDirError};
+use crate::site_dir::{CHECKPOINT, SiteDir, open_parts};
+use crate::store::Store;
+
+/// What a store holds.
+pub(super) struct Examined {
+    /// Folded up to the first damage.
+    pub(super) log: Log,
+    /// The kept checkpoint, if it is the host's.
+    pub(super) signed: Option<String>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl SiteDir {
+    /// Replaces what is damaged by a mirror's copies, after which the site is whole and can be written again. Returns
+    /// how many entries were replaced.
+    ///
+    /// `mirror` is asked for ranges of at most [`limits::BATCH_ENTRIES`] entries. `checkpoint` is the newest one the
+    /// mirror has of this host, needed where what is damaged is newer than the host's own. When copies are missing or
+    /// wrong nothing is changed.
+    pub fn repair(
+        &mut self,
+        checkpoint: Option<&str>,
+        mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
+    ) -> Result<u64, SiteDirError> {
+        let host = peer_key(&self.host);
+        let replaced = mend(&mut self.store, &host, checkpoint, mirror)?;
+        let Examined { log, signed, problems } = examine(&mut self.store, &host)?;
+        (self.log, self.signed, self.problems, self.ahead) = (log, signed, problems, false);
+        match self.problems.first() {
+            Some(problem) => Err(SiteDirError::ReadOnly(problem.clone())),
+            None => Ok(replaced),
+        }
+    }
+
+    /// As [`SiteDir::repair`], of a site of which so much is damaged that it does not open.
+    pub fn repair_on(
+        disk: Arc<dyn Disk>,
+        checkpoint: Option<&str>,
+        mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
+    ) -> Result<Self, SiteDirError> {
+        let (mut store, host) = open_parts(&disk)?;
+        mend(&mut store, &peer_key(&host), checkpoint, mirror)?;
+        let examined = examine(&mut store, &peer_key(&host))?;
+        Self::with(disk, store, host, examined)
+    }
+}
+
+/// Reads and verifies everything.
+pub(super) fn examine(store: &mut Store, host: &PeerKey) -> Result<Examined, SiteDirError> {
+    let (note, kept, mut other) = match kept_checkpoint(store, host)? {
+        Ok(Some((note, checkpoint))) => (Some(note), Some(checkpoint), Vec::new()),
+        Ok(None) => (None, None, Vec::new()),
+        Err(problem) => (None, None, vec![problem]),
+    };
+    if let Some(checkpoint) = &kept {
+        store.expect_entries(checkpoint.size);
+    }
+    let (log, stopped) = fold(store, kept.as_ref())?;
+    let mut problems = store.problems().to_vec();
+    match stopped {
+        // Where one thing is damaged there may be more: all of it is to be said.
+        Some(Problem::Damaged { .. }) => problems = store.check()?.to_vec(),
+        Some(refused) => problems.push(refused),
+        None => {}
+    }
+    problems.append(&mut other);
+    Ok(Examined { log, signed: note, problems })
+}
+
+/// The kept checkpoint as text and verified; the problem where there is one that does not hold.
+fn kept_checkpoint(
+    store: &Store,
+    host: &PeerKey,
+) -> Result<Result<Option<(String, Checkpoint)>, Problem>, SiteDirError> {
+    let Some(bytes) = store.small(CHECKPOINT)? else { return Ok(Ok(None)) };
+    let note = String::from_utf8(bytes).map_err(|_| CheckpointError::Form("not a text"));
+    let verified = note.and_then(|note| {
+        let checkpoint = Checkpoint::verify(&note, &origin(store.site()), host)?;
+        Ok(Some((note, checkpoint)))
+    });
+    Ok(verified.map_err(|why| Problem::Checkpoint { path: store.path().with_file_name(CHECKPOINT), why }))
+}
+
+/// Folds what is stored up to the first entry that is damaged or does not hold, or to the end of what was signed
+/// when that is not what was signed.
+fn fold(store: &Store, signed: Option<&Checkpoint>) -> Result<(Log, Option<Problem>), SiteDirError> {
+    let refused = |entry, why| Some(Problem::Refused { path: store.path().to_owned(), entry, why });
+    let mut log = Log::new();
+    loop {
+        let first = log.entries();
+        let entries = match store.read(first) {
+            Err(SiteDirError::ReadOnly(problem)) => return Ok((log, Some(problem))),
+            other => other?,
+        };
+        if entries.is_empty() {
+            return Ok((log, None));
+        }
+        for (index, bytes) in (first..).zip(entries) {
+            match log.append(bytes) {
+                Ok(Placed::New(_)) => {}
+                Ok(Placed::Held(_)) => return Ok((log, refused(index, Refusal::IdTaken))),
+                Err(why) => return Ok((log, refused(index, why))),
+            }
+            if index == 0 && log.site().is_some_and(|site| site.id() != store.site()) {
+                return Ok((Log::new(), refused(index, Refusal::OtherSite)));
+            }
+            if let Some(&Checkpoint { size, root, .. }) = signed
+                && log.entries() == size
+                && log.tree().root() != root
+            {
+                return Ok((log, Some(Problem::OtherRoot { path: store.path().to_owned(), size })));
+            }
+        }
+    }
+}
+
+fn mend(
+    store: &mut Store,
+    host: &PeerKey,
+    mirrored: Option<&str>,
+    mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
+) -> Result<u64, SiteDirError> {
+    let kept = kept_checkpoint(store, host)?.ok().flatten();
+    let mirrored = match mirrored {
+        Some(note) => Some((note.to_owned(), Checkpoint::verify(note, &origin(store.site()), host)?)),
+        None => None,
+    };
+    let kept_is_whole = kept.is_some() || store.small(CHECKPOINT)?.is_none();
+    let newest = [kept, mirrored].into_iter().flatten().max_by_key(|(_, checkpoint)| checkpoint.size);
+    if let Some((_, checkpoint)) = &newest {
+        store.expect_entries(checkpoint.size);
+    }
+    let problems = examine(store, host)?.problems;
+    if problems.is_empty() {
+        return Ok(0);
+    }
+    let size = newest.as_ref().map_or(0, |(_, checkpoint)| checkpoint.size);
+    if !kept_is_whole && size == 0 {
+        return Err(SiteDirError::NotCovered { entries: 0..store.entries(), size });
+    }
+    let copies = fetch(&problems, size, mirror)?;
+    if let Some((note, checkpoint)) = newest {
+        let mut tree = Tree::default();
+        store.each(&copies, |index, entry| {
+            if index < size {
+                tree.push(leaf_hash(entry));
+            }
+        })?;
+        if tree.size() != size || tree.root() != checkpoint.root {
+            return Err(SiteDirError::WrongCopy);
+        }
+        store.rewrite(&copies)?;
+        store.put_small(CHECKPOINT, note.as_bytes())?;
+    } else {
+        store.rewrite(&copies)?;
+    }
+    Ok(copies.len() as u64)
+}
+
+/// Copies of all that is damaged, which must lie within what the checkpoint covers.
+fn fetch(
+    problems: &[Problem],
+    size: u64,
+    mut mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
+) -> Result<BTreeMap<u64, Vec<u8>>, SiteDirError> {
+    let mut copies = BTreeMap::new();
+    for problem in problems {
+        let mut wanted = match problem {
+            Problem::Damaged { entries, .. } => entries.clone(),
+            Problem::Refused { entry, .. } => *entry..entry + 1,
+            Problem::OtherRoot { size, .. } => 0..*size,
+            Problem::Header { .. } | Problem::Checkpoint { .. } => continue,
+        };
+        if wanted.end > size {
+            return Err(SiteDirError::NotCovered { entries: wanted, size });
+        }
+        while !wanted.is_empty() {
+            let some = wanted.start..wanted.end.min(wanted.start + limits::BATCH_ENTRIES as u64);
+            let fits = |entry: &Vec<u8>| entry.len() <= limits::STORED_ENTRY_BYTES;
+            let given = mirror(some.clone()).filter(|g| g.len() as u64 == some.end - some.start && g.iter().all(fits));
+            copies.extend(some.clone().zip(given.ok_or_else(|| SiteDirError::NoCopy(some.clone()))?));
+            wanted.start = some.end;
+        }
+    }
+    Ok(copies)
+}
