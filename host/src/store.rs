@@ -10,6 +10,24 @@
 //!
 //! Beside the file lie its index, which is derived, and its mark; a crash may lose either.
 //!
+//! # Why not a database
+//!
+//! Until format 2 this was redb. Measured with 250 B entries by `examples/store_choice.rs` (two cores, ext4 on a
+//! virtual disk whose sync takes 0.2 ms; three seconds a row):
+//!
+//! | | one file | redb 4.4 |
+//! |---|---|---|
+//! | entries/s, 1 a commit | 5,223 | 5,123 |
+//! | entries/s, 64 a commit | 213,004 | 152,319 |
+//! | entries/s, 512 a commit | 906,683 | 530,705 |
+//! | p99 of a commit of 512 | 1.1 ms | 1.8 ms |
+//! | a million entries | 278 MB | 539 MB |
+//! | opened, a million entries | 1.8 ms (0.32 s where the index is lost) | 0.3 ms |
+//! | 512 entries read anywhere | 0.24 ms | 0.17 ms |
+//!
+//! A record is only ever appended and read in order, so that a tree of pages buys nothing but its own bytes; and a
+//! damaged page took with it an unknown number of entries, where a damaged frame is one entry that can be named.
+//!
 //! It stores bytes in order and knows nothing of what they say. Absent on purpose: compaction (nothing is ever
 //! deleted), several files (a million entries are 280 MB), caches (the record is read once, at the start).
 

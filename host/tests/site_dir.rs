@@ -4,14 +4,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
+use gemba_host::disk::{Faults, FileDisk, SimulatedDisk};
 use gemba_host::problem::SiteDirError;
-use gemba_host::site_dir::SiteDir;
+use gemba_host::site_dir::{Founding, SiteDir};
 use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{self, Checkpoint};
-use gemba_record::entry::EntryId;
+use gemba_record::entry::{EntryId, SiteId};
+use gemba_record::merkle::{Tree, leaf_hash};
 use gemba_record::refusal::Refusal;
 use gemba_record::role::Role;
 use gemba_record::site::Placed;
@@ -247,7 +250,7 @@ fn damage_to_the_beginning_and_a_lost_tail_are_repaired_too() {
     fs::write(&record, bytes).unwrap();
     fs::write(temp.path().join("checkpoint"), "no checkpoint").unwrap();
     assert!(problem(SiteDir::open(temp.path())).contains("nothing of the site"));
-    let disk = || std::sync::Arc::new(gemba_host::disk::FileDisk::new(temp.path()));
+    let disk = || Arc::new(FileDisk::new(temp.path()));
     assert!(matches!(SiteDir::repair_on(disk(), None, copies(&entries)), Err(SiteDirError::NotCovered { .. })));
     let site = SiteDir::repair_on(disk(), Some(&signed), copies(&entries)).unwrap();
     assert_eq!((site.problems().len(), site.read_entries(0).unwrap()), (0, entries));
@@ -295,6 +298,59 @@ fn a_lost_or_exchanged_host_key_is_noticed() {
     assert!(problem(SiteDir::open(temp.path())).contains("holds no secret key"));
     fs::write(&key, "07".repeat(32)).unwrap();
     assert!(problem(SiteDir::open(temp.path())).contains("is not the key of this site's host"));
+}
+
+/// A host on a disk that loses power at a random step, again and again. The seed is all that a failure needs.
+#[test]
+fn no_crash_takes_what_was_acknowledged_or_signed() {
+    for seed in 0..300u64 {
+        let disk = SimulatedDisk::new(seed);
+        let host = SigningKey::from_bytes(&[5; 32]);
+        let founding =
+            Founding { name: "Plant", site: SiteId([1; 16]), host: host.clone(), owner: None, entry: EntryId([0; 16]) };
+        let author = Author::new(host.clone(), SiteId([1; 16]));
+        drop(SiteDir::create_on(Arc::new(disk.clone()), founding).unwrap());
+        let (mut acknowledged, mut signed, mut number) = (1, None::<Checkpoint>, 0u64);
+        for life in 1..6 {
+            disk.set_faults(Faults { operations_left: Some((seed * 7 + life * 13) % 45), ..Faults::default() });
+            if let Ok(mut site) = SiteDir::open_on(Arc::new(disk.clone())) {
+                loop {
+                    number += 1;
+                    let name = format!("peer {number}");
+                    let peer = PeerKey(SigningKey::from_bytes(&[number as u8; 32]).verifying_key().to_bytes());
+                    let admit = Body::Admit { peer, kind: PeerKind::Person, name, role: Role::Viewer };
+                    let entry = author.sign(admit, EntryId(u128::from(number).to_be_bytes()));
+                    let Ok(appended) = site.append(vec![entry.bytes().to_vec()]) else { break };
+                    acknowledged += appended.entries.len() as u64;
+                    let Ok(note) = site.sign_checkpoint() else { break };
+                    let origin = checkpoint::origin(site.site().id());
+                    signed = Some(Checkpoint::verify(&note, &origin, &site.site().host()).unwrap());
+                }
+            }
+            disk.crash();
+            disk.set_faults(Faults::default());
+            let site = SiteDir::open_on(Arc::new(disk.clone())).unwrap();
+            assert_eq!(site.problems(), [], "seed {seed}: a crash is no damage");
+            assert!(site.site().entries() >= acknowledged, "seed {seed}: an acknowledged entry is gone");
+            acknowledged = site.site().entries();
+            if let Some(signed) = &signed {
+                let mut tree = Tree::default();
+                let mut entries = site.read_entries(0).unwrap();
+                while !entries.is_empty() {
+                    entries.iter().for_each(|entry| tree.push(leaf_hash(entry)));
+                    entries = site.read_entries(tree.size()).unwrap();
+                }
+                assert_eq!(
+                    tree.root_at(signed.size),
+                    Some(signed.root),
+                    "seed {seed}: what was signed is no longer the record"
+                );
+                let kept = site.signed_checkpoint().unwrap();
+                let kept = Checkpoint::verify(kept, &signed.origin, &site.site().host()).unwrap();
+                assert!(kept.size >= signed.size, "seed {seed}: a checkpoint that was shown is not on the disk");
+            }
+        }
+    }
 }
 
 /// Runs this same test in a process of its own, which finds `dir` in its environment, and returns what it printed.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{Disk, Lock, Readers};
 
@@ -18,8 +18,11 @@ const WRITERS: usize = 8;
 #[derive(Debug)]
 pub struct FileDisk {
     root: PathBuf,
-    writers: Mutex<HashMap<String, File>>,
+    /// Each with a lock of its own, so that a large blob being synced does not hold up a commit.
+    writers: Mutex<Writers>,
 }
+
+type Writers = HashMap<String, Arc<Mutex<File>>>;
 
 impl FileDisk {
     /// The directory at this path, which need not be there yet: [`Disk::make_folder`] of `""` makes it.
@@ -27,22 +30,34 @@ impl FileDisk {
         Self { root: root.to_owned(), writers: Mutex::default() }
     }
 
-    fn writers(&self) -> MutexGuard<'_, HashMap<String, File>> {
+    fn writers(&self) -> MutexGuard<'_, Writers> {
         // A panic elsewhere leaves at worst a file open that is no longer needed.
         self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with_writer<T>(&self, name: &str, act: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
-        let mut writers = self.writers();
-        if !writers.contains_key(name) {
-            let file = OpenOptions::new().write(true).open(self.path(name))?;
-            if writers.len() == WRITERS {
-                writers.clear();
-            }
-            writers.insert(name.to_owned(), file);
-        }
-        act(writers.get_mut(name).expect("it was put there just now"))
+        let held = self.writers().get(name).cloned();
+        let writer = match held {
+            Some(writer) => writer,
+            None => self.keep(name, OpenOptions::new().write(true).open(self.path(name))?),
+        };
+        act(&mut lock(&writer))
     }
+
+    fn keep(&self, name: &str, file: File) -> Arc<Mutex<File>> {
+        let writer = Arc::new(Mutex::new(file));
+        let mut writers = self.writers();
+        if writers.len() >= WRITERS {
+            writers.clear();
+        }
+        writers.insert(name.to_owned(), writer.clone());
+        writer
+    }
+}
+
+fn lock(writer: &Mutex<File>) -> MutexGuard<'_, File> {
+    // Where a file was left off by a panic does not matter: every write says where it goes.
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Disk for FileDisk {
@@ -83,13 +98,7 @@ impl Disk for FileDisk {
             use std::os::unix::fs::OpenOptionsExt;
             options.mode(0o600);
         }
-        let mut writers = self.writers();
-        writers.remove(name);
-        let file = options.open(self.path(name))?;
-        if writers.len() == WRITERS {
-            writers.clear();
-        }
-        writers.insert(name.to_owned(), file);
+        self.keep(name, options.open(self.path(name))?);
         Ok(())
     }
 
@@ -104,8 +113,9 @@ impl Disk for FileDisk {
     fn sync(&self, name: &str) -> io::Result<()> {
         // A file nobody here writes may still wait in the system's cache for a process that was killed; and in a
         // directory that is read-only it can be opened only for reading, which is enough to sync it.
-        match self.writers().get(name) {
-            Some(file) => file.sync_data(),
+        let held = self.writers().get(name).cloned();
+        match held {
+            Some(writer) => lock(&writer).sync_data(),
             None => File::open(self.path(name))?.sync_data(),
         }
     }

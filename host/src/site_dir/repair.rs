@@ -126,7 +126,7 @@ fn fold(store: &Store, signed: Option<&Checkpoint>) -> Result<(Log, Option<Probl
             }
             if let Some(&Checkpoint { size, root, .. }) = signed
                 && log.entries() == size
-                && log.tree().root() != root
+                && log.root() != root
             {
                 return Ok((log, Some(Problem::OtherRoot { path: store.path().to_owned(), size })));
             }
