@@ -8,6 +8,7 @@
 //! - [`problem`]: what can be wrong with a site directory
 //! - [`sequencer`]: who comes in, which entry is next, what each peer still lacks
 //! - [`gateway_feed`]: tags and samples of a gateway on their way to the peers
+//! - [`historian`]: samples on disk as Parquet segments, and what was in force at any instant
 //! - [`daemon`]: all of it wired together
 //! - [`limits`]: how much is taken at once
 //!
@@ -17,6 +18,7 @@ pub mod blobs;
 pub mod daemon;
 pub mod disk;
 pub mod gateway_feed;
+pub mod historian;
 pub mod key_file;
 pub mod limits;
 pub mod problem;

@@ -34,3 +34,51 @@ pub const GUEST_NAME_CHARS: usize = 64;
 
 /// Wants of blobs that may wait for the disk.
 pub const WAITING_BLOBS: usize = 64;
+
+/// Samples after which a segment is closed whatever its age: 64 MiB in memory at 32 bytes each, some 6 MB on disk, and
+/// at most two of them wait for the disk beside the one that grows.
+pub const SEGMENT_SAMPLES: usize = 2 << 20;
+
+/// Bytes of texts after which a segment is closed.
+pub const SEGMENT_TEXT_BYTES: usize = 64 << 20;
+
+/// Closed segments that may wait for the disk; with more, samples are refused.
+pub const WAITING_SEGMENTS: usize = 2;
+
+/// Most samples the historian takes in one call, which bounds how far a segment outgrows [`SEGMENT_SAMPLES`].
+pub const APPEND_SAMPLES: usize = 1 << 20;
+
+/// Between two fsyncs of the journal, microseconds: what a crash can take.
+pub const JOURNAL_SYNC_MICROS: i64 = 1_000_000;
+
+/// How long a segment that could not be written waits for another try, microseconds: disks are not freed faster.
+pub const SEAL_RETRY_MICROS: i64 = 10_000_000;
+
+/// A clock that goes back by less is held; by more, a new segment begins. NTP slews what is smaller, microseconds.
+pub const CLOCK_BACK_MICROS: i64 = 1_000_000;
+
+/// How late a sample may come and still stand at its source time, microseconds: a day, for gateways that store while a
+/// line is down and for devices whose clock has the wrong time zone.
+pub const LATE_MICROS: i64 = 24 * 3600 * 1_000_000;
+
+/// Rows that are coded or decoded at once: 64 bytes each, 4 MiB.
+pub const BATCH_ROWS: usize = 1 << 16;
+
+/// Rows of one row group: what pandas and DuckDB like to read in parallel, and what bounds the writer's memory.
+pub const ROW_GROUP_ROWS: usize = 1 << 20;
+
+/// Rows of one page, the least that is read for one tag: some 5 minutes of a busy one.
+pub const PAGE_ROWS: usize = 16_384;
+
+/// Largest dictionary of one column of a row group; beyond it values are written out: paths of 100,000 tags.
+pub const DICTIONARY_BYTES: usize = 8 << 20;
+
+/// zstd's level for segments, measured on the simulator's data: see `examples/historian_cost.rs`.
+pub const ZSTD_LEVEL: i32 = 3;
+
+/// Most samples one recall returns, all tags together: 1,000 tags with 1,000 points, some 100 MB.
+pub const RECALL_SAMPLES: usize = 1_000_000;
+
+/// Longest catalogue and journal read at the start: a catalogue entry takes some 300 bytes; a journal of a full segment
+/// with texts at most some 150 MB.
+pub const FRAME_FILE_BYTES: u64 = 1 << 30;
