@@ -118,20 +118,21 @@ fn shift(dir: &std::path::Path, hours: f64) -> Result<(Historian, Vec<TagId>), B
     let config = HistorianConfig::default();
     let mut historian = Historian::open(&dir.join("history"), blobs, config, Timestamp::from_secs(BEGAN))?;
     plant.declare(&mut historian);
+    let mut segments = 0;
     while plant.simulator.secs() < hours * 3600.0 {
         let changed = plant.changes(tags);
         historian.append(&changed, plant.now())?;
         for sealed in historian.poll_seal(plant.now())? {
             historian.confirm(&sealed)?;
+            segments += 1;
         }
     }
-    historian.seal(plant.now())?;
+    segments += historian.seal(plant.now())?.len();
     let (taken, bytes) = (historian.stats().taken, historian.sealed_bytes());
     println!(
-        "R4 {:>10.2} B/sample   {taken} samples of {tags} tags in {hours} h, {:.2} samples/s a tag, {} segments",
+        "R4 {:>10.2} B/sample   {taken} samples of {tags} tags in {hours} h, {:.2} samples/s a tag, {segments} segments",
         bytes as f64 / taken as f64,
-        taken as f64 / tags as f64 / hours / 3600.0,
-        historian.unconfirmed().len().max(1)
+        taken as f64 / tags as f64 / hours / 3600.0
     );
     Ok((historian, (0..tags as u32).map(TagId).collect()))
 }

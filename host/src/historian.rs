@@ -474,8 +474,9 @@ impl Historian {
         self.now = self.now.max(now);
         self.open.to = self.now;
         let length = i64::try_from(self.config.segment_length.as_micros()).unwrap_or(i64::MAX);
-        let is_due = self.is_unsafe || self.now.micros_since(self.open.from) >= length;
-        if is_due && self.open.samples > 0 && self.closed.len() < limits::WAITING_SEGMENTS {
+        let age = self.now.micros_since(self.open.from);
+        let has_something = self.open.samples > 0 || age >= limits::QUIET_SEGMENT_MICROS;
+        if has_something && (self.is_unsafe || age >= length) && self.closed.len() < limits::WAITING_SEGMENTS {
             return self.close();
         }
         if self.now.micros_since(self.synced_at) >= limits::JOURNAL_SYNC_MICROS {
@@ -584,7 +585,7 @@ impl Historian {
             return self.open.table_at(time);
         }
         let (table, damaged) = self.take_sources(Recall::table(time)).finish_table();
-        self.problems.extend(damaged.into_iter().map(HistorianProblem::Damaged));
+        self.note(damaged);
         table
     }
 
@@ -596,8 +597,17 @@ impl Historian {
         }
         self.closed.iter().for_each(|segment| recall.take_memory(segment));
         let (table, damaged) = recall.finish_table();
-        self.problems.extend(damaged.into_iter().map(HistorianProblem::Damaged));
+        self.note(damaged);
         table
+    }
+
+    /// Keeps what is wrong until it is asked for, each once: there are at most as many as segments.
+    fn note(&mut self, damaged: Vec<DamagedSegment>) {
+        for damaged in damaged.into_iter().map(HistorianProblem::Damaged) {
+            if !self.problems.contains(&damaged) {
+                self.problems.push(damaged);
+            }
+        }
     }
 
     fn start_sealing(&mut self) {

@@ -216,6 +216,39 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_forged_segment_is_refused_without_a_panic(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        static SEALED: std::sync::OnceLock<(Vec<u8>, Sealed)> = std::sync::OnceLock::new();
+        let (file, sealed) = SEALED.get_or_init(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let mut historian = open(dir.path(), 0.0);
+            let texts = (0..40).map(|i| sample(i % 8, 1.0, Some(Value::Text(format!("recipe {i}"))), Quality::Good));
+            let numbers = (0..400).map(|i| float(i % 8, f64::from(i), f64::from(i).sqrt()));
+            historian.append(&texts.chain(numbers).collect::<Vec<_>>(), at(400.0)).unwrap();
+            let sealed = historian.seal(at(400.0)).unwrap().remove(0);
+            (blobs(dir.path()).read(&sealed.blob.0).unwrap().unwrap(), sealed)
+        });
+        let mut bytes = file.clone();
+        for (place, byte) in damage {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        // The forger signs the hash of what they made.
+        let told = gemba_net::BlobHash::of(&bytes);
+        let verified = verify_segment(&bytes, told, &sealed.devices);
+        prop_assert!(verified.is_err() || verified == Ok(sealed.samples));
+    }
+}
+
 /// A sample whose time no other is likely to have, so that which is the newest is not a matter of arrival.
 fn ordered_sample() -> impl Strategy<Value = TagSample> {
     (0u32..8, value(), quality(), -15 * SECOND..10 * SECOND).prop_map(|(tag, value, quality, source)| TagSample {
@@ -358,6 +391,20 @@ fn time_with_the_host_down_is_a_gap() {
     let history = historian.recall(None, at(0.0), at(60.0), 10);
     assert_eq!(history.coverage, [span(0.0, 5.0), span(60.0, 60.0)]);
     assert_eq!(historian.recall(None, at(30.0), at(40.0), 10).coverage, []);
+}
+
+#[test]
+fn a_quiet_plant_has_history_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut historian = open(dir.path(), 0.0);
+    let day = 24.0 * 3600.0;
+    historian.poll_seal(at(day / 2.0)).unwrap();
+    historian.poll_seal(at(day)).unwrap();
+    let sealed = historian.seal(at(day)).unwrap();
+    assert_eq!((sealed[0].samples, sealed[0].devices.len()), (0, 0));
+    assert_eq!(historian.recall(None, at(0.0), at(day), 10).coverage, [span(0.0, day)]);
+    let file = blobs(dir.path()).read(&sealed[0].blob.0).unwrap().unwrap();
+    assert_eq!(verify_segment(&file, sealed[0].blob, &[]), Ok(0));
 }
 
 #[test]

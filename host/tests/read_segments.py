@@ -84,7 +84,7 @@ def main():
                       params={"paths": paths}).fetchall()
     check("duckdb", {tag: (count, total) for tag, count, total in rows}, tags)
     bad = duckdb.sql("select count(*) from read_parquet($paths) where quality = 'bad'", params={"paths": paths})
-    check("duckdb", bad.fetchone()[0], expected["bad"])
+    check("duckdb", bad.fetchall()[0][0], expected["bad"])
 
     lazy = polars.concat([polars.read_parquet(path).with_columns(polars.col("tag", "quality").cast(polars.String))
                           for path in paths])

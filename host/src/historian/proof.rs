@@ -136,9 +136,10 @@ fn roots_of_file(bytes: &[u8]) -> Result<(u64, BTreeMap<PeerKey, Hash>), Unprove
             *count += 1;
             put_row(&batch.sample(i)?, bytes);
             samples += 1;
-            if place + i + 1 == runs[run].rows.end {
+            let at = runs.get(run).ok_or_else(|| damaged("tag"))?;
+            if place + i + 1 == at.rows.end {
                 for (device, (count, bytes)) in &mut held {
-                    push_leaf(trees.entry(*device).or_default(), &runs[run].path, count, bytes);
+                    push_leaf(trees.entry(*device).or_default(), &at.path, count, bytes);
                 }
                 run += 1;
             }

@@ -201,11 +201,13 @@ fn properties(about: Vec<KeyValue>) -> WriterProperties {
         .set_sorting_columns(Some(
             [0, 1].map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false }).to_vec(),
         ));
-    for time in ["source_time", "server_time"] {
-        properties = properties
-            .set_column_dictionary_enabled(column(time), true)
-            .set_column_encoding(column(time), Encoding::DELTA_BINARY_PACKED);
+    // Measured on the simulator's data, bytes a sample: source times 0.36 as differences (1.42 with a dictionary), server
+    // times 1.26 plain (2.63 as differences, since they jitter; but every tag has the same ones, which zstd finds), values
+    // 0.76 plain (0.89 with a dictionary, 1.03 with their bytes split).
+    for name in ["source_time", "server_time", "value"] {
+        properties = properties.set_column_dictionary_enabled(column(name), false);
     }
+    properties = properties.set_column_encoding(column("source_time"), Encoding::DELTA_BINARY_PACKED);
     properties.build()
 }
 
@@ -252,7 +254,7 @@ impl<R: ChunkReader + Clone + 'static> SegmentFile<R> {
             let (keys, values) = words(batch.column(0))?;
             let mut start = 0;
             for same in keys.chunk_by(|a, b| a == b) {
-                let path = values.value(same[0] as usize);
+                let path = word(values, same[0])?;
                 let rows = at + start..at + start + same.len();
                 start += same.len();
                 match runs.last_mut() {
@@ -337,7 +339,7 @@ impl<'a> RowBatch<'a> {
     pub(super) fn sample(&self, i: usize) -> Result<Sample, ParquetError> {
         Ok(Sample {
             value: self.value(i)?,
-            quality: self.quality.1[self.quality.0[i] as usize],
+            quality: *known(&self.quality.1, self.quality.0[i])?,
             source_time: Timestamp(self.source_time[i]),
             server_time: Timestamp(self.server_time[i]),
         })
@@ -349,7 +351,7 @@ impl<'a> RowBatch<'a> {
         if devices.is_null(i) {
             return Err(damaged("device"));
         }
-        Ok(keys.value(devices.keys().value(i) as usize))
+        word(keys, devices.keys().value(i))
     }
 
     fn value(&self, i: usize) -> Result<Option<Value>, ParquetError> {
@@ -357,7 +359,7 @@ impl<'a> RowBatch<'a> {
             return Ok(None);
         }
         let number = || if self.value.is_null(i) { Err(damaged("value")) } else { Ok(self.value.value(i)) };
-        Ok(Some(match self.kind.1[self.kind.0.keys().value(i) as usize] {
+        Ok(Some(match *known(&self.kind.1, self.kind.0.keys().value(i))? {
             ValueKind::Bool => Value::Bool(number()? != 0.0),
             ValueKind::Int if self.integer.is_valid(i) => Value::Int(self.integer.value(i)),
             ValueKind::Int => Value::Int(number()? as i64),
@@ -383,6 +385,16 @@ pub(super) fn decode_start(bytes: Vec<u8>) -> Result<StartTable, ParquetError> {
         Ok(())
     })?;
     Ok(table)
+}
+
+/// What a key stands for; keys are not to be trusted more than the file.
+fn known<T>(words: &[T], key: i32) -> Result<&T, ParquetError> {
+    usize::try_from(key).ok().and_then(|key| words.get(key)).ok_or_else(|| damaged("dictionary"))
+}
+
+fn word(words: &StringArray, key: i32) -> Result<&str, ParquetError> {
+    let key = usize::try_from(key).ok().filter(|key| *key < words.len() && words.is_valid(*key));
+    Ok(words.value(key.ok_or_else(|| damaged("dictionary"))?))
 }
 
 fn all<T>(labels: &StringArray, of: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
