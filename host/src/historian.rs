@@ -73,8 +73,10 @@ mod catalogue;
 mod frames;
 mod journal;
 mod open_segment;
+mod problem;
 pub mod proof;
 mod recall;
+mod sealed;
 mod sealer;
 mod segment;
 mod tag_table;
@@ -85,13 +87,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gemba_net::{BlobHash, TagSample};
-use gemba_record::merkle::Hash;
+use gemba_net::TagSample;
 use gemba_twin::path::{TagId, TagPath};
 use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::{Quality, Timestamp, Value};
-use minicbor::{Decode, Encode};
-use thiserror::Error;
 
 use self::catalogue::{Catalogue, Kept, start_path};
 use self::frames::FrameFile;
@@ -101,10 +100,12 @@ use self::sealer::Sealer;
 use self::tag_table::TagTable;
 use crate::blobs::Blobs;
 use crate::limits;
-use crate::problem::{SiteDirError, io};
+use crate::problem::io;
 
+pub use self::problem::{HistorianError, HistorianProblem};
 pub use self::proof::{Unproven, verify_segment};
 pub use self::recall::{DamagedSegment, History, Recall, Span, TagHistory};
+pub use self::sealed::{DeviceRoot, Sealed};
 
 /// How long segments are and how long they stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,96 +128,6 @@ impl Default for HistorianConfig {
             keep_bytes: 50_000_000_000,
         }
     }
-}
-
-/// Why the historian did not do something. Nothing that was taken before is lost by it.
-#[derive(Debug, Error)]
-pub enum HistorianError {
-    /// The disk refuses.
-    #[error(transparent)]
-    Disk(#[from] SiteDirError),
-    /// The columns do not fit.
-    #[error("a segment cannot be written: {0}; its samples stay in the journal")]
-    Parquet(#[from] parquet::errors::ParquetError),
-    /// Segments come faster than the disk takes them, or it takes none.
-    #[error("{0} segments wait for the disk, so these samples were not taken; free some space or slow down")]
-    Behind(usize),
-    /// Over [`limits::APPEND_SAMPLES`].
-    #[error("{0} samples at once are too many; give at most {most}", most = limits::APPEND_SAMPLES)]
-    TooMany(usize),
-    /// No thread could be started.
-    #[error("the historian's thread cannot be started: {0}")]
-    Thread(std::io::Error),
-    /// The thread has ended.
-    #[error("the historian's thread has ended; start the host again, its journal has the samples")]
-    Stopped,
-    /// Not one of its segments.
-    #[error("there is no segment {0} here")]
-    Unknown(u64),
-}
-
-/// Something that was found wrong or had to be left out; the historian goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum HistorianProblem {
-    /// A crash while the journal was written, or damage to it.
-    #[error("{path} lacked its last words after a crash: {bytes} bytes were dropped")]
-    TornJournal {
-        /// The journal.
-        path: PathBuf,
-        /// How much was dropped.
-        bytes: usize,
-    },
-    /// A journal that says nothing this version knows.
-    #[error("{path} cannot be read, it may be of another version; it was set aside as {aside}")]
-    UnreadableJournal {
-        /// The journal.
-        path: PathBuf,
-        /// Where it is now.
-        aside: PathBuf,
-    },
-    /// The list of segments was damaged.
-    #[error("the catalogue of segments had {0} damaged bytes; segments that only they named are lost to the historian")]
-    DamagedCatalogue(usize),
-    /// A segment could not be read.
-    #[error(transparent)]
-    Damaged(#[from] DamagedSegment),
-}
-
-/// One device's part in a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct DeviceRoot {
-    /// The device or the gateway that spoke for it.
-    #[n(0)]
-    pub device: PeerKey,
-    /// The Merkle root over its tags' runs, see [`proof`].
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub root: Hash,
-}
-
-/// A segment that is on the disk for good: what the record is to say of it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Sealed {
-    /// Its number, which no other segment of the site gets.
-    #[n(0)]
-    pub number: u64,
-    /// Its Parquet file.
-    #[n(1)]
-    pub blob: BlobHash,
-    /// That file's length.
-    #[n(2)]
-    pub bytes: u64,
-    /// How many samples it holds; none for a span in which nothing was said.
-    #[n(3)]
-    pub samples: u64,
-    /// The host's clock when it began.
-    #[n(4)]
-    pub from: Timestamp,
-    /// The host's clock when it was closed.
-    #[n(5)]
-    pub to: Timestamp,
-    /// Who measured what is in it, by key.
-    #[n(6)]
-    pub devices: Vec<DeviceRoot>,
 }
 
 /// What the historian counts since it was opened.
@@ -267,10 +178,10 @@ impl Historian {
         if lost > 0 {
             problems.push(HistorianProblem::DamagedCatalogue(lost));
         }
-        let left = left_journals(dir, catalogue.next_number, &mut problems)?;
+        let left = journal::left(dir, catalogue.next_number, &mut problems)?;
         let number = left.last().map_or(catalogue.next_number, |last| last.number + 1);
         let mut historian = Self {
-            journal: begin_journal(dir, number, now)?,
+            journal: journal::begin(dir, number, now)?,
             sealer: Sealer::start(dir.to_owned(), blobs.clone())?,
             open: OpenSegment::new(number, now, Arc::default()),
             dir: dir.to_owned(),
@@ -561,7 +472,7 @@ impl Historian {
     fn close_for(&mut self, next: Timestamp) -> Result<(), HistorianError> {
         let start = self.table_at(next.0);
         let number = self.open.number + 1;
-        let journal = begin_journal(&self.dir, number, next)?;
+        let journal = journal::begin(&self.dir, number, next)?;
         let mut frame = Vec::new();
         journal::put_closed(self.open.to, &mut frame);
         self.journal.append(&frame)?;
@@ -640,58 +551,6 @@ impl Historian {
             }
         }
     }
-}
-
-/// A new journal, durable with its head.
-fn begin_journal(dir: &Path, number: u64, from: Timestamp) -> Result<FrameFile, HistorianError> {
-    let mut frame = Vec::new();
-    journal::put_head(number, from, &mut frame);
-    let mut file = FrameFile::create(journal::path(dir, number))?;
-    file.append(&frame)?;
-    file.sync()?;
-    Ok(file)
-}
-
-/// The segments in journals that a crash left, oldest first; those already sealed are deleted.
-fn left_journals(
-    dir: &Path,
-    next_number: u64,
-    problems: &mut Vec<HistorianProblem>,
-) -> Result<Vec<OpenSegment>, HistorianError> {
-    let mut numbers = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(io("read", dir))? {
-        let name = entry.map_err(io("read", dir))?.file_name();
-        numbers.extend(name.to_str().and_then(journal::number_of));
-    }
-    numbers.sort_unstable();
-    let mut left = Vec::new();
-    for number in numbers {
-        let path = journal::path(dir, number);
-        if number < next_number {
-            remove(&path)?;
-            continue;
-        }
-        let bytes = std::fs::read(&path).map_err(io("read", &path))?;
-        match journal::replay(&bytes).filter(|replayed| replayed.segment.number == number) {
-            Some(replayed) => {
-                if replayed.lost > 0 {
-                    problems.push(HistorianProblem::TornJournal { path: path.clone(), bytes: replayed.lost });
-                }
-                let segment = replayed.segment;
-                match segment.samples > 0 || segment.to > segment.from {
-                    true => left.push(segment),
-                    false => remove(&path)?,
-                }
-            }
-            None if bytes.len() < journal::HEAD_BYTES => remove(&path)?,
-            None => {
-                let aside = path.with_extension("damaged");
-                std::fs::rename(&path, &aside).map_err(io("rename", &path))?;
-                problems.push(HistorianProblem::UnreadableJournal { path, aside });
-            }
-        }
-    }
-    Ok(left)
 }
 
 fn remove(path: &Path) -> Result<(), HistorianError> {

@@ -13,9 +13,11 @@ use gemba_twin::path::{TagId, TagPath};
 use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::Timestamp;
 
-use super::frames::{put_frame, read_frames};
+use super::frames::{FrameFile, put_frame, read_frames};
 use super::open_segment::{OpenSegment, StartTable};
 use super::tag_table::{Owner, TagTable};
+use super::{HistorianError, HistorianProblem, remove};
+use crate::problem::io;
 
 const FORMAT: u8 = 1;
 
@@ -28,7 +30,7 @@ pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
 }
 
 /// The number of the segment a file name is the journal of.
-pub(super) fn number_of(name: &str) -> Option<u64> {
+fn number_of(name: &str) -> Option<u64> {
     name.strip_prefix("journal-")?.parse().ok()
 }
 
@@ -54,6 +56,58 @@ pub(super) fn put_now(now: Timestamp, out: &mut Vec<u8>) {
 
 pub(super) fn put_closed(to: Timestamp, out: &mut Vec<u8>) {
     put_frame(&[&b"C"[..], &to.0.to_le_bytes()].concat(), out);
+}
+
+/// A new journal, durable with its head.
+pub(super) fn begin(dir: &Path, number: u64, from: Timestamp) -> Result<FrameFile, HistorianError> {
+    let mut frame = Vec::new();
+    put_head(number, from, &mut frame);
+    let mut file = FrameFile::create(path(dir, number))?;
+    file.append(&frame)?;
+    file.sync()?;
+    Ok(file)
+}
+
+/// The segments in journals that a crash left, oldest first; those already sealed are deleted.
+pub(super) fn left(
+    dir: &Path,
+    next_number: u64,
+    problems: &mut Vec<HistorianProblem>,
+) -> Result<Vec<OpenSegment>, HistorianError> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(io("read", dir))? {
+        let name = entry.map_err(io("read", dir))?.file_name();
+        numbers.extend(name.to_str().and_then(number_of));
+    }
+    numbers.sort_unstable();
+    let mut left = Vec::new();
+    for number in numbers {
+        let path = self::path(dir, number);
+        if number < next_number {
+            remove(&path)?;
+            continue;
+        }
+        let bytes = std::fs::read(&path).map_err(io("read", &path))?;
+        match replay(&bytes).filter(|replayed| replayed.segment.number == number) {
+            Some(replayed) => {
+                if replayed.lost > 0 {
+                    problems.push(HistorianProblem::TornJournal { path: path.clone(), bytes: replayed.lost });
+                }
+                let segment = replayed.segment;
+                match segment.samples > 0 || segment.to > segment.from {
+                    true => left.push(segment),
+                    false => remove(&path)?,
+                }
+            }
+            None if bytes.len() < HEAD_BYTES => remove(&path)?,
+            None => {
+                let aside = path.with_extension("damaged");
+                std::fs::rename(&path, &aside).map_err(io("rename", &path))?;
+                problems.push(HistorianProblem::UnreadableJournal { path, aside });
+            }
+        }
+    }
+    Ok(left)
 }
 
 /// What a journal holds.

@@ -57,7 +57,7 @@ impl Sealer {
             false => self.done.try_recv(),
         };
         match result {
-            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => {
                 self.is_busy = false;
                 Some(Err(HistorianError::Stopped))
