@@ -83,3 +83,6 @@ pub const ZSTD_LEVEL: i32 = 3;
 
 /// Most samples one recall returns, all tags together: 1,000 tags with 1,000 points, some 100 MB.
 pub const RECALL_SAMPLES: usize = 1_000_000;
+
+/// Up to so many tags a segment's pages are chosen by its page index; more are in most pages anyway.
+pub const FEW_TAGS: usize = 32;

@@ -132,7 +132,7 @@ fn model(given: &[TagSample], tag: u32, from: Timestamp, to: Timestamp) -> (Opti
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_goes_in_comes_out_and_proves_itself_whatever_the_batches(
@@ -220,7 +220,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_forged_segment_is_refused_without_a_panic(
+    fn a_forged_segment_is_refused_and_the_host_goes_on(
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
@@ -391,6 +391,35 @@ fn time_with_the_host_down_is_a_gap() {
     let history = historian.recall(None, at(0.0), at(60.0), 10);
     assert_eq!(history.coverage, [span(0.0, 5.0), span(60.0, 60.0)]);
     assert_eq!(historian.recall(None, at(30.0), at(40.0), 10).coverage, []);
+}
+
+#[test]
+fn one_tag_of_a_segment_of_many_pages_is_recalled_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut historian = open(dir.path(), 0.0);
+    let given: Vec<TagSample> =
+        (0..200_000).map(|i| float(if i % 1000 == 0 { 5 } else { i % 5 }, f64::from(i) / 1e4, f64::from(i))).collect();
+    historian.append(&given, at(20.0)).unwrap();
+    historian.seal(at(20.0)).unwrap();
+    for tag in 0..6 {
+        let history = historian.recall(Some(&[TagId(tag)]), at(-1.0), at(20.0), 200_000);
+        let (_, samples) = model(&given, tag, at(-1.0), at(20.0));
+        assert!(history.tags[0].samples.iter().eq(samples), "tag {tag}");
+    }
+}
+
+#[test]
+fn a_segment_without_any_value_is_recalled() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut historian = open(dir.path(), 0.0);
+    let given = sample(0, 1.0, None, Quality::Bad);
+    historian.append(std::slice::from_ref(&given), at(1.0)).unwrap();
+    historian.seal(at(2.0)).unwrap();
+    let history = all(&historian);
+    assert_eq!((history.damaged.len(), &history.tags[0].samples), (0, &vec![given.sample.clone()]));
+    drop(historian);
+    let later = open(dir.path(), 3.0).recall(None, at(3.0), at(3.0), 0);
+    assert_eq!((later.damaged.len(), later.tags[0].in_force.clone()), (0, Some(given.sample)));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::catalogue::Kept;
 use super::open_segment::{OpenSegment, StartTable, axis};
-use super::segment::{Columns, RowBatch, RunAt, SegmentFile, damaged, decode_start};
+use super::segment::{Columns, RowBatch, RunAt, SegmentFile, damaged, decode_start, guarded};
 use super::thinning::{Placed, Thinning};
 use crate::limits;
 
@@ -247,7 +247,8 @@ impl Recall {
                     self.started.is_none_or(|(number, start)| file.kept.sealed.number >= number || last > start);
                 first <= self.to && is_after_start
             });
-            match if is_needed { self.read_file(file) } else { Ok(()) } {
+            let read = if is_needed { self.read_file(file) } else { Ok(()) };
+            match read {
                 Ok(()) => self.spans.push(Span { from, to }),
                 Err(why) => self.blame(file, why),
             }
@@ -276,18 +277,25 @@ impl Recall {
     fn read_file(&mut self, file: &StoredSegment) -> Result<(), String> {
         let reader = Shared(Arc::new(File::open(&file.path).map_err(|e| e.to_string())?));
         check(file, &reader.0)?;
-        let readable = |e: ParquetError| e.to_string();
-        let segment = SegmentFile::open(reader).map_err(readable)?;
-        let runs = segment.runs().map_err(readable)?;
+        guarded(|| self.read_segment(reader, file.kept.sealed.number)).map_err(|e| e.to_string())
+    }
+
+    fn read_segment(&mut self, reader: Shared, number: u64) -> Result<(), ParquetError> {
+        let segment = SegmentFile::open(reader)?;
+        let paths: Option<Vec<&str>> = (!self.takes_all && self.places.len() <= limits::FEW_TAGS).then(|| {
+            let mut paths: Vec<&str> = self.places.keys().map(|path| &**path).collect();
+            paths.sort_unstable();
+            paths
+        });
+        let runs = segment.runs(paths.as_deref())?;
         let wanted: Vec<(RunAt, usize)> =
             runs.into_iter().filter_map(|run| self.place(&run.path).map(|place| (run, place))).collect();
         if wanted.is_empty() {
             return Ok(());
         }
         let rows: Vec<Range<usize>> = wanted.iter().map(|(run, _)| run.rows.clone()).collect();
-        let mut cursor = Cursor { wanted: &wanted, run: 0, taken: 0, rank: rank(file.kept.sealed.number) };
-        let read = segment.read(&rows, Columns::Samples, |_, batch| cursor.take(self, batch));
-        read.map_err(readable)
+        let mut cursor = Cursor { wanted: &wanted, run: 0, taken: 0, rank: rank(number) };
+        segment.read(&rows, Columns::Samples, |_, batch| cursor.take(self, batch))
     }
 }
 

@@ -16,7 +16,8 @@ use parquet::arrow::arrow_reader::{
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, PageIndexPolicy, SortingColumn};
+use parquet::file::metadata::{ColumnChunkMask, KeyValue, PageIndexPolicy, SortingColumn};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::reader::ChunkReader;
 use parquet::schema::types::ColumnPath;
@@ -239,32 +240,74 @@ impl<R: ChunkReader + Clone + 'static> SegmentFile<R> {
         let options = ArrowReaderOptions::new()
             .with_skip_arrow_metadata(true)
             .with_schema(SCHEMA.clone())
-            .with_column_index_policy(PageIndexPolicy::Skip)
+            .with_column_index_policy(PageIndexPolicy::Optional)
+            .with_column_index_mask(ColumnChunkMask::columns([TAG]))
             .with_offset_index_policy(PageIndexPolicy::Optional);
         let metadata = ArrowReaderMetadata::load(&reader, options)?;
         Ok(Self { reader, metadata })
     }
 
-    /// Every tag's rows, by path.
-    pub(super) fn runs(&self) -> Result<Vec<RunAt>, ParquetError> {
+    /// Every tag's rows, by path; with `paths`, which are sorted, at least theirs.
+    pub(super) fn runs(&self, paths: Option<&[&str]>) -> Result<Vec<RunAt>, ParquetError> {
+        let ranges = self.pages_with(paths);
+        let selection = RowSelection::from_consecutive_ranges(ranges.iter().cloned(), self.rows()?);
+        let mut ranges = ranges.into_iter();
+        let mut left = ranges.next().unwrap_or(0..0);
         let mut runs: Vec<RunAt> = Vec::new();
-        let mut at = 0;
-        for batch in self.builder(&[TAG]).build()? {
+        for batch in self.builder(&[TAG]).with_row_selection(selection).build()? {
             let batch = batch?;
             let (keys, values) = words(batch.column(0))?;
-            let mut start = 0;
             for same in keys.chunk_by(|a, b| a == b) {
                 let path = word(values, same[0])?;
-                let rows = at + start..at + start + same.len();
-                start += same.len();
-                match runs.last_mut() {
-                    Some(last) if *last.path == *path => last.rows.end = rows.end,
-                    _ => runs.push(RunAt { path: path.into(), rows }),
+                let mut count = same.len();
+                while count > 0 {
+                    if left.is_empty() {
+                        left = ranges.next().ok_or_else(|| damaged("tag"))?;
+                    }
+                    let rows = left.start..left.end.min(left.start + count);
+                    (left.start, count) = (rows.end, count - rows.len());
+                    match runs.last_mut() {
+                        Some(last) if *last.path == *path && last.rows.end == rows.start => last.rows.end = rows.end,
+                        _ => runs.push(RunAt { path: path.into(), rows }),
+                    }
                 }
             }
-            at += keys.len();
         }
         Ok(runs)
+    }
+
+    /// Rows of the pages that may hold one of these tags, from the file's page index; without that, all.
+    fn pages_with(&self, paths: Option<&[&str]>) -> Vec<Range<usize>> {
+        let metadata = self.metadata.metadata();
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        let mut first = 0;
+        for (i, group) in metadata.row_groups().iter().enumerate() {
+            let end = first + usize::try_from(group.num_rows()).unwrap_or(0);
+            let index = metadata.page_index_for_row_group(i);
+            match (paths, index.column_index(TAG), index.page_locations(TAG)) {
+                (Some(paths), Some(ColumnIndexMetaData::BYTE_ARRAY(tags)), Some(pages))
+                    if tags.num_pages() == pages.len() as u64 =>
+                {
+                    let start = |page: usize| pages.get(page).map_or(end, |page| first + page.first_row_index as usize);
+                    let held = (0..pages.len()).filter(|page| {
+                        let (Some(low), Some(high)) = (tags.min_value(*page), tags.max_value(*page)) else {
+                            return true;
+                        };
+                        let next = paths.partition_point(|path| path.as_bytes() < low);
+                        paths.get(next).is_some_and(|path| path.as_bytes() <= high)
+                    });
+                    ranges.extend(held.map(|page| start(page)..start(page + 1)));
+                }
+                _ => ranges.push(first..end),
+            }
+            first = end;
+        }
+        ranges.retain(|range| !range.is_empty());
+        ranges
+    }
+
+    fn rows(&self) -> Result<usize, ParquetError> {
+        usize::try_from(self.metadata.metadata().file_metadata().num_rows()).map_err(|_| damaged("tag"))
     }
 
     /// Reads these rows, in order and a batch at a time; `take` gets the place of a batch's first row among them.
@@ -275,8 +318,7 @@ impl<R: ChunkReader + Clone + 'static> SegmentFile<R> {
         mut take: impl FnMut(usize, &RowBatch) -> Result<(), ParquetError>,
     ) -> Result<(), ParquetError> {
         let columns: Vec<usize> = (1..COLUMNS).filter(|c| columns == Columns::All || *c != DEVICE).collect();
-        let total = usize::try_from(self.metadata.metadata().file_metadata().num_rows()).map_err(|_| damaged("tag"))?;
-        let selection = RowSelection::from_consecutive_ranges(rows.iter().cloned(), total);
+        let selection = RowSelection::from_consecutive_ranges(rows.iter().cloned(), self.rows()?);
         let mut at = 0;
         for batch in self.builder(&columns).with_row_selection(selection).build()? {
             let batch = batch?;
@@ -300,8 +342,8 @@ pub(super) struct RowBatch<'a> {
     value: &'a arrow_array::Float64Array,
     integer: &'a arrow_array::Int64Array,
     text: &'a StringArray,
-    quality: (&'a [i32], Vec<Quality>),
-    kind: (&'a DictionaryArray<Int32Type>, Vec<ValueKind>),
+    quality: (&'a [i32], Vec<Option<Quality>>),
+    kind: (&'a DictionaryArray<Int32Type>, Vec<Option<ValueKind>>),
     device: Option<(&'a DictionaryArray<Int32Type>, &'a StringArray)>,
 }
 
@@ -329,8 +371,8 @@ impl<'a> RowBatch<'a> {
             value: column("value")?.as_primitive_opt::<Float64Type>().ok_or_else(|| damaged("value"))?,
             integer: column("integer")?.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged("integer"))?,
             text: column("text")?.as_string_opt::<i32>().ok_or_else(|| damaged("text"))?,
-            quality: (qualities, all(labels, quality_of).ok_or_else(|| damaged("quality"))?),
-            kind: (kinds, all(strings(kinds)?, kind_of).ok_or_else(|| damaged("kind"))?),
+            quality: (qualities, meanings(labels, quality_of)),
+            kind: (kinds, meanings(strings(kinds)?, kind_of)),
             device,
         })
     }
@@ -339,7 +381,7 @@ impl<'a> RowBatch<'a> {
     pub(super) fn sample(&self, i: usize) -> Result<Sample, ParquetError> {
         Ok(Sample {
             value: self.value(i)?,
-            quality: *known(&self.quality.1, self.quality.0[i])?,
+            quality: known(&self.quality.1, self.quality.0[i])?,
             source_time: Timestamp(self.source_time[i]),
             server_time: Timestamp(self.server_time[i]),
         })
@@ -359,7 +401,7 @@ impl<'a> RowBatch<'a> {
             return Ok(None);
         }
         let number = || if self.value.is_null(i) { Err(damaged("value")) } else { Ok(self.value.value(i)) };
-        Ok(Some(match *known(&self.kind.1, self.kind.0.keys().value(i))? {
+        Ok(Some(match known(&self.kind.1, self.kind.0.keys().value(i))? {
             ValueKind::Bool => Value::Bool(number()? != 0.0),
             ValueKind::Int if self.integer.is_valid(i) => Value::Int(self.integer.value(i)),
             ValueKind::Int => Value::Int(number()? as i64),
@@ -370,10 +412,10 @@ impl<'a> RowBatch<'a> {
     }
 }
 
-/// The start table in these bytes.
+/// The start table in these bytes, whose hash has been checked.
 pub(super) fn decode_start(bytes: Vec<u8>) -> Result<StartTable, ParquetError> {
     let file = SegmentFile::open(bytes::Bytes::from(bytes))?;
-    let runs = file.runs()?;
+    let runs = file.runs(None)?;
     let mut table = HashMap::with_capacity(runs.len());
     let ranges: Vec<_> = runs.iter().map(|run| run.rows.clone()).collect();
     file.read(&ranges, Columns::Samples, |place, batch| {
@@ -388,8 +430,9 @@ pub(super) fn decode_start(bytes: Vec<u8>) -> Result<StartTable, ParquetError> {
 }
 
 /// What a key stands for; keys are not to be trusted more than the file.
-fn known<T>(words: &[T], key: i32) -> Result<&T, ParquetError> {
-    usize::try_from(key).ok().and_then(|key| words.get(key)).ok_or_else(|| damaged("dictionary"))
+fn known<T: Copy>(meanings: &[Option<T>], key: i32) -> Result<T, ParquetError> {
+    let known = usize::try_from(key).ok().and_then(|key| meanings.get(key).copied().flatten());
+    known.ok_or_else(|| damaged("dictionary"))
 }
 
 fn word(words: &StringArray, key: i32) -> Result<&str, ParquetError> {
@@ -397,8 +440,9 @@ fn word(words: &StringArray, key: i32) -> Result<&str, ParquetError> {
     Ok(words.value(key.ok_or_else(|| damaged("dictionary"))?))
 }
 
-fn all<T>(labels: &StringArray, of: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    labels.iter().map(|label| of(label?)).collect()
+/// What the words of a dictionary mean; a reader may give it words that no row has, even none at all.
+fn meanings<T>(labels: &StringArray, of: impl Fn(&str) -> Option<T>) -> Vec<Option<T>> {
+    labels.iter().map(|label| label.and_then(&of)).collect()
 }
 
 fn dictionary(column: &ArrayRef) -> Result<&DictionaryArray<Int32Type>, ParquetError> {
@@ -416,6 +460,13 @@ fn words(column: &ArrayRef) -> Result<(&[i32], &StringArray), ParquetError> {
         return Err(damaged("dictionary"));
     }
     Ok((column.keys().values(), strings(column)?))
+}
+
+/// Runs something that reads a file. The parquet crate asserts what a forged file need not keep (negative lengths, pages
+/// shorter than they say): here that ends as an error and not with the host.
+pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    let contradicts = |_| Err(ParquetError::General("its pages contradict each other".into()));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(contradicts)
 }
 
 pub(super) fn damaged(column: &str) -> ParquetError {
