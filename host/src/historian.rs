@@ -120,7 +120,7 @@ pub struct HistorianConfig {
 
 impl Default for HistorianConfig {
     /// Segments of five minutes: few enough for the record, and an instant is found by reading one. 90 days and 50 GB:
-    /// 1,000 tags of the simulated plant take some 500 MB a day.
+    /// 1,000 tags of the simulated plant take some 440 MB a day.
     fn default() -> Self {
         Self {
             segment_length: Duration::from_secs(300),
