@@ -551,8 +551,16 @@ fn canonical_bytes_stay_what_they_were() {
 #[test]
 fn pandas_duckdb_and_polars_read_segments_as_they_are() {
     let python = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/gemba/python/bin/python"));
-    let Some(python) = python.filter(|python| python.exists()) else {
-        return println!("skipped: there is no ~/.cache/gemba/python; ./gemba test makes it");
+    let has_tools = |python: &std::path::PathBuf| {
+        Command::new(python)
+            .args(["-c", "import pandas, pyarrow, duckdb, polars"])
+            .output()
+            .is_ok_and(|o| o.status.success())
+    };
+    let Some(python) = python.filter(has_tools) else {
+        return println!(
+            "skipped: no pandas, pyarrow, duckdb and polars in ~/.cache/gemba/python; ./gemba test installs them"
+        );
     };
     let dir = tempfile::tempdir().unwrap();
     let (sealed, given) = a_plants_segments(dir.path());
