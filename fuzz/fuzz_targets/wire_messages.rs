@@ -2,7 +2,7 @@
 //! a pose that came in has no number that is none.
 #![no_main]
 
-use gemba_net::wire::{PoseDown, PoseUp, decode_to_host, decode_to_peer, frame};
+use gemba_net::wire::{PoseDown, PoseUp, decode_recall_head, decode_to_host, decode_to_peer, frame};
 use gemba_net::{Pose, TrackedPoint};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
@@ -12,6 +12,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(message) = decode_to_peer(bytes) {
         assert_eq!(decode_to_peer(&frame(&message)[4..]), Ok(message));
     }
+    let _ = decode_recall_head(bytes);
     if let Some(up) = PoseUp::decode(bytes) {
         check_pose(&up.pose);
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use gemba_devices::gateway::{self, GatewayConfig};
-use gemba_net::{Address, BlobHash, Hello, HostCommand, HostEvent, HostPort, ListenConfig, PeerNumber};
+use gemba_net::{Address, BlobHash, Hello, HostCommand, HostEvent, HostPort, ListenConfig, PeerNumber, RecallAnswer};
 use gemba_record::author::Author;
 use gemba_record::role::Role;
 use tokio::sync::mpsc;
@@ -110,7 +110,9 @@ impl Daemon {
                 }
                 count = self.port.events.recv_many(&mut events, limits::BATCH_ENTRIES) => {
                     anyhow::ensure!(count > 0, "the network stopped");
-                    tokio::task::block_in_place(|| handle_events(&mut self.sequencer, &self.blobs, events.drain(..)))?;
+                    let commands = &self.port.commands;
+                    let events = events.drain(..);
+                    tokio::task::block_in_place(|| handle_events(&mut self.sequencer, &self.blobs, commands, events))?;
                 }
                 found = next_tags(&mut self.gateway) => {
                     let (author, found) = found.context("the gateway stopped")?;
@@ -130,6 +132,7 @@ impl Daemon {
 fn handle_events(
     sequencer: &mut Sequencer,
     blobs: &mpsc::Sender<BlobWant>,
+    commands: &mpsc::Sender<HostCommand>,
     events: impl Iterator<Item = HostEvent>,
 ) -> anyhow::Result<()> {
     let mut submissions = Vec::new();
@@ -150,6 +153,13 @@ fn handle_events(
                 if blobs.try_send(BlobWant { peer, hash, offset }).is_err() {
                     tracing::warn!(peer = peer.0, "too many blobs wanted at once; one was passed over");
                 }
+            }
+            HostEvent::Recall { peer, recall } => {
+                // This host keeps no history: nothing is covered.
+                let answer = RecallAnswer { request: recall.request, ..RecallAnswer::default() };
+                let commands = commands.clone();
+                // A network that has stopped says so elsewhere.
+                tokio::spawn(async move { commands.send(HostCommand::Recalled { peer, answer }).await });
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::clock::ClockEstimate;
 use crate::limits;
 use crate::link::LinkEvent;
 use crate::peers::PeerNumber;
-use crate::wire::{PoseDown, ToPeer};
+use crate::wire::{self, PoseDown, ToPeer};
 
 /// Why a session cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,17 +29,30 @@ pub struct ClientCore {
     heard: Option<Instant>,
     failures: u32,
     newest_poses: BTreeMap<PeerNumber, Timestamp>,
+    minor: u16,
 }
 
 impl ClientCore {
     /// A peer that holds so many entries of the log already.
     pub fn new(entries_held: u64) -> Self {
-        Self { entries_held, clock: ClockEstimate::default(), heard: None, failures: 0, newest_poses: BTreeMap::new() }
+        Self {
+            entries_held,
+            clock: ClockEstimate::default(),
+            heard: None,
+            failures: 0,
+            newest_poses: BTreeMap::new(),
+            minor: 0,
+        }
     }
 
     /// Entries held: what the next hello says.
     pub fn entries_held(&self) -> u64 {
         self.entries_held
+    }
+
+    /// Whether the host of this session speaks of the past.
+    pub fn host_knows_past(&self) -> bool {
+        self.minor >= wire::PAST_MINOR
     }
 
     /// A session begins.
@@ -50,6 +63,7 @@ impl ClientCore {
     /// The session is over; returns how long to wait before the next try, twice as long each time.
     pub fn handle_lost(&mut self) -> Duration {
         self.heard = None;
+        self.minor = 0;
         self.newest_poses.clear();
         let wait = limits::RETRY.0 * 2u32.saturating_pow(self.failures.min(16));
         self.failures += 1;
@@ -69,8 +83,9 @@ impl ClientCore {
     /// A control message has arrived at `clock` on our clock.
     pub fn handle_message(&mut self, message: ToPeer, clock: Timestamp) -> Result<Option<LinkEvent>, SessionEnd> {
         Ok(Some(match message {
-            ToPeer::Welcome { me, site, entries, .. } => {
+            ToPeer::Welcome { me, site, entries, minor } => {
                 self.failures = 0;
+                self.minor = minor;
                 LinkEvent::Welcome { me, site, entries }
             }
             ToPeer::Refused { why } => return Err(SessionEnd::Refused(why)),
@@ -96,6 +111,8 @@ impl ClientCore {
                 LinkEvent::Left(peer)
             }
             ToPeer::Selected { peer, thing } => LinkEvent::Selected { peer, thing },
+            ToPeer::History { from, to } => LinkEvent::History { from, to },
+            ToPeer::InstantShared { peer, instant } => LinkEvent::InstantShared { peer, instant },
             ToPeer::Pong { sent, host } => match self.clock.exchange(sent, host.0, clock.0) {
                 Some((offset_micros, rtt)) => LinkEvent::Clock { offset_micros, rtt },
                 None => return Ok(None),

@@ -48,4 +48,6 @@ pub(crate) mod close {
     pub(crate) const TOO_SLOW: u32 = 2;
     /// Not let in.
     pub(crate) const REFUSED: u32 = 3;
+    /// Of a stream: a newer answer takes its place.
+    pub(crate) const REPLACED: u32 = 4;
 }

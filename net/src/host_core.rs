@@ -29,6 +29,7 @@ struct Member {
     minor: u16,
     admitted: bool,
     selected: Option<ThingId>,
+    shared_instant: Option<Timestamp>,
     newest_pose: Option<(u32, PoseDown)>,
     moved: bool,
 }
@@ -39,6 +40,7 @@ pub struct HostCore {
     members: BTreeMap<PeerNumber, Member>,
     next: u16,
     newest: BTreeMap<TagId, Sample>,
+    history: Option<(Timestamp, Timestamp)>,
     outputs: Vec<Output>,
     /// Pose datagrams that were late, damaged or from a peer that is not in.
     pub poses_dropped: u64,
@@ -72,8 +74,16 @@ impl HostCore {
         // The next one gets another number, so that a late message about who left is not taken for one who came.
         self.next = self.next.wrapping_add(1);
         let info = PeerInfo { number, key, name: hello.name.clone(), kind: hello.kind };
-        self.members
-            .insert(number, Member { info, minor, admitted: false, selected: None, newest_pose: None, moved: false });
+        let member = Member {
+            info,
+            minor,
+            admitted: false,
+            selected: None,
+            shared_instant: None,
+            newest_pose: None,
+            moved: false,
+        };
+        self.members.insert(number, member);
         Ok(number)
     }
 
@@ -83,7 +93,11 @@ impl HostCore {
         member.admitted = true;
         let info = member.info.clone();
         let welcome = ToPeer::Welcome { me: peer, site: site.to_owned(), entries, minor: member.minor };
+        let knows_past = member.minor >= wire::PAST_MINOR;
         self.outputs.push(Output::Control(peer, welcome));
+        if let Some((from, to)) = self.history.filter(|_| knows_past) {
+            self.outputs.push(Output::Control(peer, ToPeer::History { from, to }));
+        }
         let mut poses = Vec::new();
         for (number, other) in self.members.iter().filter(|(n, m)| **n != peer && m.admitted) {
             self.outputs.push(Output::Control(*number, ToPeer::Joined(info.clone())));
@@ -91,6 +105,10 @@ impl HostCore {
             if other.selected.is_some() {
                 let selected = ToPeer::Selected { peer: *number, thing: other.selected };
                 self.outputs.push(Output::Control(peer, selected));
+            }
+            if knows_past && other.shared_instant.is_some() {
+                let shared = ToPeer::InstantShared { peer: *number, instant: other.shared_instant };
+                self.outputs.push(Output::Control(peer, shared));
             }
             poses.extend(other.newest_pose.as_ref().map(|(_, pose)| pose.clone()));
         }
@@ -123,6 +141,26 @@ impl HostCore {
         let Some(member) = self.members.get_mut(&peer).filter(|m| m.admitted) else { return };
         member.selected = thing;
         self.tell_others(peer, &ToPeer::Selected { peer, thing });
+    }
+
+    /// A peer invites the others to an instant, or withdraws that.
+    pub fn handle_share_instant(&mut self, peer: PeerNumber, instant: Option<Timestamp>) {
+        let Some(member) = self.members.get_mut(&peer).filter(|m| m.admitted) else { return };
+        member.shared_instant = instant;
+        self.tell_others(peer, &ToPeer::InstantShared { peer, instant });
+    }
+
+    /// How far back history goes now.
+    pub fn set_history(&mut self, from: Timestamp, to: Timestamp) {
+        self.history = Some((from, to));
+        for (number, _) in self.members.iter().filter(|(_, m)| m.admitted && m.minor >= wire::PAST_MINOR) {
+            self.outputs.push(Output::Control(*number, ToPeer::History { from, to }));
+        }
+    }
+
+    /// Whether the peer has been let in and speaks of the past.
+    pub fn knows_past(&self, peer: PeerNumber) -> bool {
+        self.members.get(&peer).is_some_and(|member| member.admitted && member.minor >= wire::PAST_MINOR)
     }
 
     /// A pose datagram has arrived.
@@ -171,7 +209,8 @@ impl HostCore {
     }
 
     fn tell_others(&mut self, peer: PeerNumber, message: &ToPeer) {
-        let others = self.members.iter().filter(|(number, member)| **number != peer && member.admitted);
+        let least = if matches!(message, ToPeer::InstantShared { .. }) { wire::PAST_MINOR } else { 0 };
+        let others = self.members.iter().filter(|(number, m)| **number != peer && m.admitted && m.minor >= least);
         self.outputs.extend(others.map(|(number, _)| Output::Control(*number, message.clone())));
     }
 }
@@ -235,6 +274,29 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_of_an_older_version_hears_nothing_of_the_past() {
+        let mut core = HostCore::default();
+        core.set_history(Timestamp(1), Timestamp(2));
+        let ada = join(&mut core, "Ada");
+        let old = core.handle_hello(PeerKey([9; 32]), &Hello { newest_minor: 0, ..hello("old") }).unwrap();
+        core.admit(old, "site", 0);
+        core.handle_share_instant(ada, Some(Timestamp(7)));
+        core.set_history(Timestamp(1), Timestamp(3));
+        let grace = join(&mut core, "Grace");
+        let outputs = core.poll_outputs();
+        let past = |to: PeerNumber| {
+            let is_past = |m: &ToPeer| matches!(m, ToPeer::History { .. } | ToPeer::InstantShared { .. });
+            let told = outputs.iter().filter_map(|o| if let Output::Control(p, m) = o { Some((*p, m)) } else { None });
+            told.filter(|(p, m)| *p == to && is_past(m)).map(|(_, m)| m.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(past(old), []);
+        assert!(!core.knows_past(old) && core.knows_past(ada));
+        let shared = ToPeer::InstantShared { peer: ada, instant: Some(Timestamp(7)) };
+        assert_eq!(past(grace), [ToPeer::History { from: Timestamp(1), to: Timestamp(3) }, shared]);
+        assert_eq!(past(ada).len(), 2, "the history at the welcome, and as it grew");
+    }
+
+    #[test]
     fn a_late_pose_is_worthless_and_only_others_get_the_newest() {
         let mut core = HostCore::default();
         let (ada, grace) = (join(&mut core, "Ada"), join(&mut core, "Grace"));
@@ -269,9 +331,9 @@ mod tests {
     #[test]
     fn a_peer_of_another_version_is_told_so() {
         let mut core = HostCore::default();
-        let newer = Hello { oldest_minor: 1, newest_minor: 2, ..hello("x") };
+        let newer = Hello { oldest_minor: 2, newest_minor: 4, ..hello("x") };
         let why = core.handle_hello(PeerKey([1; 32]), &newer).unwrap_err();
-        assert!(why.contains("1.0") && why.contains("1.2"), "{why}");
+        assert!(why.contains("1.1") && why.contains("1.4"), "{why}");
     }
 
     #[test]

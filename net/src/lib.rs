@@ -3,6 +3,7 @@
 //! - [`address`]: where a site is and whose key it has
 //! - [`peers`]: who takes part, and what others see of them
 //! - [`wire`]: every message, on one page
+//! - [`recall`]: questions for the past, and their answers
 //! - [`telemetry`]: columnar batches of samples, and conflation for a slow subscriber
 //! - [`pose_codec`]: a person's pose in some forty bytes
 //! - [`clock`]: how far the host's clock is from ours
@@ -23,6 +24,7 @@ pub mod listener;
 pub mod peers;
 pub mod pose_codec;
 mod readers;
+pub mod recall;
 pub mod telemetry;
 pub mod tls;
 pub mod wire;
@@ -33,4 +35,6 @@ pub use blob_hash::BlobHash;
 pub use link::{Link, LinkCommand, LinkConfig, LinkEvent, LinkState, LinkStats, QueueFull, connect};
 pub use listener::{HostCommand, HostEvent, HostPort, ListenConfig, ListenError, listen};
 pub use peers::{Hello, PeerInfo, PeerNumber, Pose, TrackedPoint};
+pub use recall::RecallAnswer;
 pub use telemetry::TagSample;
+pub use wire::Recall;

@@ -20,6 +20,18 @@ pub const POSE_OVERTAKEN: Duration = Duration::from_secs(1);
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Most samples in a telemetry frame; the rest goes into the next.
 pub const BATCH_SAMPLES: usize = 20_000;
+/// Tags of one question for the past; who wants more asks for all.
+pub const RECALL_TAGS: usize = 4096;
+/// Samples of each tag that a question may ask for: more than any screen has columns to show.
+pub const RECALL_POINTS: u32 = 16_384;
+/// Samples of one answer, at some 70 bytes each in memory: 70 MB. An instant of 1,000 tags takes 1,000.
+pub const RECALL_SAMPLES: usize = 1_000_000;
+/// Spans of one answer: a gateway that loses its devices every twenty seconds for a day.
+pub const RECALL_SPANS: usize = 4096;
+/// Largest first frame of an answer: all its spans at 18 bytes, and a little.
+pub const RECALL_HEAD_BYTES: usize = 80 << 10;
+/// Answers on their way to one peer at once: the newest, and one that it has replaced and whose end has not arrived.
+pub const RECALL_STREAMS: u8 = 2;
 /// Largest blob: the largest model that `twin` reads.
 pub const BLOB_BYTES: u64 = gemba_twin::limits::MODEL_BYTES;
 /// Longest name of a peer or site, bytes.

@@ -31,7 +31,9 @@ use crate::address::Address;
 use crate::blob_hash::BlobHash;
 use crate::limits;
 use crate::peers::{PeerInfo, PeerNumber, Pose};
+use crate::recall::RecallAnswer;
 use crate::telemetry::TagSample;
+use crate::wire::Recall;
 use crate::worker::Worker;
 
 /// With whom to connect, and as whom.
@@ -123,6 +125,22 @@ pub enum LinkEvent {
         /// When the host received it, on the host's clock.
         at: Timestamp,
     },
+    /// How far back history goes. It never comes from a host that keeps none.
+    History {
+        /// Its beginning.
+        from: Timestamp,
+        /// Its end when this was said; it grows with the clock.
+        to: Timestamp,
+    },
+    /// The answer to [`LinkCommand::Recall`], whole. A question that a newer one has replaced may stay without one.
+    Recalled(RecallAnswer),
+    /// Another peer invites to the instant they look at, or withdraws that.
+    InstantShared {
+        /// Who.
+        peer: PeerNumber,
+        /// When.
+        instant: Option<Timestamp>,
+    },
     /// A newer estimate of the host's clock.
     Clock {
         /// The host's clock minus ours.
@@ -171,6 +189,11 @@ pub enum LinkCommand {
     Pose(Pose),
     /// Shows the others what we have selected. The newest is told again after a reconnect.
     Select(Option<ThingId>),
+    /// Asks for the past. The newest is asked again after a reconnect. A host that knows no past is not asked: the
+    /// answer is that nothing is covered.
+    Recall(Recall),
+    /// Invites the others to an instant, or withdraws that. The newest is told again after a reconnect.
+    ShareInstant(Option<Timestamp>),
 }
 
 /// The link takes no more commands just now; try again in the next frame.
@@ -185,6 +208,8 @@ pub struct LinkStats {
     pub control_bytes: u64,
     /// Telemetry bytes received.
     pub telemetry_bytes: u64,
+    /// Bytes of the past received.
+    pub recall_bytes: u64,
     /// Pose bytes received.
     pub pose_bytes: u64,
     /// Blob bytes received.
@@ -198,6 +223,7 @@ pub struct LinkStats {
 pub(crate) struct Counters {
     pub(crate) control: AtomicU64,
     pub(crate) telemetry: AtomicU64,
+    pub(crate) recall: AtomicU64,
     pub(crate) pose: AtomicU64,
     pub(crate) blob: AtomicU64,
     pub(crate) poses_dropped: AtomicU64,
@@ -242,6 +268,7 @@ impl Link {
         LinkStats {
             control_bytes: self.counters.control.load(Relaxed),
             telemetry_bytes: self.counters.telemetry.load(Relaxed),
+            recall_bytes: self.counters.recall.load(Relaxed),
             pose_bytes: self.counters.pose.load(Relaxed),
             blob_bytes: self.counters.blob.load(Relaxed),
             poses_dropped: self.counters.poses_dropped.load(Relaxed),

@@ -1,7 +1,7 @@
 //! The host's edge: takes in peers over QUIC, feeds [`HostCore`] and carries out what it says. The site's own rules
 //! (who may come in, what an entry may do) stay with the program that owns the [`HostPort`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,9 +19,10 @@ use crate::frames::{self, FrameError, close};
 use crate::host_core::{HostCore, Output};
 use crate::limits;
 use crate::peers::{Hello, PeerNumber};
+use crate::recall::{self, Answers, Questions, RecallAnswer};
 use crate::telemetry::{self, Conflater, TagSample};
 use crate::tls;
-use crate::wire::{self, NO_BLOB, ToHost, ToPeer};
+use crate::wire::{self, NO_BLOB, Recall, ToHost, ToPeer};
 
 /// Where and as whom to listen.
 #[derive(Debug, Clone)]
@@ -85,6 +86,14 @@ pub enum HostEvent {
         /// From which byte on.
         offset: u64,
     },
+    /// A peer asks for the past: answer with [`HostCommand::Recalled`], always, or it can ask nothing more. Of each
+    /// peer there is at most one question to be answered.
+    Recall {
+        /// Who.
+        peer: PeerNumber,
+        /// What.
+        recall: Recall,
+    },
 }
 
 /// What the host program wants done.
@@ -135,6 +144,21 @@ pub enum HostCommand {
         /// The whole blob, or none if there is none.
         bytes: Option<Arc<[u8]>>,
     },
+    /// Answers a question for the past.
+    Recalled {
+        /// Who asked.
+        peer: PeerNumber,
+        /// The answer. With more than [`limits::RECALL_SAMPLES`] samples it cannot be sent, and is answered as if
+        /// nothing were covered; of more than [`limits::RECALL_SPANS`] spans only the newest count.
+        answer: RecallAnswer,
+    },
+    /// How far back history goes, for all and for who comes later.
+    History {
+        /// Its beginning.
+        from: Timestamp,
+        /// Its end; it grows with the clock, which need not be told.
+        to: Timestamp,
+    },
 }
 
 /// A listening host: events come out, commands go in, both through bounded queues.
@@ -179,6 +203,7 @@ pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
         lines: HashMap::new(),
         events: event_sender,
         blobs: HashMap::new(),
+        pending: VecDeque::new(),
     };
     tokio::spawn(hub.run(command_receiver, input_receiver));
     tokio::spawn(accept(endpoint.clone(), inputs));
@@ -189,7 +214,8 @@ pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
 pub(crate) fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport.max_idle_timeout(Some(limits::IDLE.try_into().expect("seconds fit a QUIC integer")));
-    transport.max_concurrent_uni_streams(1u8.into());
+    // What is measured now, and answers from the past.
+    transport.max_concurrent_uni_streams((1 + limits::RECALL_STREAMS).into());
     transport.max_concurrent_bidi_streams(VarInt::from_u32(1 + limits::BLOBS_PER_PEER as u32));
     // Late poses are worthless: a few datagrams, then the oldest goes.
     transport.datagram_send_buffer_size(16 << 10);
@@ -228,6 +254,8 @@ struct Line {
     /// None once the peer has been refused: what was written goes out, then the connection is closed.
     control: Option<mpsc::Sender<Vec<u8>>>,
     samples: Arc<(Mutex<Conflater>, Notify)>,
+    questions: Questions,
+    answers: Arc<Answers>,
     blobs_open: usize,
     submissions_open: usize,
 }
@@ -239,6 +267,8 @@ struct Hub {
     lines: HashMap<PeerNumber, Line>,
     events: mpsc::Sender<HostEvent>,
     blobs: HashMap<(PeerNumber, BlobHash, u64), Vec<SendStream>>,
+    /// Events that commands have brought about: at most one of each peer.
+    pending: VecDeque<HostEvent>,
 }
 
 impl Hub {
@@ -267,6 +297,9 @@ impl Hub {
                     None => break,
                 },
             }
+            if waiting.is_none() {
+                waiting = self.pending.pop_front();
+            }
             self.carry_out();
         }
     }
@@ -292,6 +325,13 @@ impl Hub {
                 self.send(peer, wire::frame(&answer));
             }
             HostCommand::Entries { peer, first, entries } => self.entries(peer, first, entries),
+            HostCommand::Recalled { peer, answer } => {
+                let Some(line) = self.lines.get_mut(&peer) else { return };
+                let next = line.questions.handle_answered(answer.request);
+                line.answers.put(answer);
+                self.pending.extend(next.map(|recall| HostEvent::Recall { peer, recall }));
+            }
+            HostCommand::History { from, to } => self.core.set_history(from, to),
             HostCommand::Publish(samples) => self.core.publish(&samples),
             HostCommand::Blob { peer, hash, offset, bytes } => {
                 for stream in self.blobs.remove(&(peer, hash, offset)).unwrap_or_default() {
@@ -344,6 +384,11 @@ impl Hub {
                 return Some(HostEvent::Submitted { peer, submission, entry: entry.into() });
             }
             Input::Message(peer, ToHost::Select(thing)) => self.core.handle_select(peer, thing),
+            Input::Message(peer, ToHost::ShareInstant(instant)) => self.core.handle_share_instant(peer, instant),
+            Input::Message(peer, ToHost::Recall(recall)) if self.core.knows_past(peer) => {
+                let recall = self.lines.get_mut(&peer)?.questions.handle_asked(recall)?;
+                return Some(HostEvent::Recall { peer, recall });
+            }
             Input::Message(peer, ToHost::Ping { sent }) => {
                 self.send(peer, wire::frame(&ToPeer::Pong { sent, host: clock() }));
             }
@@ -359,6 +404,7 @@ impl Hub {
             Input::Gone(peer, why) => {
                 self.core.handle_left(peer);
                 self.blobs.retain(|(of, _, _), _| *of != peer);
+                self.pending.retain(|event| !matches!(event, HostEvent::Recall { peer: of, .. } if *of == peer));
                 return self.lines.remove(&peer).map(|_| HostEvent::Left { peer, why });
             }
         }
@@ -378,9 +424,11 @@ impl Hub {
         match self.core.handle_hello(key, &hello) {
             Ok(peer) => {
                 let samples = Arc::new((Mutex::new(Conflater::default()), Notify::new()));
-                tokio::spawn(write_samples(connection.clone(), samples.clone()));
-                let control = Some(sender);
-                let line = Line { connection, control, samples, blobs_open: 0, submissions_open: 0 };
+                let answers = Arc::new(Answers::default());
+                tokio::spawn(write_telemetry(connection.clone(), samples.clone(), answers.clone()));
+                let (control, questions) = (Some(sender), Questions::default());
+                let line =
+                    Line { connection, control, samples, questions, answers, blobs_open: 0, submissions_open: 0 };
                 self.lines.insert(peer, line);
                 // Whoever said hello waits for its number; if it has gone meanwhile it will say so.
                 let _ = reply.send(peer);
@@ -439,9 +487,14 @@ async fn write_control(connection: Connection, mut stream: SendStream, mut frame
     connection.close(VarInt::from_u32(close::REFUSED), b"");
 }
 
+/// The stream of what is measured now is opened before any other, by which the peer knows it.
+async fn write_telemetry(connection: Connection, samples: Arc<(Mutex<Conflater>, Notify)>, answers: Arc<Answers>) {
+    let Ok(stream) = connection.open_uni().await else { return };
+    tokio::join!(write_samples(&connection, stream, samples), recall::write(&connection, &answers));
+}
+
 /// One batch at a time: while it is on its way the newer ones are conflated.
-async fn write_samples(connection: Connection, samples: Arc<(Mutex<Conflater>, Notify)>) {
-    let Ok(mut stream) = connection.open_uni().await else { return };
+async fn write_samples(connection: &Connection, mut stream: SendStream, samples: Arc<(Mutex<Conflater>, Notify)>) {
     let (conflater, news) = &*samples;
     loop {
         tokio::select! {

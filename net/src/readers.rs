@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use quinn::{Connection, RecvStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::blob_hash::BlobHash;
 use crate::frames::{self, FrameError};
 use crate::limits;
 use crate::link::Counters;
+use crate::recall::{self, RecallAnswer, RecallError};
 use crate::telemetry::{self, TagSample};
 use crate::wire::NO_BLOB;
 
@@ -17,6 +19,7 @@ use crate::wire::NO_BLOB;
 pub(crate) enum Arrival {
     Control(Vec<u8>),
     Samples(Vec<TagSample>),
+    Recalled(RecallAnswer),
     Datagram(Vec<u8>),
     BlobPart {
         hash: BlobHash,
@@ -45,13 +48,40 @@ impl Readers {
         self.frames(stream, limits::FRAME_BYTES, |counters| &counters.control, Arrival::Control).await;
     }
 
-    pub(crate) async fn samples(self, connection: Connection) {
-        let Ok(stream) = connection.accept_uni().await else { return };
+    /// The first stream that the host opens brings what is measured now; each further one an answer from the past.
+    pub(crate) async fn telemetry(self, connection: Connection) {
+        let mut tasks = JoinSet::new();
+        while let Ok(stream) = connection.accept_uni().await {
+            if stream.id().index() == 0 {
+                tasks.spawn(self.clone().samples(stream));
+            } else {
+                tasks.spawn(self.clone().recalled(stream));
+            }
+            while tasks.try_join_next().is_some() {}
+        }
+    }
+
+    async fn samples(self, stream: RecvStream) {
         let arrival = |body: Vec<u8>| match telemetry::decode(&body) {
             Ok(samples) => Arrival::Samples(samples),
             Err(error) => Arrival::Nonsense(error.to_string()),
         };
         self.frames(stream, limits::BATCH_BYTES, |counters| &counters.telemetry, arrival).await;
+    }
+
+    async fn recalled(self, mut stream: RecvStream) {
+        // A full queue means that enough has been heard.
+        let arriving = || drop(self.heard.try_send(Arrival::Part));
+        let counted = |bytes| {
+            self.counters.recall.fetch_add(bytes, Relaxed);
+        };
+        let arrival = match recall::read(&mut stream, arriving, counted).await {
+            Ok(answer) => Arrival::Recalled(answer),
+            Err(RecallError::Over) => return,
+            Err(error) => Arrival::Nonsense(error.to_string()),
+        };
+        // A session that has ended reads no more.
+        let _ = self.heard.send(arrival).await;
     }
 
     /// Brings frame after frame, until the stream ends (the reason comes with the connection's end) or makes no sense.

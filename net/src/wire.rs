@@ -1,13 +1,15 @@
-//! Every message of the protocol, on one page. Minor version 0 of `gemba/1`.
+//! Every message of the protocol, on one page. Minor versions 0 and 1 of `gemba/1`; what is new in 1 says so, and goes
+//! only to a peer that speaks it.
 //!
 //! | lane | carried by | frames |
 //! |---|---|---|
 //! | record and control | the first bidirectional stream a peer opens | `u32` length, little endian, then CBOR: [`ToHost`] one way, [`ToPeer`] the other |
 //! | telemetry | one unidirectional stream from the host | `u32` length, then a batch ([`crate::telemetry`]) |
+//! | telemetry, past | a unidirectional stream from the host for each answer (minor 1) | `u32` length, then [`RecallHead`] as CBOR; then batches as above; an empty frame is the last |
 //! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it |
 //! | blob | a bidirectional stream each | 32 bytes hash, `u64` offset; back: `u64` size, then the bytes from the offset |
 
-use gemba_twin::path::ThingId;
+use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::sample::Timestamp;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
@@ -20,7 +22,9 @@ use crate::pose_codec::{self, take};
 /// What both ends must agree on (TLS ALPN): the major version.
 pub const ALPN: &[u8] = b"gemba/1";
 /// Minor versions this program speaks, oldest to newest.
-pub const MINORS: std::ops::RangeInclusive<u16> = 0..=0;
+pub const MINORS: std::ops::RangeInclusive<u16> = 0..=1;
+/// First minor version that knows the past: [`Recall`], [`ToPeer::History`] and shared instants.
+pub const PAST_MINOR: u16 = 1;
 /// Size that stands for "no such blob".
 pub const NO_BLOB: u64 = u64::MAX;
 
@@ -50,6 +54,44 @@ pub enum ToHost {
         #[n(0)]
         sent: i64,
     },
+    /// Asks for the past (minor 1). The answer comes on a stream of its own.
+    #[n(4)]
+    Recall(#[n(0)] Recall),
+    /// Invites the others to the instant this person looks at, or withdraws that (minor 1).
+    #[n(5)]
+    ShareInstant(#[n(0)] Option<Timestamp>),
+}
+
+/// A question for the past: of each tag the sample in force at `from`, and up to `points` samples after `from` and not
+/// after `to`. While a peer's question is being answered its next one waits, and a newer one takes that one's place.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Recall {
+    /// The peer's own number for this question.
+    #[n(0)]
+    pub request: u32,
+    /// Of which tags; none for all.
+    #[n(1)]
+    pub tags: Option<Vec<TagId>>,
+    /// Beginning.
+    #[n(2)]
+    pub from: Timestamp,
+    /// End, not before the beginning.
+    #[n(3)]
+    pub to: Timestamp,
+    /// Most samples of each tag after the beginning.
+    #[n(4)]
+    pub points: u32,
+}
+
+/// How the answer to a [`Recall`] begins.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct RecallHead {
+    /// The question.
+    #[n(0)]
+    pub request: u32,
+    /// Beginnings and ends of the spans that history covers, in order; of all else nothing is known.
+    #[n(1)]
+    pub covered: Vec<(Timestamp, Timestamp)>,
 }
 
 /// From the host to a peer.
@@ -134,6 +176,26 @@ pub enum ToPeer {
         #[n(1)]
         host: Timestamp,
     },
+    /// How far back history goes (minor 1): told after the welcome if there is any, and when that changes.
+    #[n(9)]
+    History {
+        /// Its beginning.
+        #[n(0)]
+        from: Timestamp,
+        /// Its end when this was said; it grows with the clock.
+        #[n(1)]
+        to: Timestamp,
+    },
+    /// Another peer invites to the instant they look at, or withdraws that (minor 1).
+    #[n(10)]
+    InstantShared {
+        /// Who.
+        #[n(0)]
+        peer: PeerNumber,
+        /// When.
+        #[n(1)]
+        instant: Option<Timestamp>,
+    },
 }
 
 /// Why a frame cannot be taken.
@@ -161,6 +223,11 @@ pub fn decode_to_host(body: &[u8]) -> Result<ToHost, WireError> {
     let message = decode(body)?;
     let fits = match &message {
         ToHost::Hello(hello) => hello.name.len() <= limits::NAME_BYTES,
+        ToHost::Recall(recall) if recall.to < recall.from => return Err(WireError::Damaged),
+        ToHost::Recall(recall) => {
+            recall.points <= limits::RECALL_POINTS
+                && recall.tags.as_ref().is_none_or(|tags| tags.len() <= limits::RECALL_TAGS)
+        }
         _ => true,
     };
     if fits { Ok(message) } else { Err(WireError::TooLarge) }
@@ -177,6 +244,17 @@ pub fn decode_to_peer(body: &[u8]) -> Result<ToPeer, WireError> {
         _ => true,
     };
     if fits { Ok(message) } else { Err(WireError::TooLarge) }
+}
+
+/// The beginning of an answer from the body of its first frame. Spans are in order and do not overlap.
+pub fn decode_recall_head(body: &[u8]) -> Result<RecallHead, WireError> {
+    let head: RecallHead = decode(body)?;
+    if head.covered.len() > limits::RECALL_SPANS {
+        return Err(WireError::TooLarge);
+    }
+    let ends = head.covered.iter().all(|(from, to)| from <= to);
+    let order = head.covered.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+    if ends && order { Ok(head) } else { Err(WireError::Damaged) }
 }
 
 fn decode<'b, M: Decode<'b, ()>>(body: &'b [u8]) -> Result<M, WireError> {
@@ -279,11 +357,54 @@ mod tests {
         assert_eq!(hex(&frame(&accepted)), "050000008203820102");
     }
 
+    #[test]
+    fn the_bytes_of_minor_version_1_stay_as_they_are() {
+        let tags = Some(vec![TagId(1), TagId(300)]);
+        let recall = Recall { request: 7, tags, from: Timestamp(-1), to: Timestamp(1000), points: 2 };
+        assert_eq!(hex(&frame(&ToHost::Recall(recall))), "0f0000008204818507820119012c201903e802");
+        let all = Recall { request: 0, tags: None, from: Timestamp(0), to: Timestamp(0), points: 0 };
+        assert_eq!(hex(&frame(&ToHost::Recall(all))), "090000008204818500f6000000");
+        assert_eq!(hex(&frame(&ToHost::ShareInstant(Some(Timestamp(5))))), "0400000082058105");
+        assert_eq!(hex(&frame(&ToHost::ShareInstant(None))), "03000000820580");
+        let history = ToPeer::History { from: Timestamp(1), to: Timestamp(2) };
+        assert_eq!(hex(&frame(&history)), "050000008209820102");
+        let shared = ToPeer::InstantShared { peer: PeerNumber(3), instant: Some(Timestamp(9)) };
+        assert_eq!(hex(&frame(&shared)), "05000000820a820309");
+        let head = RecallHead { request: 7, covered: vec![(Timestamp(1), Timestamp(2))] };
+        assert_eq!(hex(&frame(&head)), "06000000820781820102");
+        assert_eq!(decode_recall_head(&frame(&head)[4..]), Ok(head));
+    }
+
+    #[test]
+    fn a_question_that_would_overwhelm_a_host_is_refused() {
+        let asked = |tags: usize, points, to| {
+            let tags = Some((0..tags as u32).map(TagId).collect());
+            let recall = Recall { request: 1, tags, from: Timestamp(0), to: Timestamp(to), points };
+            decode_to_host(&frame(&ToHost::Recall(recall))[4..]).map(drop)
+        };
+        assert_eq!(asked(limits::RECALL_TAGS, limits::RECALL_POINTS, 0), Ok(()));
+        assert_eq!(asked(limits::RECALL_TAGS + 1, 1, 0), Err(WireError::TooLarge));
+        assert_eq!(asked(1, limits::RECALL_POINTS + 1, 0), Err(WireError::TooLarge));
+        assert_eq!(asked(1, 1, -1), Err(WireError::Damaged));
+    }
+
+    #[test]
+    fn spans_that_overlap_or_run_backwards_are_refused() {
+        let head = |covered: &[(i64, i64)]| {
+            let covered = covered.iter().map(|(a, b)| (Timestamp(*a), Timestamp(*b))).collect();
+            decode_recall_head(&frame(&RecallHead { request: 0, covered })[4..]).map(drop)
+        };
+        assert_eq!(head(&[(0, 1), (1, 5), (7, 7)]), Ok(()));
+        assert_eq!(head(&[(2, 1)]), Err(WireError::Damaged));
+        assert_eq!(head(&[(0, 4), (3, 5)]), Err(WireError::Damaged));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             let _ = decode_to_host(&bytes);
             let _ = decode_to_peer(&bytes);
+            let _ = decode_recall_head(&bytes);
             let _ = PoseUp::decode(&bytes);
             let _ = PoseDown::decode_all(&bytes);
         }

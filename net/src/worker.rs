@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use gemba_twin::path::ThingId;
+use gemba_twin::sample::Timestamp;
 use quinn::{Connection, Endpoint, SendStream, VarInt};
 use tokio::sync::mpsc;
 
@@ -20,8 +21,9 @@ use crate::link::{Counters, LinkCommand, LinkConfig, LinkEvent, LinkState};
 use crate::listener::{clock, transport};
 use crate::peers::{Hello, Pose};
 use crate::readers::{Arrival, Readers};
+use crate::recall::RecallAnswer;
 use crate::tls;
-use crate::wire::{self, PoseUp, ToHost};
+use crate::wire::{self, PoseUp, Recall, ToHost};
 
 /// Why a session ended.
 enum End {
@@ -45,6 +47,9 @@ pub(crate) struct Worker {
     /// Blobs under way, and what is here of them.
     fetching: BTreeMap<BlobHash, Vec<u8>>,
     selected: Option<Option<ThingId>>,
+    shared_instant: Option<Option<Timestamp>>,
+    /// The newest question for the past, as long as it has no answer.
+    recall: Option<Recall>,
     sequence: u32,
     newest_pose: Option<Pose>,
     /// How often the newest pose is still to be told again.
@@ -68,6 +73,8 @@ impl Worker {
             unanswered: BTreeMap::new(),
             fetching: BTreeMap::new(),
             selected: None,
+            shared_instant: None,
+            recall: None,
             sequence: 0,
             newest_pose: None,
             pose_repeats: 0,
@@ -127,6 +134,8 @@ impl Worker {
             LinkCommand::Submit { submission, entry } => drop(self.unanswered.insert(*submission, entry.clone())),
             LinkCommand::Fetch(hash) => drop(self.fetching.entry(*hash).or_default()),
             LinkCommand::Select(thing) => self.selected = Some(*thing),
+            LinkCommand::ShareInstant(instant) => self.shared_instant = Some(*instant),
+            LinkCommand::Recall(recall) => self.recall = Some(recall.clone()),
             LinkCommand::Pose(pose) => {
                 self.newest_pose = Some(pose.clone());
                 self.pose_repeats = limits::POSE_REPEATS;
@@ -218,7 +227,7 @@ impl Worker {
         let (heard, mut arrivals) = mpsc::channel(256);
         let readers = Readers { heard, counters: self.counters.clone() };
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(readers.clone().samples(connection.clone()));
+        tasks.spawn(readers.clone().telemetry(connection.clone()));
         tasks.spawn(readers.clone().datagrams(connection.clone()));
         tasks.spawn(readers.clone().control(incoming));
         let mut ping = tokio::time::interval(limits::PING_INTERVAL);
@@ -281,6 +290,12 @@ impl Worker {
         if let Some(thing) = self.selected {
             say(control, &ToHost::Select(thing)).await?;
         }
+        if let Some(instant) = self.shared_instant.filter(|_| self.core.host_knows_past()) {
+            say(control, &ToHost::ShareInstant(instant)).await?;
+        }
+        if let Some(recall) = self.recall.clone() {
+            self.ask_past(recall, control).await?;
+        }
         for (submission, entry) in &self.unanswered {
             say(control, &ToHost::Submit { submission: *submission, entry: entry.clone().into() }).await?;
         }
@@ -303,6 +318,11 @@ impl Worker {
                 say(control, &ToHost::Submit { submission, entry: entry.into() }).await
             }
             LinkCommand::Select(thing) => say(control, &ToHost::Select(thing)).await,
+            LinkCommand::Recall(recall) => self.ask_past(recall, control).await,
+            LinkCommand::ShareInstant(instant) if self.core.host_knows_past() => {
+                say(control, &ToHost::ShareInstant(instant)).await
+            }
+            LinkCommand::ShareInstant(_) => Ok(()),
             LinkCommand::Fetch(hash) => {
                 let have = self.fetching.get(&hash).map_or(0, |bytes| bytes.len() as u64);
                 tasks.spawn(readers.clone().blob(connection.clone(), hash, have));
@@ -313,6 +333,15 @@ impl Worker {
                 Ok(())
             }
         }
+    }
+
+    async fn ask_past(&mut self, recall: Recall, control: &mut SendStream) -> Result<(), End> {
+        if self.core.host_knows_past() {
+            return say(control, &ToHost::Recall(recall)).await;
+        }
+        self.recall = None;
+        let nothing = RecallAnswer { request: recall.request, ..RecallAnswer::default() };
+        self.tell(LinkEvent::Recalled(nothing)).await.map_err(|()| End::Left)
     }
 
     /// Sends the newest pose. Each time under a new number, so that host and peers pass on a repetition too.
@@ -346,6 +375,10 @@ impl Worker {
                 return Ok(welcome);
             }
             Arrival::Samples(samples) => self.tell(LinkEvent::Samples(samples)).await.map_err(left)?,
+            Arrival::Recalled(answer) => {
+                self.recall.take_if(|recall| recall.request == answer.request);
+                self.tell(LinkEvent::Recalled(answer)).await.map_err(left)?;
+            }
             Arrival::Datagram(bytes) => {
                 for event in self.core.handle_datagram(&bytes) {
                     if self.events.try_send(event).is_err() {

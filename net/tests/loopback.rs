@@ -78,7 +78,7 @@ async fn serve(mut port: HostPort, mut log: Vec<Vec<u8>>, blob: Arc<[u8]>) {
                     .await
                     .expect("the hub takes commands as long as the host runs");
             }
-            HostEvent::Left { .. } => {}
+            HostEvent::Left { .. } | HostEvent::Recall { .. } => {}
         }
     }
 }

@@ -70,6 +70,7 @@ pub(crate) fn receive(
                 connection.rtt = rtt;
                 readings.now = our_clock().plus_micros(offset_micros);
             }
+            LinkEvent::History { .. } | LinkEvent::Recalled(_) | LinkEvent::InstantShared { .. } => {}
             LinkEvent::BlobProgress { hash, have, total } => {
                 blobs.write(BlobArrived::Part { hash, have, total });
             }
