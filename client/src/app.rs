@@ -21,8 +21,8 @@ use crate::quality::Quality;
 use crate::run::RunPlan;
 use crate::site::Site;
 use crate::{
-    camera, free_rect, headset, help, inspector, labels, link, loading, mirror, people, plant, readings, report, run,
-    schedule, selection, status, theme, tree, view, window_icon,
+    camera, cursor, free_rect, headset, help, inspector, labels, link, loading, mirror, past, people, plant, readings,
+    report, run, schedule, selection, status, theme, timeline, tree, view, window_icon,
 };
 
 /// What the viewer shows.
@@ -59,6 +59,7 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
         .insert_resource(target.model)
         .insert_resource(target.connection)
         .insert_resource(Site::named(target.name))
+        .insert_resource(past::Past::new(viewing.at))
         .init_resource::<readings::Readings>();
     let size = viewing.size;
     app.add_systems(
@@ -78,10 +79,12 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
 /// Every feature, one line each; each can be taken away without breaking the others.
 pub(crate) fn add_features(app: &mut App, plain: bool) {
     app.add_plugins((schedule::plugin, free_rect::plugin, theme::plugin, view::plugin, report::plugin, run::plugin))
-        .add_plugins((link::plugin, plant::plugin, mirror::plugin, camera::plugin, selection::plugin, people::plugin));
+        .add_plugins((link::plugin, cursor::plugin, past::plugin, plant::plugin, mirror::plugin, camera::plugin))
+        .add_plugins((selection::plugin, people::plugin));
     if !plain {
         app.add_plugins((
             status::plugin,
+            timeline::plugin,
             tree::plugin,
             inspector::plugin,
             labels::plugin,

@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use gemba_twin::sample::Timestamp;
+
+use crate::calendar::parse_rfc3339;
+use crate::past::StartAt;
 
 /// Stand in a plant: live, together, in 3D.
 #[derive(Parser, Debug)]
@@ -70,6 +74,10 @@ pub struct Viewing {
     /// Select this thing, such as Hall1/Line1/Tank1, and bring it into the frame.
     #[arg(long, value_name = "PATH")]
     pub select: Option<String>,
+    /// Begin at this instant of the past: RFC 3339 such as 2026-11-21T01:12:07Z, seconds since 1970 such as @1795215323,
+    /// or so long ago, such as -30s, -5m, -8h.
+    #[arg(long, value_name = "TIME", value_parser = parse_at, allow_hyphen_values = true)]
+    pub at: Option<StartAt>,
     /// Show the plant alone, without panels and labels.
     #[arg(long)]
     pub plain: bool,
@@ -114,6 +122,28 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+fn parse_at(text: &str) -> Result<StartAt, String> {
+    let ago = |rest: &str| {
+        let (number, unit) = rest.split_at_checked(rest.len().checked_sub(1)?)?;
+        let secs = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        // Longer ago than any site has been there.
+        let number = number.parse::<u32>().ok().filter(|n| *n <= 10_000_000)?;
+        Some(StartAt::Ago(i64::from(number) * secs * 1_000_000))
+    };
+    let at = match text.split_at_checked(1) {
+        Some(("-", rest)) => ago(rest),
+        Some(("@", secs)) => secs.parse::<u32>().ok().map(|secs| StartAt::Instant(Timestamp::from_secs(secs.into()))),
+        _ => parse_rfc3339(text).map(StartAt::Instant),
+    };
+    at.ok_or_else(|| "an instant, such as 2026-11-21T01:12:07Z, or how long ago, such as -30s, -5m or -8h".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +152,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn an_instant_is_given_by_the_calendar_or_by_how_long_ago_it_was() {
+        assert_eq!(parse_at("-90s"), Ok(StartAt::Ago(90_000_000)));
+        assert_eq!(parse_at("@90"), Ok(StartAt::Instant(Timestamp::from_secs(90))));
+        assert_eq!(parse_at("-8h"), Ok(StartAt::Ago(8 * 3_600_000_000)));
+        assert!(matches!(parse_at("2026-11-21T01:12:07Z"), Ok(StartAt::Instant(_))));
+        for bad in ["", "-", "-s", "-5", "-5y", "--5s", "@", "@-1", "-99999999999s", "yesterday", "30s"] {
+            assert!(parse_at(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 pub mod app;
 pub mod args;
+pub mod calendar;
 pub mod camera;
+pub mod cursor;
 pub mod demo;
 pub mod free_rect;
 pub mod headset;
@@ -16,6 +18,7 @@ pub mod labels;
 pub mod link;
 pub mod loading;
 pub mod mirror;
+pub mod past;
 pub mod people;
 pub mod places;
 pub mod plant;
@@ -31,6 +34,7 @@ pub mod state_mark;
 pub mod status;
 pub mod target;
 pub mod theme;
+pub mod timeline;
 pub mod tree;
 pub mod view;
 pub mod window_icon;

@@ -8,13 +8,10 @@ use gemba_twin::binding::Target;
 use gemba_twin::path::TagId;
 use gemba_twin::sample::Timestamp;
 
-use crate::readings::Readings;
+use crate::readings::{Reading, Readings};
 use crate::schedule::Frame;
 use crate::site::{Site, ThingIndex};
 
-/// The picture lies this far behind the newest word, so that motion can be led from one sample to the next instead of
-/// guessed: one publishing interval of 50 ms, and as much again for jitter.
-const PICTURE_DELAY_MICROS: i64 = 120_000;
 /// Longest time over which a value is led into the next one: devices report changes only.
 const RAMP_MICROS: i64 = 100_000;
 /// A part that moves further than this within one sample was put there, not moved, metres.
@@ -152,21 +149,23 @@ fn drive(
     children: Query<&Children>,
     surfaces: Query<&MeshMaterial3d<StandardMaterial>>,
 ) {
-    let now = readings.now;
-    let shown = now.plus_micros(-PICTURE_DELAY_MICROS);
+    let (now, shown, is_past) = (readings.now(), readings.picture_instant(), readings.is_past());
     for tag in readings.take_dirty() {
         drives.moving.insert(tag, now);
     }
     let Drives { by_tag, moving, lit, unlit, .. } = &mut *drives;
     moving.retain(|tag, since| {
-        let (Some(list), Some(reading)) = (by_tag.get(tag), readings.get(*tag)) else { return false };
+        let Some(list) = by_tag.get(tag) else { return false };
+        let reading = readings.get(*tag);
         for drive in list {
             let jump = match drive.target {
                 Target::TranslateX | Target::TranslateY | Target::TranslateZ => JUMP_METRES / drive.scale.abs(),
                 target if target.is_continuous() => f64::INFINITY,
                 _ => 0.0,
             };
-            let Some(number) = number_at(reading, shown, jump, drive) else { continue };
+            let known = reading.and_then(|reading| number_at(reading, shown, jump, drive, is_past));
+            // Another instant's picture would be a lie: what is not known of the past is shown as it was drawn.
+            let Some(number) = known.or(is_past.then(|| as_drawn(drive.target))) else { continue };
             if drive.target == Target::Lamp {
                 let meshes = children.get(drive.entity).into_iter().flatten();
                 for (mesh, surface) in meshes.filter_map(|c| Some((*c, surfaces.get(*c).ok()?))) {
@@ -183,21 +182,31 @@ fn drive(
         if since.0 == i64::MAX {
             *since = now;
         }
-        now.micros_since(*since) < SETTLE_MICROS
+        // A cursor that goes back leaves tags that seem to have changed in the future.
+        (0..SETTLE_MICROS).contains(&now.micros_since(*since))
     });
 }
 
 /// The number a drive shows at an instant; for a turn, led the short way round.
-fn number_at(reading: &crate::readings::Reading, shown: Timestamp, jump: f64, drive: &Drive) -> Option<f64> {
+fn number_at(reading: &Reading, shown: Timestamp, jump: f64, drive: &Drive, is_past: bool) -> Option<f64> {
     let full_turn = std::f64::consts::TAU / drive.scale.abs();
     let number = match drive.target {
         // A heading that passes from 180° to −180° has not spun round: such a step is shown at once.
         Target::RotateX | Target::RotateY | Target::RotateZ => reading.at(shown, RAMP_MICROS, full_turn / 2.0),
         _ => reading.at(shown, RAMP_MICROS, jump),
     };
-    // Before the first sample's instant the picture shows that first sample rather than nothing.
-    let number = number.or_else(|| reading.history.front().map(|(_, n)| *n).filter(|n| !n.is_nan()))?;
+    let number = number.or_else(|| match is_past {
+        // In a gap the picture stands as it last was.
+        true => reading.last_number(),
+        // Before the first sample's instant the picture shows that first sample rather than nothing.
+        false => reading.history.front().map(|(_, n)| *n).filter(|n| !n.is_nan()),
+    })?;
     Some(number * drive.scale + drive.offset)
+}
+
+/// What leaves a thing as its designers drew it.
+fn as_drawn(target: Target) -> f64 {
+    if matches!(target, Target::ScaleY | Target::Visible) { 1.0 } else { 0.0 }
 }
 
 fn apply(target: Target, number: f64, driven: &mut Driven, visibility: &mut Mut<Visibility>) {

@@ -7,7 +7,10 @@ use bevy::prelude::*;
 use gemba_twin::peer::PeerKey;
 use serde::Serialize;
 
+use crate::calendar::rfc3339;
+use crate::cursor::Cursor;
 use crate::link::Connection;
+use crate::past::Past;
 use crate::people::People;
 use crate::problems::Problems;
 use crate::quality::Quality;
@@ -66,6 +69,16 @@ struct PeerReport {
 #[derive(Resource, Default)]
 pub struct Met(BTreeMap<PeerKey, PeerReport>);
 
+/// Which instant was shown at the end, and so is that of `values`.
+#[derive(Serialize)]
+struct CursorReport {
+    live: bool,
+    /// RFC 3339; none when it is live, or when nothing of the past had come.
+    instant: Option<String>,
+    /// Whether the cursor was at another instant, of which nothing had come yet.
+    waiting: bool,
+}
+
 #[derive(Serialize)]
 struct TagReport {
     value: Option<String>,
@@ -90,8 +103,9 @@ struct Report {
     selected: Option<String>,
     connection: String,
     stale: bool,
+    cursor: CursorReport,
     adapter: String,
-    /// The newest sample of every tag, by path.
+    /// The sample of every tag in force at the instant shown, by path.
     values: BTreeMap<String, TagReport>,
     errors: Vec<String>,
 }
@@ -107,6 +121,8 @@ pub struct Seen<'w> {
     quality: Res<'w, Quality>,
     selection: Res<'w, Selection>,
     times: Res<'w, FrameTimes>,
+    cursor: Res<'w, Cursor>,
+    past: Res<'w, Past>,
 }
 
 impl Seen<'_> {
@@ -126,7 +142,12 @@ impl Seen<'_> {
             peers: self.met.0.values().cloned().collect(),
             selected: self.selection.0.and_then(path_of),
             connection: self.connection.state.as_ref().map_or("file".to_owned(), |s| format!("{s:?}")),
-            stale: self.readings.stale,
+            stale: self.readings.is_lost(),
+            cursor: CursorReport {
+                live: *self.cursor == Cursor::Live,
+                instant: self.past.shown().map(rfc3339),
+                waiting: self.past.is_waiting(*self.cursor),
+            },
             adapter: self.quality.adapter.clone(),
             values: self.values(),
             errors: self.problems.all().to_vec(),

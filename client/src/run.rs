@@ -10,7 +10,9 @@ use gemba_net::LinkState;
 
 use crate::args::Viewing;
 use crate::camera::FrameSelection;
+use crate::cursor::Cursor;
 use crate::link::Connection;
+use crate::past::Past;
 use crate::plant::PlantProgress;
 use crate::problems::Problems;
 use crate::readings::Readings;
@@ -22,6 +24,8 @@ use crate::site::Site;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// A headless run whose plant has not come by then has failed: nobody watches its progress bar.
 const LOAD_PATIENCE: Duration = Duration::from_secs(180);
+/// A host that keeps history says so at once, and recalls an instant well within this.
+const PAST_PATIENCE: Duration = Duration::from_secs(15);
 /// Frames after the plant has been put together in which shaders are compiled and first shadows drawn: the plant is
 /// shown, and what is measured begins, when they are over.
 const SETTLING_FRAMES: u32 = 8;
@@ -39,6 +43,8 @@ pub struct RunPlan {
     pub report: Option<PathBuf>,
     /// Path of a thing to select.
     pub select: Option<String>,
+    /// Whether it begins in the past.
+    pub travels: bool,
     /// Whether nobody watches.
     pub headless: bool,
     /// The image that is the screen, when there is no window.
@@ -54,6 +60,7 @@ impl RunPlan {
             screenshot: viewing.screenshot.clone(),
             report: viewing.report.clone(),
             select: viewing.select.clone(),
+            travels: viewing.at.is_some(),
             headless: viewing.headless,
             screen: None,
         }
@@ -90,14 +97,22 @@ fn open(
     mut times: ResMut<FrameTimes>,
     mut readings: ResMut<Readings>,
     mut frames: Local<u32>,
+    mut ready: Local<Option<Instant>>,
     plan: Res<RunPlan>,
     progress: Res<PlantProgress>,
     connection: Res<Connection>,
     site: Res<Site>,
+    cursor: Res<Cursor>,
+    past: Res<Past>,
 ) {
     let Stage::Opening { since } = *stage else { return };
     let mut failure = failed_to_open(&connection, &progress, since.elapsed(), plan.headless);
     *frames = if *progress == PlantProgress::Ready { *frames + 1 } else { 0 };
+    if plan.travels && *frames > 0 && past.is_opening(*cursor) {
+        let waited = ready.get_or_insert_with(Instant::now).elapsed();
+        failure = failure.or_else(|| failed_to_travel(&connection, waited));
+        *frames = 1;
+    }
     if failure.is_none() && *frames > SETTLING_FRAMES {
         times.restart();
         readings.forget_ages();
@@ -137,6 +152,15 @@ fn failed_to_open(
         return Some(format!("cannot reach the host: {why}; is it running, and is the address right?"));
     }
     (headless && waited > LOAD_PATIENCE).then(|| format!("the plant did not come: {}", progress.words()))
+}
+
+/// Why a run cannot begin in the past, once it is clear.
+fn failed_to_travel(connection: &Connection, waited: Duration) -> Option<String> {
+    if !connection.is_site() {
+        return Some("a file has no past; leave out --at".to_owned());
+    }
+    let why = "the host tells nothing of the past: it keeps no history, or is older than this viewer; leave out --at";
+    (waited > PAST_PATIENCE).then(|| why.to_owned())
 }
 
 /// Takes the last picture when the time is over.

@@ -27,6 +27,8 @@ pub enum Screen {
     Clear,
     /// Bars across the whole width.
     Bars,
+    /// The time line, above the lower bar.
+    Timeline,
     /// Panels at the left side.
     Left,
     /// Panels at the right side.
@@ -35,6 +37,8 @@ pub enum Screen {
     View,
     /// Labels and marks over the plant.
     Labels,
+    /// What says that the plant is not shown live.
+    NotLive,
     /// What is shown until the plant is there.
     Loading,
     /// Windows over everything.
@@ -50,10 +54,12 @@ pub(crate) fn plugin(app: &mut App) {
                 Screen::Theme,
                 Screen::Clear,
                 Screen::Bars,
+                Screen::Timeline,
                 Screen::Left,
                 Screen::Right,
                 Screen::View,
                 Screen::Labels,
+                Screen::NotLive,
                 Screen::Loading,
                 Screen::Windows,
             )

@@ -23,7 +23,7 @@ impl StateMark {
     /// The state of a thing; none for what has no state, such as a wall.
     pub fn of(site: &Site, readings: &Readings, thing: ThingIndex) -> Option<Self> {
         let tag = site.tag_named(thing, tags::STATE)?;
-        Some(Self::from_sample(readings.newest(tag), readings.stale))
+        Some(Self::from_sample(readings.newest(tag), readings.is_stale()))
     }
 
     fn from_sample(sample: Option<&Sample>, stale: bool) -> Self {

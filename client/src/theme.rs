@@ -25,6 +25,9 @@ pub const ALARM: Color32 = Color32::from_rgb(240, 92, 78);
 /// Look here soon.
 pub const WARNING: Color32 = Color32::from_rgb(238, 184, 74);
 
+/// What is shown is past: a colour that nothing live has.
+pub const PAST: Color32 = Color32::from_rgb(190, 150, 255);
+
 /// Colour of a machine's state: grey unless a person should look.
 pub fn state_colour(state: MachineState) -> Color32 {
     match state {

@@ -22,6 +22,9 @@ pub struct RecallAnswer {
     pub request: u32,
     /// Beginnings and ends of the spans that history covers, in order, without overlap; of all else nothing is known.
     pub covered: Vec<(Timestamp, Timestamp)>,
+    /// Whether of some tag there were more samples than these: what is here was measured, but between two of them there
+    /// may have been others.
+    pub is_thinned: bool,
     /// Of each tag the sample in force at the beginning, and those after it; by tag, oldest first.
     pub samples: Vec<TagSample>,
 }
@@ -102,9 +105,10 @@ async fn write_answer(stream: &mut SendStream, mut answer: RecallAnswer) -> Resu
     }
     let surplus = answer.covered.len().saturating_sub(limits::RECALL_SPANS);
     answer.covered.drain(..surplus);
-    let head = RecallHead { request: answer.request, covered: answer.covered };
+    let head = RecallHead { request: answer.request, covered: answer.covered, is_thinned: answer.is_thinned };
     stream.write_all(&wire::frame(&head)).await?;
-    answer.samples.sort_by_key(|s| (s.tag, s.sample.source_time, s.sample.server_time));
+    // Within a tag the order is the host's, who knows which clocks to trust.
+    answer.samples.sort_by_key(|s| s.tag);
     for batch in telemetry::batches(answer.samples) {
         let body = telemetry::encode(&batch);
         stream.write_all(&(body.len() as u32).to_le_bytes()).await?;
@@ -147,12 +151,12 @@ pub(crate) async fn read(
 ) -> Result<RecallAnswer, RecallError> {
     let body = frames::read(stream, limits::RECALL_HEAD_BYTES, &arriving).await?;
     counted(body.len() as u64);
-    let RecallHead { request, covered } = wire::decode_recall_head(&body)?;
+    let RecallHead { request, covered, is_thinned } = wire::decode_recall_head(&body)?;
     let mut samples = Vec::new();
     loop {
         let body = frames::read(stream, limits::BATCH_BYTES, &arriving).await?;
         if body.is_empty() {
-            return Ok(RecallAnswer { request, covered, samples });
+            return Ok(RecallAnswer { request, covered, is_thinned, samples });
         }
         counted(body.len() as u64);
         samples.extend(telemetry::decode(&body)?);

@@ -92,6 +92,10 @@ pub struct RecallHead {
     /// Beginnings and ends of the spans that history covers, in order; of all else nothing is known.
     #[n(1)]
     pub covered: Vec<(Timestamp, Timestamp)>,
+    /// Whether of some tag there were more samples than are sent: what is sent was measured, but between two of them
+    /// there may have been others.
+    #[n(2)]
+    pub is_thinned: bool,
 }
 
 /// From the host to a peer.
@@ -370,8 +374,8 @@ mod tests {
         assert_eq!(hex(&frame(&history)), "050000008209820102");
         let shared = ToPeer::InstantShared { peer: PeerNumber(3), instant: Some(Timestamp(9)) };
         assert_eq!(hex(&frame(&shared)), "05000000820a820309");
-        let head = RecallHead { request: 7, covered: vec![(Timestamp(1), Timestamp(2))] };
-        assert_eq!(hex(&frame(&head)), "06000000820781820102");
+        let head = RecallHead { request: 7, covered: vec![(Timestamp(1), Timestamp(2))], is_thinned: true };
+        assert_eq!(hex(&frame(&head)), "07000000830781820102f5");
         assert_eq!(decode_recall_head(&frame(&head)[4..]), Ok(head));
     }
 
@@ -392,7 +396,7 @@ mod tests {
     fn spans_that_overlap_or_run_backwards_are_refused() {
         let head = |covered: &[(i64, i64)]| {
             let covered = covered.iter().map(|(a, b)| (Timestamp(*a), Timestamp(*b))).collect();
-            decode_recall_head(&frame(&RecallHead { request: 0, covered })[4..]).map(drop)
+            decode_recall_head(&frame(&RecallHead { request: 0, covered, is_thinned: false })[4..]).map(drop)
         };
         assert_eq!(head(&[(0, 1), (1, 5), (7, 7)]), Ok(()));
         assert_eq!(head(&[(2, 1)]), Err(WireError::Damaged));

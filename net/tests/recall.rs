@@ -38,14 +38,16 @@ fn answer(recall: &Recall) -> RecallAnswer {
     let (from, to) = (recall.from.0.div_euclid(1_000_000), recall.to.0.div_euclid(1_000_000));
     let is_covered = |at: i64| COVERED.iter().any(|(a, b)| (*a..=*b).contains(&at));
     let tags = recall.tags.clone().unwrap_or_else(|| (0..TAGS).map(TagId).collect());
-    let mut samples = Vec::new();
+    let (mut samples, mut is_thinned) = (Vec::new(), false);
     for TagId(tag) in tags {
         samples.extend((0..=from).rev().find(|at| is_covered(*at)).map(|at| sample(tag, at)));
-        let after = (from + 1..=to).filter(|at| is_covered(*at)).take(recall.points as usize);
-        samples.extend(after.map(|at| sample(tag, at)));
+        let after: Vec<i64> = (from + 1..=to).filter(|at| is_covered(*at)).collect();
+        is_thinned |= after.len() > recall.points as usize;
+        samples.extend(after.into_iter().take(recall.points as usize).map(|at| sample(tag, at)));
     }
     let covered = COVERED.iter().map(|(a, b)| (secs(*a).max(recall.from), secs(*b).min(recall.to)));
-    RecallAnswer { request: recall.request, covered: covered.filter(|(a, b)| a <= b).collect(), samples }
+    let covered = covered.filter(|(a, b)| a <= b).collect();
+    RecallAnswer { request: recall.request, covered, is_thinned, samples }
 }
 
 struct TestHost {
@@ -219,10 +221,12 @@ fn an_answer_that_is_too_large_to_be_sent_is_nothing_known_and_the_link_stands()
     ada.send(LinkCommand::Recall(ask(1, 0, 0, 0))).unwrap();
     let (peer, recall) = host.questions.blocking_recv().unwrap();
     let samples = vec![sample(0, 0); gemba_net::limits::RECALL_SAMPLES + 1];
-    let answer = RecallAnswer { request: recall.request, covered: vec![(secs(0), secs(1))], samples };
+    let answer =
+        RecallAnswer { request: recall.request, covered: vec![(secs(0), secs(1))], is_thinned: false, samples };
     host.commands.blocking_send(HostCommand::Recalled { peer, answer }).unwrap();
     assert_eq!(recalled(&mut ada), RecallAnswer { request: 1, ..RecallAnswer::default() });
-    ada.send(LinkCommand::Recall(ask(2, 10, 12, 5))).unwrap();
+    ada.send(LinkCommand::Recall(ask(2, 10, 12, 1))).unwrap();
     assert_eq!(host.answer_next(), 2);
-    assert_eq!(recalled(&mut ada).samples.len(), 3 * TAGS as usize);
+    let thinned = recalled(&mut ada);
+    assert_eq!((thinned.samples.len(), thinned.is_thinned), (2 * TAGS as usize, true));
 }

@@ -21,6 +21,8 @@ const COLUMNS: [&[(&str, &str)]; 2] = [
         ("double click", "select and frame it"),
         ("1  2  3", "orbit, fly, walk"),
         ("W A S D", "move (fly, walk)"),
+        ("P", "pause, play the past"),
+        (",  .", "a second back, on; Shift: a minute"),
     ],
     &[
         ("Q  E", "down, up (fly)"),
@@ -29,6 +31,8 @@ const COLUMNS: [&[(&str, &str)]; 2] = [
         ("Home", "show the whole plant"),
         ("Esc", "select nothing"),
         ("T", "show or hide the tree"),
+        ("B  N", "event before, next event"),
+        ("L", "back to live"),
         ("?  or F1", "show or hide this help"),
     ],
 ];

@@ -64,7 +64,7 @@ fn show(
     let now_secs = time.elapsed_secs_f64();
     let memory = &mut *memory;
     let stale_since = *memory.stale_since.get_or_insert(now_secs);
-    if !shown.readings.stale {
+    if !shown.readings.is_stale() {
         memory.stale_since = None;
     }
     let selected = shown.selection.0.filter(|thing| shown.site.thing(*thing).is_some());
@@ -77,7 +77,7 @@ fn show(
     let side = egui::Panel::right("inspector").resizable(true).default_size(300.0).size_range(260.0..=620.0);
     let inner = side.show(&mut ui, |ui| {
         ui.add_space(6.0);
-        if shown.readings.stale && shown.connection.is_site() {
+        if shown.readings.is_stale() && shown.connection.is_site() {
             let words = format!("stale: no word from the host for {:.0} s", now_secs - stale_since);
             ui.label(RichText::new(words).color(theme::WARNING));
             ui.multiply_opacity(STALE_OPACITY);

@@ -68,8 +68,11 @@ fn tag_row(ui: &mut egui::Ui, id: TagId, subject: &Subject, site: &Site, reading
         tick(&painter, pos2(rect.left() + 7.0, rect.top() + 11.0), subject.plotted.contains(&id));
     }
     let sample = readings.newest(id);
-    let colour =
-        if readings.stale { theme::QUIET } else { sample.map_or(theme::QUIET, |s| theme::quality_colour(s.quality)) };
+    let colour = if readings.is_stale() {
+        theme::QUIET
+    } else {
+        sample.map_or(theme::QUIET, |s| theme::quality_colour(s.quality))
+    };
     first_line(&painter, rect, tag, sample, colour);
     second_line(&painter, rect, tag, sample, readings);
     let clicked = response.clicked();
@@ -109,8 +112,14 @@ fn first_line(painter: &Painter, rect: Rect, tag: &Tag, sample: Option<&Sample>,
 /// Where in its range the value lies, its quality unless good, when it was measured, how long ago that is.
 fn second_line(painter: &Painter, rect: Rect, tag: &Tag, sample: Option<&Sample>, readings: &Readings) {
     let middle = rect.top() + 26.0;
-    let Some(sample) = sample else { return };
-    let usable = sample.quality != Quality::Bad && !readings.stale;
+    let Some(sample) = sample else {
+        if readings.is_past() {
+            let at = pos2(rect.right(), middle);
+            painter.text(at, Align2::RIGHT_CENTER, "no history", FontId::proportional(11.0), theme::QUIET);
+        }
+        return;
+    };
+    let usable = sample.quality != Quality::Bad && !readings.is_stale();
     let number = sample.value.as_ref().filter(|_| usable).and_then(|v| v.as_number());
     // A state is a code: where it lies among the codes means nothing.
     if let (Some(range), Some(number)) = (tag.range.filter(|_| tag.path.name() != tags::STATE), number) {

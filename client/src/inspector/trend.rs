@@ -7,6 +7,7 @@ use gemba_twin::sample::ValueKind;
 use gemba_twin::tag::Tag;
 
 use super::curve::{pieces, value_span};
+use crate::calendar;
 use crate::readings::Readings;
 use crate::site::Site;
 use crate::theme;
@@ -46,7 +47,8 @@ pub(super) fn show(ui: &mut egui::Ui, plotted: &[TagId], window: &mut Window, si
         ui.label(RichText::new("last").color(theme::QUIET));
         ui.selectable_value(window, Window::OneMinute, "1 min");
         ui.selectable_value(window, Window::FiveMinutes, "5 min");
-        ui.label(RichText::new("x: seconds before now").size(11.0).color(theme::QUIET));
+        let end = if readings.is_past() { calendar::time(readings.now()) } else { "now".to_owned() };
+        ui.label(RichText::new(format!("x: seconds before {end}")).size(11.0).color(theme::QUIET));
     });
     egui::ScrollArea::vertical().auto_shrink(false).id_salt("trends").show(ui, |ui| {
         for &id in plotted {
@@ -63,7 +65,7 @@ fn plot(ui: &mut egui::Ui, id: TagId, tag: &Tag, window: Window, readings: &Read
     let title = parts.into_iter().rev().collect::<Vec<_>>().join(" › ");
     ui.label(RichText::new(title).size(12.0));
     let pieces = readings.get(id).map_or_else(Vec::new, |reading| {
-        pieces(&reading.history, readings.now, window.secs(), tag.kind == ValueKind::Float, !readings.stale)
+        pieces(&reading.history, readings.now(), window.secs(), tag.kind == ValueKind::Float, !readings.is_stale())
     });
     if pieces.is_empty() {
         ui.allocate_ui(egui::vec2(ui.available_width(), HEIGHT - 24.0), |ui| {

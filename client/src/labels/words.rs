@@ -24,7 +24,7 @@ pub(super) fn key_tag(thing: &Thing) -> Option<&'static str> {
 pub(super) fn key_value(site: &Site, readings: &Readings, index: ThingIndex) -> Option<String> {
     let id = site.tag_named(index, key_tag(site.thing(index)?)?)?;
     let unit = site.tag(id)?.unit.symbol();
-    let number = readings.number(id).filter(|_| !readings.stale);
+    let number = readings.number(id).filter(|_| !readings.is_stale());
     Some(number.map_or_else(|| "–".to_owned(), |number| value_words(number, unit)))
 }
 
@@ -85,9 +85,9 @@ mod tests {
         };
         readings.apply(TagId(0), sample(Quality::Good, 1));
         assert_eq!(words(&readings), "63 %");
-        readings.stale = true;
+        readings.set_lost(true);
         assert_eq!(words(&readings), "–");
-        readings.stale = false;
+        readings.set_lost(false);
         readings.apply(TagId(0), sample(Quality::Bad, 2));
         assert_eq!(words(&readings), "–");
     }

@@ -7,12 +7,15 @@ use bevy::prelude::*;
 use gemba_net::{BlobHash, Link, LinkState, PeerNumber};
 use gemba_record::log::Log;
 use gemba_twin::peer::PeerKey;
+use gemba_twin::sample::Timestamp;
 
 use crate::schedule::Frame;
 
+mod kept;
 mod receive;
 mod send;
 
+use kept::KeptEntries;
 pub(crate) use receive::receive;
 
 /// How the connection to the host stands.
@@ -20,6 +23,9 @@ pub(crate) use receive::receive;
 pub struct Connection {
     link: Option<Link>,
     log: Log,
+    kept: KeptEntries,
+    /// Entries of the record that the shown plant was folded from.
+    entries_shown: u64,
     expected_host: Option<PeerKey>,
     /// What the link says of itself; none for a bare file.
     pub state: Option<LinkState>,
@@ -84,6 +90,8 @@ impl Connection {
             state: link.as_ref().map(|_| LinkState::Connecting { attempt: 0 }),
             link,
             log: Log::default(),
+            kept: KeptEntries::default(),
+            entries_shown: 0,
             me: None,
             clock_offset_micros: 0,
             rtt: Duration::ZERO,
@@ -103,6 +111,12 @@ impl Connection {
     /// The site's record as folded here.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// How many entries of the record were in force at an instant. For now all of them, at any instant: entries do not
+    /// tell their time yet, so that the plant itself is shown as it is now while its values are those of the past.
+    pub fn entries_at(&self, _instant: Timestamp) -> u64 {
+        self.log.entries()
     }
 
     /// The link, to send commands by and to read its counters.

@@ -7,6 +7,8 @@ use gemba_net::{LinkEvent, LinkState};
 use gemba_twin::sample::Timestamp;
 
 use super::{BlobArrived, Connection};
+use crate::cursor::Cursor;
+use crate::past::{InstantShared, PastNews};
 use crate::people::People;
 use crate::problems::Problems;
 use crate::readings::Readings;
@@ -28,9 +30,12 @@ pub(crate) fn receive(
     mut people: ResMut<People>,
     mut problems: ResMut<Problems>,
     mut blobs: MessageWriter<BlobArrived>,
+    mut past: MessageWriter<PastNews>,
+    mut shared: MessageWriter<InstantShared>,
+    cursor: Res<Cursor>,
 ) {
     let connection = &mut *connection;
-    readings.now = our_clock().plus_micros(connection.clock_offset_micros);
+    readings.set_live_now(our_clock().plus_micros(connection.clock_offset_micros));
     for _ in 0..EVENTS_PER_FRAME {
         let Some(event) = connection.link.as_mut().and_then(|link| link.poll()) else { break };
         match event {
@@ -68,9 +73,11 @@ pub(crate) fn receive(
             LinkEvent::Clock { offset_micros, rtt } => {
                 connection.clock_offset_micros = offset_micros;
                 connection.rtt = rtt;
-                readings.now = our_clock().plus_micros(offset_micros);
+                readings.set_live_now(our_clock().plus_micros(offset_micros));
             }
-            LinkEvent::History { .. } | LinkEvent::Recalled(_) | LinkEvent::InstantShared { .. } => {}
+            LinkEvent::History { from, to } => drop(past.write(PastNews::History(from, to))),
+            LinkEvent::Recalled(answer) => drop(past.write(PastNews::Answer(answer))),
+            LinkEvent::InstantShared { peer, instant } => drop(shared.write(InstantShared { peer, instant })),
             LinkEvent::BlobProgress { hash, have, total } => {
                 blobs.write(BlobArrived::Part { hash, have, total });
             }
@@ -82,14 +89,15 @@ pub(crate) fn receive(
             }
         }
     }
-    if std::mem::take(&mut connection.fold_changed) {
-        connection.show_fold(&mut site);
+    let wanted = cursor.instant().map_or(connection.log.entries(), |instant| connection.entries_at(instant));
+    if std::mem::take(&mut connection.fold_changed) || connection.entries_shown != wanted {
+        connection.show_fold(wanted, &mut site);
     }
 }
 
 impl Connection {
     fn change(&mut self, state: LinkState, readings: &mut Readings, people: &mut People, problems: &mut Problems) {
-        readings.stale = !matches!(state, LinkState::Connected);
+        readings.set_lost(!matches!(state, LinkState::Connected));
         match &state {
             LinkState::Lost { why, .. } => {
                 info!("lost the host: {why}");
@@ -123,6 +131,7 @@ impl Connection {
     }
 
     fn append(&mut self, entry: Vec<u8>) -> Result<(), String> {
+        self.kept.keep(&entry);
         self.log.append(entry).map_err(|e| e.to_string())?;
         match self.log.site().map(|site| site.host()) {
             Some(host) if Some(host) != self.expected_host => {
@@ -132,8 +141,11 @@ impl Connection {
         }
     }
 
-    fn show_fold(&self, site: &mut Site) {
-        let Some(fold) = self.log.site() else { return };
+    /// Shows the plant as the first `entries` of the record made it.
+    fn show_fold(&mut self, entries: u64, site: &mut Site) {
+        self.entries_shown = entries;
+        let earlier = if entries < self.log.entries() { self.kept.fold(entries) } else { None };
+        let Some(fold) = earlier.as_ref().unwrap_or(&self.log).site() else { return };
         if fold.things().len() != site.things().len() {
             site.set_things(fold.things().iter().map(|held| held.thing.clone()).collect());
         }

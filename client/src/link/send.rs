@@ -1,5 +1,6 @@
 //! Sends what this person does: where they look, what they point at and what they have selected.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bevy::prelude::*;
@@ -9,6 +10,7 @@ use gemba_twin::path::ThingId;
 
 use super::Connection;
 use crate::camera::Gaze;
+use crate::past::TellHost;
 use crate::schedule::Frame;
 use crate::selection::Selection;
 use crate::site::Site;
@@ -25,7 +27,7 @@ struct Told {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Told>().add_systems(Update, (send_selection, send_pose).chain().in_set(Frame::Send));
+    app.init_resource::<Told>().add_systems(Update, (send_selection, send_pose, tell_host).chain().in_set(Frame::Send));
 }
 
 fn send_selection(
@@ -45,6 +47,25 @@ fn send_selection(
     let Some(link) = connection.link_mut() else { return };
     if link.send(LinkCommand::Select(selected)).is_ok() {
         told.selected = Some(selected);
+    }
+}
+
+/// What concerns the past. What the link does not take now it is given in the next frame, in the same order.
+fn tell_host(
+    mut connection: ResMut<Connection>,
+    mut waiting: Local<VecDeque<LinkCommand>>,
+    mut told: MessageReader<TellHost>,
+) {
+    waiting.extend(told.read().map(|told| match told {
+        TellHost::Recall(recall) => LinkCommand::Recall(recall.clone()),
+        TellHost::ShareInstant(instant) => LinkCommand::ShareInstant(*instant),
+    }));
+    let Some(link) = connection.link_mut() else { return waiting.clear() };
+    while let Some(next) = waiting.front() {
+        if link.send(next.clone()).is_err() {
+            return;
+        }
+        waiting.pop_front();
     }
 }
 

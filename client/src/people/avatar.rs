@@ -122,7 +122,7 @@ fn place(
     readings: Res<Readings>,
     mut transforms: Query<(&mut Transform, &mut Visibility)>,
 ) {
-    let shown = readings.now.plus_micros(-DELAY_MICROS);
+    let shown = readings.live_now().plus_micros(-DELAY_MICROS);
     for (number, avatar) in &avatars.0 {
         let Some(person) = people.0.get(number) else { continue };
         let Some((place, rotation)) = head_at(&person.poses, shown) else { continue };

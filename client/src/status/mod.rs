@@ -10,9 +10,11 @@ use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 use gemba_net::LinkState;
 
 use crate::camera::{CameraMode, FrameSelection, ShowAll};
+use crate::cursor::Cursor;
 use crate::free_rect::FreeRect;
 use crate::help::ToggleHelp;
 use crate::link::Connection;
+use crate::past::Past;
 use crate::people::People;
 use crate::quality::Quality;
 use crate::readings::Readings;
@@ -47,6 +49,8 @@ struct Shown<'w> {
     connection: Res<'w, Connection>,
     people: Res<'w, People>,
     quality: Res<'w, Quality>,
+    cursor: Res<'w, Cursor>,
+    past: Res<'w, Past>,
 }
 
 /// What the buttons ask for.
@@ -76,6 +80,7 @@ fn show(
     let connection = &shown.connection;
     let waited = Duration::from_secs_f64((now_secs - memory.state_since).max(0.0));
     let words = connection_words(connection.state.as_ref(), connection.was_connected, connection.broken, waited);
+    let words = words.at(shown.cursor.instant().map(|instant| shown.past.shown().unwrap_or(instant)));
 
     let mut ui = free.ui(ctx, "top bar");
     let frame = egui::Frame::NONE.fill(theme::FIELD).inner_margin(egui::Margin::symmetric(12, 2));
@@ -153,6 +158,7 @@ fn bottom(ui: &mut egui::Ui, shown: &Shown, words: &Words, memory: &Memory) {
         let colour = match words.urgency {
             Urgency::Calm => theme::TEXT,
             Urgency::Wait => theme::QUIET,
+            Urgency::Past => theme::PAST,
             Urgency::Warning => theme::WARNING,
             Urgency::Alarm => theme::ALARM,
         };

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use gemba_net::LinkState;
+use gemba_twin::sample::Timestamp;
+
+use crate::calendar;
 
 /// How much a person should look at the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub(super) enum Urgency {
     Calm,
     /// It is on its way.
     Wait,
+    /// What is shown is past, because someone wants to see it.
+    Past,
     /// What is shown is old.
     Warning,
     /// It will not come back by itself.
@@ -26,6 +31,19 @@ pub(super) struct Words {
     pub(super) text: String,
     /// How much a person should look.
     pub(super) urgency: Urgency,
+}
+
+impl Words {
+    /// The same while the instant `past` is shown; a lost host remains the news.
+    pub(super) fn at(self, past: Option<Timestamp>) -> Self {
+        match past {
+            Some(instant) if self.urgency == Urgency::Calm => {
+                let text = format!("NOT LIVE, showing {} UTC", calendar::date_and_time(instant));
+                Words { mark: "◀", text, urgency: Urgency::Past }
+            }
+            _ => self,
+        }
+    }
 }
 
 /// What there is to say. `waited` is how long the state has been so.
@@ -105,6 +123,14 @@ mod tests {
             Urgency::Alarm,
             "a forged record is never live"
         );
+    }
+
+    #[test]
+    fn the_past_is_never_called_live_and_hides_no_alarm() {
+        let words = |state| connection_words(Some(&state), true, false, Duration::ZERO).at(Some(Timestamp(0)));
+        let past = words(LinkState::Connected);
+        assert_eq!((past.text.as_str(), past.urgency), ("NOT LIVE, showing 1 Jan 00:00:00 UTC", Urgency::Past));
+        assert_eq!(words(LinkState::Refused { why: "wrong key".to_owned() }).urgency, Urgency::Alarm);
     }
 
     #[test]

@@ -90,7 +90,7 @@ mod tests {
             |faults: &Faults| ["Hall1", "Hall1/Line1", "Hall1/Line2"].map(|p| faults.below(site.find(p).unwrap()));
         faults.update(&site, &readings, 0.0);
         assert_eq!(below(&faults), [1, 1, 0]);
-        readings.stale = true;
+        readings.set_lost(true);
         faults.update(&site, &readings, 10.0);
         assert_eq!(below(&faults), [0, 0, 0], "a state nobody knows is not shown as if it were known");
     }

@@ -1,0 +1,316 @@
+//! The past as the host recalls it: what is asked for, what is here of it, and how it becomes what everyone reads. While
+//! the cursor is not live, [`Readings`] shows what is here at the cursor, so that scene, labels, curves and lists follow
+//! without knowing. Until the host has answered, the instant that was shown before goes on being shown under its own
+//! time; nothing is ever shown under another.
+//!
+//! Absent: the plant's own past (things that came and went), which the link folds ([`crate::link`]).
+
+use bevy::prelude::*;
+use gemba_net::{PeerNumber, Recall, RecallAnswer};
+use gemba_twin::binding::Target;
+use gemba_twin::layout::tags;
+use gemba_twin::path::TagId;
+use gemba_twin::sample::Timestamp;
+
+use crate::cursor::{Cursor, MoveCursor};
+use crate::readings::Readings;
+use crate::schedule::Frame;
+use crate::selection::Selection;
+use crate::site::{Site, ThingIndex};
+
+mod events;
+mod window;
+mod wish;
+
+pub use events::{Event, EventKind, Overview};
+pub use window::Covered;
+use window::{Trend, Window};
+use wish::{CURVE_MICROS, Situation, Wish};
+
+/// Tags whose curves are recalled at most: those of the selected machine come first.
+const CURVES: usize = 64;
+
+/// What the link brings of the past.
+#[derive(Message, Debug, Clone)]
+pub enum PastNews {
+    /// How far back history goes.
+    History(Timestamp, Timestamp),
+    /// The answer to a question.
+    Answer(RecallAnswer),
+}
+
+/// Another peer invites to an instant, or withdraws that.
+#[derive(Message, Debug, Clone, Copy)]
+pub struct InstantShared {
+    /// Who.
+    pub peer: PeerNumber,
+    /// When.
+    pub instant: Option<Timestamp>,
+}
+
+/// What the link is to say of the past.
+#[derive(Message, Debug, Clone)]
+pub enum TellHost {
+    /// A question.
+    Recall(Recall),
+    /// Invites the others to an instant, or withdraws that.
+    ShareInstant(Option<Timestamp>),
+}
+
+/// The instant a run begins at, as the command line names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartAt {
+    /// This one.
+    Instant(Timestamp),
+    /// So many microseconds before the run begins.
+    Ago(i64),
+}
+
+/// What is here of the past.
+#[derive(Resource, Default)]
+pub struct Past {
+    history: Option<(Timestamp, Timestamp)>,
+    start: Option<StartAt>,
+    asked: Option<Wish>,
+    requests: u32,
+    scene: Option<Window>,
+    trend: Option<Trend>,
+    /// The instant that is shown, and whether its readings have to be made anew.
+    shown: Option<Timestamp>,
+    is_changed: bool,
+    overview: Overview,
+    states: Vec<TagId>,
+    curves: Vec<TagId>,
+    known: Option<(u64, Option<ThingIndex>)>,
+}
+
+impl Past {
+    /// Nothing yet; the cursor goes to `start` as soon as there is history.
+    pub fn new(start: Option<StartAt>) -> Self {
+        Self { start, ..Self::default() }
+    }
+
+    /// The beginning of history and now, if the host keeps one.
+    pub fn history(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        self.history.map(|(from, to)| (from, to.max(now)))
+    }
+
+    /// The whole history at a glance.
+    pub fn overview(&self) -> &Overview {
+        &self.overview
+    }
+
+    /// The instant that is shown; none while it is live, or while nothing of the past has come yet.
+    pub fn shown(&self) -> Option<Timestamp> {
+        self.shown
+    }
+
+    /// Whether the cursor is where nothing has been recalled yet.
+    pub fn is_waiting(&self, cursor: Cursor) -> bool {
+        cursor.instant().is_some_and(|instant| self.shown != Some(instant))
+    }
+
+    /// Whether anything was recorded at the instant that is shown.
+    pub fn is_covered(&self) -> bool {
+        self.scene.as_ref().zip(self.shown).is_some_and(|(scene, shown)| scene.is_covered(shown))
+    }
+
+    /// Whether between the values that are played there were others.
+    pub fn is_thinned(&self, cursor: Cursor) -> bool {
+        cursor.pace() > 0 && self.scene.as_ref().is_some_and(Window::is_thinned)
+    }
+
+    /// Whether the run is still on its way to where it was to begin.
+    pub fn is_opening(&self, cursor: Cursor) -> bool {
+        self.start.is_some() || self.is_waiting(cursor)
+    }
+
+    fn handle_answer(&mut self, answer: RecallAnswer) {
+        // What nobody asked for, or asked for before a reconnect, is passed over.
+        let is_asked = |wish: &mut Wish| wish.recall().request == answer.request;
+        match self.asked.take_if(is_asked) {
+            Some(Wish::Scene(asked)) => {
+                let next = Window::new(&asked, answer);
+                if let (Some(trend), Some(scene)) = (&mut self.trend, &self.scene) {
+                    trend.lead_on(scene, asked.from, CURVE_MICROS);
+                }
+                self.scene = Some(next);
+                self.is_changed = true;
+            }
+            Some(Wish::Trend(asked)) => {
+                self.trend = Some(Trend::new(&asked, answer));
+                self.is_changed = true;
+            }
+            Some(Wish::Overview(asked)) => self.overview.handle_answer(&asked, answer),
+            None => {}
+        }
+    }
+
+    /// The next question, unless one is out.
+    fn next_wish(&mut self, cursor: Cursor, now: Timestamp) -> Option<Recall> {
+        if self.asked.is_some() {
+            return None;
+        }
+        let situation = Situation {
+            cursor,
+            history: self.history(now)?,
+            scene: self.scene.as_ref(),
+            trend: self.trend.as_ref(),
+            curves: &self.curves,
+            states: &self.states,
+            overview_to: self.overview.known_to(),
+        };
+        self.requests = self.requests.wrapping_add(1);
+        self.asked = wish::next(&situation, self.requests);
+        self.asked.as_ref().map(|wish| wish.recall().clone())
+    }
+
+    /// Shows the cursor's instant, or goes on showing the last one that could be.
+    fn show(&mut self, cursor: Cursor, readings: &mut Readings) {
+        let Some(instant) = cursor.instant() else {
+            if readings.is_past() {
+                *self = Self { scene: None, trend: None, shown: None, ..std::mem::take(self) };
+                readings.show_live();
+            }
+            return;
+        };
+        let is_served = |at| self.scene.as_ref().is_some_and(|scene| scene.serves(at, cursor.pace() == 0));
+        let wanted = match (is_served(instant), self.scene.as_ref()) {
+            (true, _) => Some(instant),
+            // While the cursor is dragged the answers lag behind: each is shown under its own time.
+            (false, Some(scene)) if self.is_changed && self.shown.is_none_or(|at| !is_served(at)) => Some(scene.from()),
+            (false, _) => self.shown,
+        };
+        let Some((scene, wanted)) = self.scene.as_ref().zip(wanted) else {
+            // Nothing of the past is here yet: nothing is known of this instant.
+            readings.show_past(instant);
+            return;
+        };
+        let before = self.shown.filter(|_| !self.is_changed);
+        if before == Some(wanted) {
+            return;
+        }
+        readings.show_past(wanted);
+        let was_covered = before.is_some_and(|at| scene.is_covered(at));
+        if !scene.is_covered(wanted) {
+            if was_covered || before.is_none() {
+                readings.forget_past();
+            }
+        } else {
+            let before = before.filter(|_| was_covered);
+            if before.is_none() {
+                readings.forget_past();
+            }
+            show_scene(scene, self.trend.as_ref(), (before, wanted), readings);
+        }
+        self.shown = Some(wanted);
+        self.is_changed = false;
+    }
+}
+
+/// Makes the readings of all tags that differ between two instants of a window.
+fn show_scene(
+    scene: &Window,
+    trend: Option<&Trend>,
+    (before, wanted): (Option<Timestamp>, Timestamp),
+    readings: &mut Readings,
+) {
+    for tag in scene.tags() {
+        let is_same = before.is_some_and(|before| scene.count_at(tag, before) == scene.count_at(tag, wanted));
+        if !is_same || trend.is_some_and(|trend| trend.has(tag)) {
+            readings.recall(tag, scene.reading(tag, wanted, trend));
+        } else if scene.is_changing(tag, wanted) {
+            readings.touch(tag);
+        }
+    }
+}
+
+impl Wish {
+    fn recall(&self) -> &Recall {
+        match self {
+            Wish::Scene(recall) | Wish::Trend(recall) | Wish::Overview(recall) => recall,
+        }
+    }
+}
+
+pub(crate) fn plugin(app: &mut App) {
+    app.add_message::<PastNews>()
+        .add_message::<InstantShared>()
+        .add_message::<TellHost>()
+        .add_systems(Update, (take_news, move_cursor, show).chain().in_set(Frame::Act))
+        .add_systems(Update, (choose_tags, ask).chain().in_set(Frame::Present));
+}
+
+fn take_news(mut past: ResMut<Past>, mut news: ResMut<Messages<PastNews>>) {
+    for news in news.drain() {
+        match news {
+            PastNews::History(from, to) => {
+                past.history = Some((from, to));
+                past.overview.forget_before(from);
+            }
+            PastNews::Answer(answer) => past.handle_answer(answer),
+        }
+    }
+}
+
+fn move_cursor(
+    mut cursor: ResMut<Cursor>,
+    mut past: ResMut<Past>,
+    mut asked: MessageReader<MoveCursor>,
+    readings: Res<Readings>,
+    time: Res<Time<Real>>,
+) {
+    let now = readings.live_now();
+    let history = past.history(now);
+    let mut moved = *cursor;
+    if history.is_some()
+        && let Some(start) = past.start.take()
+    {
+        let instant = match start {
+            StartAt::Instant(instant) => instant,
+            StartAt::Ago(micros) => now.plus_micros(-micros),
+        };
+        moved.handle(MoveCursor::To(instant), history);
+    }
+    asked.read().for_each(|asked| moved.handle(*asked, history));
+    // What is played waits for what has to come first.
+    if !past.is_waiting(moved) {
+        moved.advance(time.delta(), history);
+    }
+    cursor.set_if_neq(moved);
+}
+
+fn show(mut past: ResMut<Past>, mut readings: ResMut<Readings>, cursor: Res<Cursor>) {
+    past.show(*cursor, &mut readings);
+}
+
+/// Which tags tell states, and which may be drawn as curves.
+fn choose_tags(mut past: ResMut<Past>, site: Res<Site>, selection: Res<Selection>) {
+    let state = Some((site.revision, selection.0));
+    if past.known == state {
+        return;
+    }
+    if past.known.map(|(revision, _)| revision) != Some(site.revision) {
+        let bound = site.things().iter().flat_map(|thing| &thing.bindings).filter(|b| b.target == Target::State);
+        let mut states: Vec<TagId> = bound.filter_map(|binding| site.tag_id(&binding.tag)).collect();
+        let named = (0..).map(TagId).zip(site.tags()).filter(|(_, tag)| tag.path.name() == tags::STATE);
+        states.extend(named.map(|(id, _)| id));
+        states.sort_unstable();
+        states.dedup();
+        states.truncate(gemba_net::limits::RECALL_TAGS);
+        if past.states != states {
+            past.states = states;
+            past.overview = Overview::default();
+            past.asked.take_if(|wish| matches!(wish, Wish::Overview(_)));
+        }
+    }
+    let below = selection.0.map_or_else(Vec::new, |thing| site.subtree(thing));
+    past.curves = below.into_iter().flat_map(|thing| site.tags_of(thing)).copied().take(CURVES).collect();
+    past.known = state;
+}
+
+fn ask(mut past: ResMut<Past>, mut tell: MessageWriter<TellHost>, cursor: Res<Cursor>, readings: Res<Readings>) {
+    if let Some(recall) = past.next_wish(*cursor, readings.live_now()) {
+        tell.write(TellHost::Recall(recall));
+    }
+}
