@@ -163,7 +163,8 @@ fn drive(
                 target if target.is_continuous() => f64::INFINITY,
                 _ => 0.0,
             };
-            let known = reading.and_then(|reading| number_at(reading, shown, jump, drive, is_past));
+            let told = reading.filter(|reading| !is_past || reading.newest.is_some());
+            let known = told.and_then(|reading| number_at(reading, shown, jump, drive, is_past));
             // Another instant's picture would be a lie: what is not known of the past is shown as it was drawn.
             let Some(number) = known.or(is_past.then(|| as_drawn(drive.target))) else { continue };
             if drive.target == Target::Lamp {

@@ -77,6 +77,8 @@ struct CursorReport {
     instant: Option<String>,
     /// Whether the cursor was at another instant, of which nothing had come yet.
     waiting: bool,
+    /// From asking the host for an instant to its answer.
+    wait_ms: Percentiles,
 }
 
 #[derive(Serialize)]
@@ -147,6 +149,7 @@ impl Seen<'_> {
                 live: *self.cursor == Cursor::Live,
                 instant: self.past.shown().map(rfc3339),
                 waiting: self.past.is_waiting(*self.cursor),
+                wait_ms: Percentiles { p50: self.past.wait_ms(0.5), p99: self.past.wait_ms(0.99) },
             },
             adapter: self.quality.adapter.clone(),
             values: self.values(),

@@ -55,8 +55,7 @@ impl PastHost {
         let mut site = PlantSite::start();
         let plant = fetch(&site);
         site.host.kill();
-        let key = std::fs::read(site.site().join("host.key")).expect("a host has its key beside its site");
-        let signing_key = SigningKey::from_bytes(&key.try_into().expect("a key has 32 bytes"));
+        let signing_key = key_of(&site);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let before: Address = site.address.parse().expect("the host's own address");
@@ -77,6 +76,14 @@ impl PastHost {
     pub fn instant(&self, secs: i64) -> Timestamp {
         Timestamp::from_secs(self.beginning.0.div_euclid(1_000_000) + secs)
     }
+}
+
+/// The key of a site's host, 64 hexadecimal digits in its directory.
+fn key_of(site: &PlantSite) -> SigningKey {
+    let text = std::fs::read_to_string(site.site().join("host.key")).expect("a host has its key beside its site");
+    let digits: Vec<u8> = text.trim().chars().map(|c| c.to_digit(16).expect("a hexadecimal digit") as u8).collect();
+    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    SigningKey::from_bytes(&bytes.try_into().expect("a key has 32 bytes"))
 }
 
 fn now() -> Timestamp {

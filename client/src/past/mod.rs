@@ -5,6 +5,9 @@
 //!
 //! Absent: the plant's own past (things that came and went), which the link folds ([`crate::link`]).
 
+use std::collections::VecDeque;
+use std::time::Instant;
+
 use bevy::prelude::*;
 use gemba_net::{PeerNumber, Recall, RecallAnswer};
 use gemba_twin::binding::Target;
@@ -29,6 +32,9 @@ use wish::{CURVE_MICROS, Situation, Wish};
 
 /// Tags whose curves are recalled at most: those of the selected machine come first.
 const CURVES: usize = 64;
+
+/// Waits kept for the report.
+const WAITS: usize = 1000;
 
 /// What the link brings of the past.
 #[derive(Message, Debug, Clone)]
@@ -82,6 +88,8 @@ pub struct Past {
     states: Vec<TagId>,
     curves: Vec<TagId>,
     known: Option<(u64, Option<ThingIndex>)>,
+    asked_at: Option<Instant>,
+    waits_ms: VecDeque<f64>,
 }
 
 impl Past {
@@ -123,6 +131,23 @@ impl Past {
     /// Whether the run is still on its way to where it was to begin.
     pub fn is_opening(&self, cursor: Cursor) -> bool {
         self.start.is_some() || self.is_waiting(cursor)
+    }
+
+    /// How long `fraction` of the recent pictures were waited for at most, from question to answer, milliseconds.
+    pub fn wait_ms(&self, fraction: f64) -> Option<f64> {
+        let mut waits: Vec<f64> = self.waits_ms.iter().copied().collect();
+        waits.sort_by(f64::total_cmp);
+        let at = (waits.len().checked_sub(1)? as f64 * fraction).round() as usize;
+        waits.get(at).copied()
+    }
+
+    fn note_wait(&mut self) {
+        let is_scene = matches!(self.asked, Some(Wish::Scene(_)));
+        let Some(since) = self.asked_at.take().filter(|_| is_scene) else { return };
+        if self.waits_ms.len() == WAITS {
+            self.waits_ms.pop_front();
+        }
+        self.waits_ms.push_back(since.elapsed().as_secs_f64() * 1000.0);
     }
 
     fn handle_answer(&mut self, answer: RecallAnswer) {
@@ -192,17 +217,11 @@ impl Past {
         }
         readings.show_past(wanted);
         let was_covered = before.is_some_and(|at| scene.is_covered(at));
-        if !scene.is_covered(wanted) {
-            if was_covered || before.is_none() {
-                readings.forget_past();
-            }
-        } else {
-            let before = before.filter(|_| was_covered);
-            if before.is_none() {
-                readings.forget_past();
-            }
-            show_scene(scene, self.trend.as_ref(), (before, wanted), readings);
+        let before = before.filter(|_| was_covered == scene.is_covered(wanted));
+        if before.is_none() {
+            readings.forget_past();
         }
+        show_scene(scene, self.trend.as_ref(), (before, wanted), readings);
         self.shown = Some(wanted);
         self.is_changed = false;
     }
@@ -215,7 +234,9 @@ fn show_scene(
     (before, wanted): (Option<Timestamp>, Timestamp),
     readings: &mut Readings,
 ) {
-    for tag in scene.tags() {
+    // A tag of which the scene says nothing may have a curve all the same.
+    let curves = trend.into_iter().flat_map(Trend::tags).filter(|tag| !scene.has(*tag));
+    for tag in scene.tags().chain(curves) {
         let is_same = before.is_some_and(|before| scene.count_at(tag, before) == scene.count_at(tag, wanted));
         if !is_same || trend.is_some_and(|trend| trend.has(tag)) {
             readings.recall(tag, scene.reading(tag, wanted, trend));
@@ -248,7 +269,10 @@ fn take_news(mut past: ResMut<Past>, mut news: ResMut<Messages<PastNews>>) {
                 past.history = Some((from, to));
                 past.overview.forget_before(from);
             }
-            PastNews::Answer(answer) => past.handle_answer(answer),
+            PastNews::Answer(answer) => {
+                past.note_wait();
+                past.handle_answer(answer);
+            }
         }
     }
 }
@@ -311,6 +335,111 @@ fn choose_tags(mut past: ResMut<Past>, site: Res<Site>, selection: Res<Selection
 
 fn ask(mut past: ResMut<Past>, mut tell: MessageWriter<TellHost>, cursor: Res<Cursor>, readings: Res<Readings>) {
     if let Some(recall) = past.next_wish(*cursor, readings.live_now()) {
+        past.asked_at = Some(Instant::now());
         tell.write(TellHost::Recall(recall));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gemba_net::TagSample;
+    use gemba_twin::sample::{Quality, Sample, Value};
+
+    use crate::cursor::Speed;
+
+    const TAG: TagId = TagId(0);
+    const NOW: Timestamp = Timestamp(1_000_000_000);
+
+    fn secs(at: i64) -> Timestamp {
+        Timestamp::from_secs(at)
+    }
+
+    fn sample(at: i64, value: f64) -> Sample {
+        Sample {
+            value: Some(Value::Float(value)),
+            quality: Quality::Good,
+            source_time: secs(at),
+            server_time: secs(at),
+        }
+    }
+
+    fn standing(at: i64) -> Cursor {
+        Cursor::At { instant: secs(at), speed: Speed::X1, playing: false }
+    }
+
+    /// A viewer whose only tag reads 99 now, and a host that answers by hand.
+    struct Viewer {
+        past: Past,
+        readings: Readings,
+    }
+
+    impl Viewer {
+        fn new() -> Self {
+            let mut viewer = Self { past: Past::default(), readings: Readings::default() };
+            viewer.past.history = Some((secs(0), NOW));
+            viewer.past.overview.handle_answer(&recall(secs(0), NOW), answer(0, &[(0, 1000)], &[]));
+            viewer.readings.set_live_now(NOW);
+            viewer.readings.apply(TAG, sample(999, 99.0));
+            viewer
+        }
+
+        fn show(&mut self, cursor: Cursor) -> Option<f64> {
+            self.past.show(cursor, &mut self.readings);
+            self.readings.number(TAG)
+        }
+
+        /// Answers what is asked at this cursor: the value is the instant's second, where it is covered.
+        fn answer(&mut self, cursor: Cursor, covered: &[(i64, i64)]) {
+            let asked = self.past.next_wish(cursor, NOW).expect("something is asked");
+            let at = asked.from.0 / 1_000_000;
+            self.past.handle_answer(answer(asked.request, covered, &[(at, at as f64)]));
+        }
+    }
+
+    fn recall(from: Timestamp, to: Timestamp) -> Recall {
+        Recall { request: 0, tags: None, from, to, points: 0 }
+    }
+
+    fn answer(request: u32, covered: &[(i64, i64)], samples: &[(i64, f64)]) -> RecallAnswer {
+        let covered = covered.iter().map(|(a, b)| (secs(*a), secs(*b))).collect();
+        let samples = samples.iter().map(|(at, value)| TagSample { tag: TAG, sample: sample(*at, *value) }).collect();
+        RecallAnswer { request, covered, is_thinned: false, samples }
+    }
+
+    #[test]
+    fn a_value_is_shown_under_its_own_time_and_no_live_value_in_the_past() {
+        let mut viewer = Viewer::new();
+        assert_eq!(viewer.show(Cursor::Live), Some(99.0));
+        assert_eq!(viewer.show(standing(300)), None, "nothing is known until the host has answered");
+        assert!(viewer.past.is_waiting(standing(300)) && viewer.past.shown().is_none());
+        viewer.answer(standing(300), &[(0, 1000)]);
+        assert_eq!((viewer.show(standing(300)), viewer.past.shown()), (Some(300.0), Some(secs(300))));
+        assert_eq!(viewer.show(standing(400)), Some(300.0), "it goes on being shown");
+        assert_eq!((viewer.past.shown(), viewer.readings.now()), (Some(secs(300)), secs(300)), "under its own time");
+        viewer.answer(standing(400), &[(0, 1000)]);
+        assert_eq!(viewer.show(standing(500)), Some(400.0), "the cursor has been dragged on meanwhile");
+        assert_eq!((viewer.past.shown(), viewer.past.is_waiting(standing(500))), (Some(secs(400)), true));
+        assert_eq!(viewer.show(Cursor::Live), Some(99.0));
+        assert_eq!(viewer.past.shown(), None);
+    }
+
+    #[test]
+    fn in_a_gap_nothing_is_known_whatever_was_in_force_before() {
+        let mut viewer = Viewer::new();
+        viewer.answer(standing(300), &[]);
+        assert_eq!((viewer.show(standing(300)), viewer.past.is_covered()), (None, false));
+        assert_eq!(viewer.past.shown(), Some(secs(300)), "that nothing is known is known");
+    }
+
+    #[test]
+    fn an_answer_to_nothing_changes_nothing() {
+        let mut viewer = Viewer::new();
+        viewer.past.handle_answer(answer(7, &[(0, 1000)], &[(1, 5.0)]));
+        assert_eq!(viewer.show(standing(300)), None);
+        let asked = viewer.past.next_wish(standing(300), NOW).expect("something is asked");
+        assert!(viewer.past.next_wish(standing(400), NOW).is_none(), "one question at a time");
+        viewer.past.handle_answer(answer(asked.request.wrapping_add(1), &[(0, 1000)], &[(1, 5.0)]));
+        assert_eq!(viewer.show(standing(300)), None);
     }
 }

@@ -81,6 +81,11 @@ impl Window {
         (0..self.tracks.len() as u32).map(TagId)
     }
 
+    /// Whether a tag is among those.
+    pub(super) fn has(&self, tag: TagId) -> bool {
+        (tag.0 as usize) < self.tracks.len()
+    }
+
     /// How many samples of a tag there are up to an instant: what tells whether its reading changed.
     pub(super) fn count_at(&self, tag: TagId, instant: Timestamp) -> usize {
         self.track(tag).partition_point(|(at, _)| *at <= instant)
@@ -92,10 +97,12 @@ impl Window {
         next.is_some_and(|(at, _)| at.micros_since(instant) < CHANGING_MICROS)
     }
 
-    /// What a tag read at an instant, with what is held of the time before it.
+    /// What a tag read at an instant, with what is held of the time before it. Where nothing was recorded it read nothing,
+    /// whatever was in force before.
     pub(super) fn reading(&self, tag: TagId, instant: Timestamp, before: Option<&Trend>) -> Reading {
-        let track = self.track(tag);
-        let count = self.count_at(tag, instant);
+        let is_covered = self.is_covered(instant);
+        let track = if is_covered { self.track(tag) } else { &[] };
+        let count = track.partition_point(|(at, _)| *at <= instant);
         let mut reading = Reading {
             newest: count.checked_sub(1).map(|i| track[i].1.clone()),
             next: track.get(count).map(|(at, sample)| (*at, number(sample).unwrap_or(f64::NAN))),
@@ -112,6 +119,9 @@ impl Window {
         let newer = newer.filter(|(at, _)| points.last().is_none_or(|(last, _)| at > last));
         let gaps = trend.covered.merged(&self.covered).gaps();
         remember_with_gaps(&mut reading, held.chain(newer), &gaps, instant);
+        if !is_covered && let Some(end) = trend.covered.end_before(instant) {
+            reading.remember(end.plus_micros(1), None);
+        }
         reading
     }
 
@@ -142,6 +152,11 @@ impl Trend {
             }
         }
         Self { tags, from: asked.from, to: asked.to, covered: Covered(answer.covered), points }
+    }
+
+    /// Whose curves they are.
+    pub(super) fn tags(&self) -> impl Iterator<Item = TagId> {
+        self.tags.iter().copied()
     }
 
     /// Whether it has this tag's curve.
@@ -192,6 +207,12 @@ impl Covered {
     pub fn contains(&self, instant: Timestamp) -> bool {
         let next = self.0.partition_point(|(from, _)| *from <= instant);
         next.checked_sub(1).is_some_and(|i| instant <= self.0[i].1)
+    }
+
+    /// Where the last one before an instant ends.
+    fn end_before(&self, instant: Timestamp) -> Option<Timestamp> {
+        let next = self.0.partition_point(|(_, to)| *to < instant);
+        next.checked_sub(1).map(|i| self.0[i].1)
     }
 
     /// What lies between them.
@@ -334,6 +355,16 @@ mod tests {
         let shape: Vec<_> = history.iter().map(|(at, n)| (at.0 / 1_000_000, n.is_nan())).collect();
         assert_eq!(shape, [(10, false), (40, false), (50, true), (80, false), (90, false)]);
         assert_eq!(history[3].1, 2.0);
+    }
+
+    #[test]
+    fn within_a_gap_there_is_no_value_and_the_curve_ends_where_it_began() {
+        let trend = trend((0, 60), &[(0, 50)], vec![sample(10, 1.0)]);
+        let window = window((60, 60), &[], vec![sample(10, 1.0)]);
+        let reading = window.reading(TAG, secs(60), Some(&trend));
+        assert!(reading.newest.is_none() && reading.next.is_none());
+        let shape: Vec<_> = reading.history.iter().map(|(at, n)| (at.0 / 1_000_000, n.is_nan())).collect();
+        assert_eq!(shape, [(10, false), (50, true)]);
     }
 
     #[test]

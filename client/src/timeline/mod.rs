@@ -131,6 +131,8 @@ fn bar_of_history(
                 if button.on_hover_text("invites everyone at the site to look at this instant").clicked() {
                     invited.0 = Some(instant);
                     asked.share = Some(instant);
+                    // To be at the same instant one has to stay there.
+                    asked.moves.push(MoveCursor::To(instant));
                 }
             }
             clock(ui, shown);
@@ -186,7 +188,7 @@ fn speed_words(speed: Speed) -> &'static str {
 
 fn live_button(ui: &mut egui::Ui, is_live: bool) -> bool {
     let (words, fill) = if is_live {
-        (RichText::new("● Live").color(theme::ACCENT), egui::Color32::TRANSPARENT)
+        (RichText::new("Live").color(theme::ACCENT), egui::Color32::TRANSPARENT)
     } else {
         (RichText::new("Back to live").strong().color(egui::Color32::BLACK), theme::PAST)
     };
@@ -212,7 +214,9 @@ fn neighbours(shown: &Shown) -> (Option<Timestamp>, Option<Timestamp>) {
 
 /// What the keys ask for. The arrows fly and walk; they step while the pointer is over the time line.
 fn moves_of_keys(keys: &ButtonInput<KeyCode>, is_over: bool, shown: &Shown) -> Vec<MoveCursor> {
-    let wide = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
+    let shift = [KeyCode::ShiftLeft, KeyCode::ShiftRight];
+    // Where frames are slow a key may go down and up between two of them.
+    let wide = keys.any_pressed(shift) || keys.any_just_pressed(shift);
     let step = if wide { STEPS.1 } else { STEPS.0 };
     let pressed = |key, arrow| keys.just_pressed(key) || (is_over && keys.just_pressed(arrow));
     let mut moves = Vec::new();
