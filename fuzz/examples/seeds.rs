@@ -13,6 +13,8 @@ use gemba_net::wire::{PoseDown, PoseUp, ToHost, ToPeer, frame};
 use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry};
 use gemba_record::checkpoint::{Checkpoint, origin};
 use gemba_record::entry::SiteId;
+use gemba_record::log::Log;
+use gemba_record::site::Site;
 use gemba_twin::path::{TagId, ThingPath};
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::{Quality, Sample, Timestamp, Value};
@@ -23,6 +25,7 @@ fn main() -> io::Result<()> {
         ("model_outline", models()),
         ("record_entry", entries()?),
         ("site_address", addresses()),
+        ("snapshot", snapshots()?),
         ("telemetry_batch", batches()),
         ("wire_messages", messages()),
     ] {
@@ -46,6 +49,17 @@ fn entries() -> io::Result<Seeds> {
     let golden = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../record/tests/golden.txt"))?;
     let lines: Vec<&str> = golden.lines().collect();
     Ok(numbered(lines.iter().filter(|line| line.len() > 64).map(|line| from_hex(line))))
+}
+
+/// The state after each of them.
+fn snapshots() -> io::Result<Seeds> {
+    let mut log = Log::new();
+    let mut all = Vec::new();
+    for (_, entry) in entries()? {
+        log.replay_next(entry).map_err(io::Error::other)?;
+        all.extend(log.site().map(Site::snapshot));
+    }
+    Ok(numbered(all))
 }
 
 fn from_hex(text: &str) -> Vec<u8> {

@@ -46,11 +46,11 @@ pub fn measure(sizes: &Sizes, _work: &Path) -> anyhow::Result<Vec<Row>> {
 /// The run itself: folds as many things as the environment says and prints the growth in megabytes.
 pub fn fold_and_tell() -> anyhow::Result<()> {
     let things: u64 = std::env::var(THINGS).context("this is started by `gemba bench record`")?.parse()?;
-    let owner = Author { signing_key: SigningKey::from_bytes(&[1; 32]), site: SiteId([5; 16]) };
+    let owner = Author::new(SigningKey::from_bytes(&[1; 32]), SiteId([5; 16]));
     let before = resident_bytes()?;
     let mut log = Log::new();
     let found = Body::Found { name: "Bench plant".into(), host: owner.key() };
-    let bodies = [found, import_model()].into_iter().chain((0..things / 1_000).map(thousand_things));
+    let bodies = [found, import_model()].into_iter().chain((0..things / 1_000).flat_map(thousand_things));
     for (n, body) in (0..).zip(bodies) {
         log.append_signed(owner.sign(body, id(n)))?;
     }

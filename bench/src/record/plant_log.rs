@@ -9,6 +9,7 @@ use ed25519_dalek::SigningKey;
 use gemba_host::site_dir::SiteDir;
 use gemba_record::author::Author;
 use gemba_record::body::Body;
+use gemba_record::edit::{Change, Edit};
 use gemba_record::entry::{EntryId, SiteId};
 use gemba_record::role::Role;
 use gemba_twin::binding::{Binding, Target};
@@ -32,7 +33,7 @@ pub struct PlantLog {
 impl PlantLog {
     /// For this site.
     pub fn new(site: SiteId) -> Self {
-        let author = |seed| Author { signing_key: SigningKey::from_bytes(&[seed + 100; 32]), site };
+        let author = |seed| Author::new(SigningKey::from_bytes(&[seed + 100; 32]), site);
         Self { authors: (0..AUTHORS).map(author).collect() }
     }
 
@@ -67,11 +68,12 @@ impl PlantLog {
         let target = thing(n * 7 % EDITED_THINGS);
         let body = if n % 5 < 2 {
             let text = format!("Bearing {} runs hot again, looked at it in shift {}.", n % 97, n / 400);
-            Body::AddNote { thing: target.path.id(), text }
+            Body::note(target.path.id(), text)
         } else {
-            let mut changed = target;
-            changed.bindings[0].offset = n as f64 * 0.001;
-            Body::AddThings { model: MODEL, things: vec![changed] }
+            let mut bindings = target.bindings;
+            bindings[0].offset = n as f64 * 0.001;
+            let edit = Edit { thing: target.path.id(), based_on: n / u64::from(AUTHORS), change: Change::Bind(bindings), undoes: None };
+            Body::EditThing(edit)
         };
         author.sign(body, id(n)).into_parts().0
     }
@@ -87,9 +89,9 @@ pub fn import_model() -> Body {
     Body::ImportModel { blob: MODEL, bytes: 1 << 20, name: "plant.glb".into() }
 }
 
-/// The entry that adds a thousand things, `thousand` thousand after the first.
-pub fn thousand_things(thousand: u64) -> Body {
-    Body::AddThings { model: MODEL, things: (thousand * 1_000..(thousand + 1) * 1_000).map(thing).collect() }
+/// What adds a thousand things, `thousand` thousand after the first.
+pub fn thousand_things(thousand: u64) -> Vec<Body> {
+    Body::add_things(MODEL, (thousand * 1_000..(thousand + 1) * 1_000).map(thing).collect())
 }
 
 /// An id that is another for every number.
