@@ -1,4 +1,4 @@
-//! Files of a site named by their BLAKE3 hash: models now, segments and snapshots later. A blob is there whole or not
+//! Files of a site named by their BLAKE3 hash: models, segments, snapshots. A blob is there whole or not
 //! at all, and is never changed.
 
 use std::path::PathBuf;
@@ -54,6 +54,13 @@ impl Blobs {
         }
     }
 
+    /// The hashes of all blobs that are here, in no order. Files that are named otherwise are passed over.
+    pub fn list(&self) -> Result<Vec<[u8; 32]>, SiteDirError> {
+        let folder = self.prefix.trim_end_matches('/');
+        let names = self.disk.list(folder).map_err(io("read", &self.disk.path(folder)))?;
+        Ok(names.iter().filter_map(|name| hash_of(name)).collect())
+    }
+
     /// Deletes the blob with this hash; that it is not here is no error.
     pub fn remove(&self, hash: &[u8; 32]) -> Result<(), SiteDirError> {
         match self.disk.remove(&self.name(hash)) {
@@ -71,4 +78,10 @@ impl Blobs {
         let digits: String = hash.iter().map(|b| format!("{b:02x}")).collect();
         format!("{}{digits}", self.prefix)
     }
+}
+
+fn hash_of(name: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = name.bytes().map(|b| char::from(b).to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    if digits.len() == 64 { bytes.try_into().ok() } else { None }
 }

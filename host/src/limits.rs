@@ -9,6 +9,9 @@ pub const FAREWELL: Duration = Duration::from_millis(500);
 /// first of a batch still waits no longer than verifying all of it takes (some 50 µs each).
 pub const BATCH_ENTRIES: usize = 512;
 
+/// Entries that are worth a thread of their own: starting one takes some 30 µs, verifying as many 200 µs or more.
+pub const ENTRIES_PER_THREAD: usize = 16;
+
 /// Bytes of entries after which a batch read for a peer ends; a single larger entry still goes out alone.
 pub const READ_BYTES: usize = 1 << 20;
 

@@ -1,5 +1,5 @@
-//! A site on disk: `site.record` (the record), `checkpoint` (the last one the host signed), `blobs/` (files by hash) and
-//! `host.key` (the host's secret key).
+//! A site on disk: `site.record` (the record), `checkpoint` (the last one the host signed), `blobs/` (files by hash),
+//! `snapshots/` (states to go on from) and `host.key` (the host's secret key).
 //!
 //! `gembad` serves one; an import tool writes into one while `gembad` is not running:
 //!
@@ -24,6 +24,8 @@
 //! damaged, and [`SiteDir::repair`] takes copies from a mirror.
 
 mod repair;
+mod snapshots;
+mod verification;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +44,7 @@ use crate::disk::{Disk, FileDisk};
 use crate::key_file::{self, peer_key};
 use crate::limits;
 use crate::problem::{Problem, SiteDirError, io};
+use crate::site_dir::snapshots::{SNAPSHOTS, Snapshots};
 use crate::store::{self, Store};
 
 /// An open site directory, locked against other processes.
@@ -50,6 +53,7 @@ pub struct SiteDir {
     dir: PathBuf,
     store: Store,
     blobs: Blobs,
+    snapshots: Snapshots,
     log: Log,
     host: SigningKey,
     /// The last checkpoint that was signed, and is on the disk.
@@ -97,16 +101,17 @@ impl SiteDir {
         Self::create_with(dir, name, Some(owner))
     }
 
-    /// Opens a site: reads its whole record and verifies every entry.
+    /// Opens a site: goes on from its newest snapshot, or where none holds reads its whole record and verifies every
+    /// entry.
     pub fn open(dir: &Path) -> Result<Self, SiteDirError> {
         Self::open_on(Arc::new(FileDisk::new(dir)))
     }
 
     /// As [`SiteDir::open`], on any disk.
     pub fn open_on(disk: Arc<dyn Disk>) -> Result<Self, SiteDirError> {
-        let (mut store, host) = open_parts(&disk)?;
-        let examined = repair::examine(&mut store, &peer_key(&host))?;
-        Self::with(disk, store, host, examined)
+        let (mut store, mut snapshots, host) = open_parts(&disk)?;
+        let examined = repair::examine(&mut store, &mut snapshots, &peer_key(&host))?;
+        Self::with(disk, store, snapshots, host, examined)
     }
 
     /// Opens the site, or founds one with this name when the directory is empty or missing.
@@ -140,14 +145,16 @@ impl SiteDir {
         let mut log = Log::new();
         log.append_signed(first)?;
         let blobs = Blobs::open_on(disk.clone(), BLOBS)?;
+        let snapshots = Snapshots::new(Blobs::open_on(disk.clone(), SNAPSHOTS)?);
         let store = Store::create(disk.clone(), site, &bytes)?;
         let dir = disk.path("");
-        Ok(Self { disk, dir, store, blobs, log, host, signed: None, problems: Vec::new(), ahead: false })
+        Ok(Self { disk, dir, store, blobs, snapshots, log, host, signed: None, problems: Vec::new(), ahead: false })
     }
 
     fn with(
         disk: Arc<dyn Disk>,
         store: Store,
+        snapshots: Snapshots,
         host: SigningKey,
         examined: repair::Examined,
     ) -> Result<Self, SiteDirError> {
@@ -157,7 +164,7 @@ impl SiteDir {
             return Err(problem.map_or(SiteDirError::NoRecord(store.path().to_owned()), SiteDirError::Unreadable));
         }
         let (dir, blobs) = (disk.path(""), Blobs::open_on(disk.clone(), BLOBS)?);
-        let site = Self { disk, dir, store, blobs, log, host, signed, problems, ahead: false };
+        let site = Self { disk, dir, store, blobs, snapshots, log, host, signed, problems, ahead: false };
         if site.site().host() != peer_key(&site.host) {
             return Err(SiteDirError::OtherKey(site.disk.path(HOST_KEY)));
         }
@@ -195,6 +202,11 @@ impl SiteDir {
     /// before the first damage.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// How many entries the newest snapshot folds, from which the site opens; 0 while there is none.
+    pub fn snapshot_entries(&self) -> u64 {
+        self.snapshots.newest()
     }
 
     /// What a crash tore off the end of the record when the site was last in use: never acknowledged, and gone.
@@ -236,30 +248,60 @@ impl SiteDir {
             return Err(SiteDirError::ReadOnly(problem.clone()));
         }
         self.catch_up()?;
-        let mut appended = Appended { first: self.log.entries(), ..Appended::default() };
-        for bytes in batch {
-            let outcome = self.log.append(bytes.clone());
-            if let Ok(Placed::New(_)) = outcome {
-                appended.entries.push(bytes);
-            }
-            appended.outcomes.push(outcome);
-        }
+        let first = self.log.entries();
+        let verified = verification::preverify_all(&self.log, batch.clone());
+        let outcomes: Vec<_> = verified.into_iter().map(|entry| self.log.append_preverified(entry)).collect();
+        let is_new = |outcome: &Result<Placed, Refusal>| matches!(outcome, Ok(Placed::New(_)));
+        let new = batch.into_iter().zip(&outcomes).filter(|(_, outcome)| is_new(outcome));
+        let entries: Vec<Vec<u8>> = new.map(|(entry, _)| entry).collect();
+        let mut appended = Appended { outcomes, first, entries };
         if appended.entries.is_empty() {
             return Ok(appended);
         }
+        let committed = self.commit_state_if_due(&mut appended);
         if let Err(error) = self.store.append(appended.first, &appended.entries) {
             self.ahead = true;
             // Where this fails too, the next call tries again; the first reason is the one to tell.
             let _ = self.catch_up();
             return Err(error);
         }
+        if let Some((entries, snapshot)) = committed {
+            // It only saves time; without it the record is folded from an older one.
+            let kept = self.snapshots.keep(entries, &snapshot);
+            kept.unwrap_or_else(|error| tracing::warn!(%error, "no snapshot could be kept"));
+        }
         Ok(appended)
+    }
+
+    /// Commits in the record to the state of the site, once in [`gemba_record::limits::ENTRIES_PER_STATE`] entries.
+    /// Returns how many entries that state folds, and its bytes.
+    fn commit_state_if_due(&mut self, appended: &mut Appended) -> Option<(u64, Vec<u8>)> {
+        let entries = self.log.entries();
+        if !self.snapshots.is_due(entries) {
+            return None;
+        }
+        let snapshot = self.site().snapshot();
+        let digest = *blake3::hash(&snapshot).as_bytes();
+        // The same state is never committed to twice, so that its digest makes an id as good as a random one.
+        let (id, _) = digest.split_first_chunk::<16>().expect("a digest has 32 bytes");
+        let author = Author::new(self.host.clone(), self.site().id());
+        let entry = author.sign(Body::CommitState { digest }, EntryId(*id));
+        let bytes = entry.bytes().to_vec();
+        match self.log.append_signed(entry) {
+            Ok(_) => appended.entries.push(bytes),
+            Err(why) => {
+                tracing::error!(%why, "the record refuses the host's word on the state of the site");
+                return None;
+            }
+        }
+        Some((entries, snapshot))
     }
 
     /// After a commit failed, folds anew what is on the disk.
     fn catch_up(&mut self) -> Result<(), SiteDirError> {
         if self.ahead {
-            let repair::Examined { log, problems, .. } = repair::examine(&mut self.store, &peer_key(&self.host))?;
+            let repair::Examined { log, problems, .. } =
+                repair::examine(&mut self.store, &mut self.snapshots, &peer_key(&self.host))?;
             (self.log, self.problems, self.ahead) = (log, problems, false);
         }
         Ok(())
@@ -333,7 +375,9 @@ fn state(disk: &dyn Disk) -> Result<State, SiteDirError> {
         Err(e) => return Err(io("open", &disk.path(""))(e)),
     };
     let has = |name: &str| names.iter().any(|held| held == name);
-    let ours = |name: &String| [HOST_KEY, HOST_KEY_NEW, BLOBS].iter().chain(&store::LEFTOVERS).any(|our| name == our);
+    let ours = |name: &String| {
+        [HOST_KEY, HOST_KEY_NEW, BLOBS, SNAPSHOTS].iter().chain(&store::LEFTOVERS).any(|our| name == our)
+    };
     match () {
         () if has(store::RECORD) => Ok(State::Site),
         () if has(OLD_STORE) => Err(SiteDirError::OldFormat(disk.path(""))),
@@ -350,11 +394,13 @@ fn check_empty(disk: &dyn Disk) -> Result<(), SiteDirError> {
     }
 }
 
-fn open_parts(disk: &Arc<dyn Disk>) -> Result<(Store, SigningKey), SiteDirError> {
+fn open_parts(disk: &Arc<dyn Disk>) -> Result<(Store, Snapshots, SigningKey), SiteDirError> {
     match state(&**disk)? {
         State::Missing => return Err(SiteDirError::Missing(disk.path(""))),
         State::Empty | State::Other => return Err(SiteDirError::NotASite(disk.path(""))),
         State::Site => {}
     }
-    Ok((Store::open(disk.clone())?, key_file::load(&**disk, HOST_KEY)?))
+    let store = Store::open(disk.clone())?;
+    let snapshots = Snapshots::new(Blobs::open_on(disk.clone(), SNAPSHOTS)?);
+    Ok((store, snapshots, key_file::load(&**disk, HOST_KEY)?))
 }

@@ -14,6 +14,8 @@ use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{self, Checkpoint};
 use gemba_record::entry::{EntryId, SiteId};
+use gemba_record::limits::ENTRIES_PER_STATE;
+use gemba_record::log::Log;
 use gemba_record::merkle::{Tree, leaf_hash};
 use gemba_record::refusal::Refusal;
 use gemba_record::role::Role;
@@ -298,6 +300,55 @@ fn a_lost_or_exchanged_host_key_is_noticed() {
     assert!(problem(SiteDir::open(temp.path())).contains("holds no secret key"));
     fs::write(&key, "07".repeat(32)).unwrap();
     assert!(problem(SiteDir::open(temp.path())).contains("is not the key of this site's host"));
+}
+
+/// A site with so many notes that its state is kept, and some more.
+fn long(dir: &Path) -> SiteDir {
+    let mut site = imported(dir);
+    let owner = Author::new(site.host_key().clone(), site.site().id());
+    for batch in 0..65u64 {
+        let numbers = batch * 512..(batch + 1) * 512;
+        let entry = |n: u64| owner.sign(note("hm"), EntryId(u128::from(n).to_be_bytes())).bytes().to_vec();
+        site.append(numbers.map(entry).collect()).unwrap();
+    }
+    site
+}
+
+#[test]
+fn a_long_site_opens_from_its_snapshot_to_what_a_whole_replay_gives() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut site = long(temp.path());
+    let folded = site.snapshot_entries();
+    assert!(folded >= ENTRIES_PER_STATE && site.site().committed().unwrap().entries == folded);
+    site.submit(note("behind the snapshot")).unwrap();
+    site.sign_checkpoint().unwrap();
+    site.submit(note("behind the checkpoint")).unwrap();
+    let (digest, root) = (site.site().digest(), site.log().root());
+    let mut replayed = Log::new();
+    let mut entries = site.read_entries(0).unwrap();
+    while !entries.is_empty() {
+        entries.into_iter().for_each(|entry| replayed.replay_next(entry).unwrap());
+        entries = site.read_entries(replayed.entries()).unwrap();
+    }
+    assert_eq!((replayed.site().unwrap().digest(), replayed.root()), (digest, root));
+    drop(site);
+
+    let site = SiteDir::open(temp.path()).unwrap();
+    assert_eq!(site.problems(), []);
+    assert_eq!((site.snapshot_entries(), site.site().digest(), site.log().root()), (folded, digest, root));
+    drop(site);
+
+    // A snapshot that is damaged is passed over; so is one that no entry commits to, however new.
+    let folder = temp.path().join("snapshots");
+    let kept = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let mut damaged = fs::read(&kept).unwrap();
+    damaged[1000] ^= 1;
+    fs::write(&kept, damaged).unwrap();
+    let forged = replayed.site().unwrap().snapshot();
+    let name: String = blake3::hash(&forged).as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    fs::write(folder.join(name), forged).unwrap();
+    let site = SiteDir::open(temp.path()).unwrap();
+    assert_eq!((site.snapshot_entries(), site.site().digest(), site.log().root()), (0, digest, root));
 }
 
 /// A host on a disk that loses power at a random step, again and again. The seed is all that a failure needs.

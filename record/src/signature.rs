@@ -96,7 +96,7 @@ impl Multiples {
     fn add_to(&self, sum: &mut EdwardsPoint, scalar: &Scalar) {
         for (place, byte) in scalar.as_bytes().iter().enumerate() {
             if *byte != 0 {
-                *sum += self.0[place * 256 + usize::from(*byte)];
+                *sum += &self.0[place * 256 + usize::from(*byte)];
             }
         }
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use gemba_record::checkpoint::{Checkpoint, CheckpointError, origin};
-use gemba_record::log::Log;
+use gemba_record::log::{Damaged, Log};
 use gemba_record::merkle::{Tree, leaf_hash};
 use gemba_record::refusal::Refusal;
 use gemba_record::site::Placed;
@@ -18,6 +18,8 @@ use crate::disk::Disk;
 use crate::key_file::peer_key;
 use crate::limits;
 use crate::problem::{Problem, SiteDirError};
+use crate::site_dir::snapshots::Snapshots;
+use crate::site_dir::verification::preverify_all;
 use crate::site_dir::{CHECKPOINT, SiteDir, open_parts};
 use crate::store::Store;
 
@@ -43,8 +45,8 @@ impl SiteDir {
         mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
     ) -> Result<u64, SiteDirError> {
         let host = peer_key(&self.host);
-        let replaced = mend(&mut self.store, &host, checkpoint, mirror)?;
-        let Examined { log, signed, problems } = examine(&mut self.store, &host)?;
+        let replaced = mend(&mut self.store, &mut self.snapshots, &host, checkpoint, mirror)?;
+        let Examined { log, signed, problems } = examine(&mut self.store, &mut self.snapshots, &host)?;
         (self.log, self.signed, self.problems, self.ahead) = (log, signed, problems, false);
         match self.problems.first() {
             Some(problem) => Err(SiteDirError::ReadOnly(problem.clone())),
@@ -58,15 +60,15 @@ impl SiteDir {
         checkpoint: Option<&str>,
         mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
     ) -> Result<Self, SiteDirError> {
-        let (mut store, host) = open_parts(&disk)?;
-        mend(&mut store, &peer_key(&host), checkpoint, mirror)?;
-        let examined = examine(&mut store, &peer_key(&host))?;
-        Self::with(disk, store, host, examined)
+        let (mut store, mut snapshots, host) = open_parts(&disk)?;
+        mend(&mut store, &mut snapshots, &peer_key(&host), checkpoint, mirror)?;
+        let examined = examine(&mut store, &mut snapshots, &peer_key(&host))?;
+        Self::with(disk, store, snapshots, host, examined)
     }
 }
 
-/// Reads and verifies everything.
-pub(super) fn examine(store: &mut Store, host: &PeerKey) -> Result<Examined, SiteDirError> {
+/// Goes on from the newest snapshot, or reads and verifies everything.
+pub(super) fn examine(store: &mut Store, snapshots: &mut Snapshots, host: &PeerKey) -> Result<Examined, SiteDirError> {
     let (note, kept, mut other) = match kept_checkpoint(store, host)? {
         Ok(Some((note, checkpoint))) => (Some(note), Some(checkpoint), Vec::new()),
         Ok(None) => (None, None, Vec::new()),
@@ -75,7 +77,11 @@ pub(super) fn examine(store: &mut Store, host: &PeerKey) -> Result<Examined, Sit
     if let Some(checkpoint) = &kept {
         store.expect_entries(checkpoint.size);
     }
-    let (log, stopped) = fold(store, kept.as_ref())?;
+    let (log, stopped) = match snapshots.resume(store).map(|log| fold(store, log, kept.as_ref())).transpose()? {
+        Some((log, None)) => (log, None),
+        // Where something is wrong behind the snapshot, all of it is looked at.
+        Some((_, Some(_))) | None => fold(store, Log::new(), kept.as_ref())?,
+    };
     let mut problems = store.problems().to_vec();
     match stopped {
         // Where one thing is damaged there may be more: all of it is to be said.
@@ -101,41 +107,70 @@ fn kept_checkpoint(
     Ok(verified.map_err(|why| Problem::Checkpoint { path: store.path().with_file_name(CHECKPOINT), why }))
 }
 
-/// Folds what is stored up to the first entry that is damaged or does not hold, or to the end of what was signed
-/// when that is not what was signed.
-fn fold(store: &Store, signed: Option<&Checkpoint>) -> Result<(Log, Option<Problem>), SiteDirError> {
-    let refused = |entry, why| Some(Problem::Refused { path: store.path().to_owned(), entry, why });
-    let mut log = Log::new();
+/// Folds what is stored after `log` up to the first entry that is damaged or does not hold, or to the end of what was
+/// signed when that is not what was signed.
+///
+/// The host verified every entry before it signed the checkpoint. So signatures below a checkpoint's root are not
+/// verified again where a snapshot is gone on from; a root that differs shows that an entry does.
+fn fold(store: &Store, mut log: Log, signed: Option<&Checkpoint>) -> Result<(Log, Option<Problem>), SiteDirError> {
+    let resumed = log.entries() > 0;
+    let signed = signed.filter(|signed| signed.size >= log.entries());
     loop {
         let first = log.entries();
-        let entries = match store.read(first) {
+        let mut entries = match store.read(first) {
             Err(SiteDirError::ReadOnly(problem)) => return Ok((log, Some(problem))),
             other => other?,
         };
         if entries.is_empty() {
             return Ok((log, None));
         }
-        for (index, bytes) in (first..).zip(entries) {
-            match log.append(bytes) {
-                Ok(Placed::New(_)) => {}
-                Ok(Placed::Held(_)) => return Ok((log, refused(index, Refusal::IdTaken))),
-                Err(why) => return Ok((log, refused(index, why))),
-            }
-            if index == 0 && log.site().is_some_and(|site| site.id() != store.site()) {
-                return Ok((Log::new(), refused(index, Refusal::OtherSite)));
-            }
-            if let Some(&Checkpoint { size, root, .. }) = signed
-                && log.entries() == size
-                && log.root() != root
-            {
-                return Ok((log, Some(Problem::OtherRoot { path: store.path().to_owned(), size })));
-            }
+        // A batch ends where the checkpoint does, whose root is looked at there.
+        let left = signed.map_or(0, |signed| signed.size - first.min(signed.size));
+        if left > 0 {
+            entries.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        let folded = if resumed && left > 0 {
+            entries.into_iter().try_for_each(|entry| log.replay_next_under_checkpoint(entry))
+        } else {
+            fold_verified(&mut log, entries)
+        };
+        if let Err(Damaged { index, why }) = folded {
+            return Ok((log, Some(Problem::Refused { path: store.path().to_owned(), entry: index, why })));
+        }
+        if first == 0 && log.site().is_some_and(|site| site.id() != store.site()) {
+            let (path, why) = (store.path().to_owned(), Refusal::OtherSite);
+            return Ok((Log::new(), Some(Problem::Refused { path, entry: 0, why })));
+        }
+        if let Some(&Checkpoint { size, root, .. }) = signed
+            && log.entries() == size
+            && log.root() != root
+        {
+            return Ok((log, Some(Problem::OtherRoot { path: store.path().to_owned(), size })));
         }
     }
 }
 
+/// Appends entries that must all be new, up to the first that is not or does not hold.
+fn fold_verified(log: &mut Log, entries: Vec<Vec<u8>>) -> Result<(), Damaged> {
+    let mut entries = entries.into_iter();
+    if log.entries() == 0 {
+        // Nobody but the first entry's author is known before it.
+        entries.by_ref().take(1).try_for_each(|entry| log.replay_next(entry))?;
+    }
+    for entry in preverify_all(log, entries.collect()) {
+        let index = log.entries();
+        match log.append_preverified(entry) {
+            Ok(Placed::New(_)) => {}
+            Ok(Placed::Held(_)) => return Err(Damaged { index, why: Refusal::IdTaken }),
+            Err(why) => return Err(Damaged { index, why }),
+        }
+    }
+    Ok(())
+}
+
 fn mend(
     store: &mut Store,
+    snapshots: &mut Snapshots,
     host: &PeerKey,
     mirrored: Option<&str>,
     mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
@@ -150,7 +185,7 @@ fn mend(
     if let Some((_, checkpoint)) = &newest {
         store.expect_entries(checkpoint.size);
     }
-    let problems = examine(store, host)?.problems;
+    let problems = examine(store, snapshots, host)?.problems;
     if problems.is_empty() {
         return Ok(0);
     }
