@@ -469,11 +469,14 @@ fn a_directory_that_is_read_only_is_shown_and_not_written() {
     }
     set(&dir, 0o555);
     set(temp.path(), 0o755);
-    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    // The child runs a copy: where the tests were built may be closed to the one it runs as.
+    let program = temp.path().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut command = std::process::Command::new(program);
     if fs::write(dir.join("probe"), "").is_ok() {
         // We are root, whom nothing is forbidden: the child is nobody.
         fs::remove_file(dir.join("probe")).unwrap();
-        command.uid(65534).gid(65534);
+        command.uid(65534).gid(65534).current_dir(temp.path());
     }
     let printed = in_a_child("a_directory_that_is_read_only_is_shown_and_not_written", &dir, command);
     assert!(printed.contains("read-only=done="), "{printed}");

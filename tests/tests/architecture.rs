@@ -71,7 +71,7 @@ fn the_twin_and_the_record_reach_no_clock_file_or_socket() {
     }
     // The list above would find nothing if these crates were called otherwise.
     let host = reached("gemba-host", None);
-    for io in ["tokio", "quinn", "rustls", "redb", "async-opcua"] {
+    for io in ["tokio", "quinn", "rustls", "parquet", "async-opcua"] {
         assert!(host.contains(io), "the host has no {io}: the list of what brings IO is out of date");
     }
 }

@@ -72,13 +72,15 @@ impl Sight {
     pub(super) fn zoom(&mut self, history: (Timestamp, Timestamp), about: Timestamp, factor: f64) {
         let (from, to) = self.within(history);
         let about = about.max(from).min(to);
-        let scaled = |at: Timestamp| about.plus_micros((at.micros_since(about) as f64 * factor) as i64);
-        let (from, to) = (scaled(from).max(history.0), scaled(to).min(history.1));
-        let is_all = from <= history.0 && to >= history.1;
-        if is_all {
+        let scaled = |micros: i64| (micros as f64 * factor) as i64;
+        let span = scaled(to.micros_since(from));
+        if span >= history.1.micros_since(history.0) {
             self.0 = None;
-        } else if to.micros_since(from) >= SHORTEST_MICROS {
-            self.0 = Some((from, to));
+        } else if span >= SHORTEST_MICROS {
+            // What would lie outside history is shown at the other end, so that drawing together always shows more.
+            let from = about.plus_micros(-scaled(about.micros_since(from)));
+            let from = from.min(history.1.plus_micros(-span)).max(history.0);
+            self.0 = Some((from, from.plus_micros(span)));
         }
     }
 
