@@ -1,6 +1,7 @@
 //! Where a site is and whose key it has: `gemba://host:port/site#key`.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use gemba_twin::peer::PeerKey;
@@ -51,12 +52,24 @@ impl FromStr for Address {
         }
         let (host, port) = place.rsplit_once(':').ok_or(AddressError::HostPort)?;
         let port = port.parse().ok().filter(|port| *port != 0).ok_or(AddressError::HostPort)?;
-        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        if bare.is_empty() || bare.len() > 255 || (bare == host && host.contains(':')) {
-            return Err(AddressError::HostPort);
-        }
-        Ok(Self { host: bare.to_owned(), port, site: site.to_owned(), key })
+        let host = machine(host).ok_or(AddressError::HostPort)?;
+        Ok(Self { host: host.to_owned(), port, site: site.to_owned(), key })
     }
+}
+
+/// The name or IPv4 address that a text is, or the IPv6 address in brackets, whose zone may follow (RFC 4007 §11.2).
+fn machine(text: &str) -> Option<&str> {
+    match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(text) => {
+            let (address, zone) = text.split_once('%').unwrap_or((text, ""));
+            (address.parse::<Ipv6Addr>().is_ok() && is_name(zone)).then_some(text)
+        }
+        None => (!text.is_empty() && is_name(text)).then_some(text),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 255 && !text.contains(|c: char| c.is_control() || c.is_whitespace() || "[]:/#%".contains(c))
 }
 
 impl fmt::Display for Address {
@@ -78,7 +91,7 @@ mod tests {
 
     #[test]
     fn an_address_survives_its_text_form() {
-        for text in [format!("gemba://127.0.0.1:7440/demo#{KEY}"), format!("gemba://[::1]:9/a b#{KEY}")] {
+        for text in [format!("gemba://127.0.0.1:7440/demo#{KEY}"), format!("gemba://[fe80::1%eth0]:9/a b#{KEY}")] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
     }
@@ -92,6 +105,8 @@ mod tests {
         check(&format!("gemba://x:1#{KEY}"), AddressError::Site);
         check(&format!("gemba://x/s#{KEY}"), AddressError::HostPort);
         check(&format!("gemba://x:0/s#{KEY}"), AddressError::HostPort);
-        check(&format!("gemba://::1:80/s#{KEY}"), AddressError::HostPort);
+        for no_machine in ["", "::1", "[]", "[[]]", "[x]", "[::1", "a b", "x]", "[::1%a%b]"] {
+            check(&format!("gemba://{no_machine}:80/s#{KEY}"), AddressError::HostPort);
+        }
     }
 }
