@@ -3,7 +3,8 @@
 //! ```text
 //! peers ⇄ net ⇄ Daemon ⇄ Sequencer ⇄ site directory
 //!          ↑       ↑ tags, answered by their numbers
-//!          └─── gateway feed ← gateway ← OPC UA server
+//!          ├─── gateway feed ← gateway ← OPC UA server
+//!          └─── History ← the same samples
 //! ```
 
 use std::future::Future;
@@ -13,13 +14,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use gemba_devices::gateway::{self, GatewayConfig};
-use gemba_net::{Address, BlobHash, Hello, HostCommand, HostEvent, HostPort, ListenConfig, PeerNumber, RecallAnswer};
+use gemba_net::{Address, BlobHash, Hello, HostCommand, HostEvent, HostPort, ListenConfig, PeerNumber};
 use gemba_record::author::Author;
 use gemba_record::role::Role;
 use tokio::sync::mpsc;
 
 use crate::blobs::Blobs;
-use crate::gateway_feed::{self, FoundTags};
+use crate::gateway_feed::{self, FoundTags, Outlets};
+use crate::historian::HistorianConfig;
+use crate::history::{self, History, HistorySetup};
 use crate::key_file::peer_key;
 use crate::limits;
 use crate::sequencer::{Newcomer, Sequencer, Submission};
@@ -38,6 +41,8 @@ pub struct DaemonConfig {
     pub admit: Option<Role>,
     /// Name of a site that is founded; the directory's if not given.
     pub name: Option<String>,
+    /// How long the segments of its history are, and what is kept of them.
+    pub history: HistorianConfig,
 }
 
 /// A host that accepts peers.
@@ -48,6 +53,7 @@ pub struct Daemon {
     /// The gateway's identity in the record, and what it finds.
     gateway: Option<(Author, mpsc::Receiver<FoundTags>)>,
     blobs: mpsc::Sender<BlobWant>,
+    history: History,
 }
 
 struct BlobWant {
@@ -77,12 +83,14 @@ impl Daemon {
         let address: Address = format!("gemba://{}/{site_name}#{host}", reachable(port.local_addr())).parse()?;
         tracing::info!(site = site.site().name(), entries = site.log().entries(), %address, "the site is open");
         let blobs = serve_blobs(site.blobs(), port.commands.clone());
+        let kept = HistorySetup::of(&site, config.history, config.opcua.is_some());
+        let history = History::start(kept, port.commands.clone())?;
         let mut sequencer = Sequencer::new(site, config.admit);
         let gateway = match config.opcua {
-            Some(endpoint) => Some(start_gateway(endpoint, &mut sequencer, port.commands.clone())?),
+            Some(endpoint) => Some(start_gateway(endpoint, &mut sequencer, port.commands.clone(), &history)?),
             None => None,
         };
-        Ok(Self { sequencer, port, address, gateway, blobs })
+        Ok(Self { sequencer, port, address, gateway, blobs, history })
     }
 
     /// What a peer is given to come here.
@@ -110,15 +118,18 @@ impl Daemon {
                 }
                 count = self.port.events.recv_many(&mut events, limits::BATCH_ENTRIES) => {
                     anyhow::ensure!(count > 0, "the network stopped");
-                    let commands = &self.port.commands;
+                    let (blobs, history) = (&self.blobs, &mut self.history);
                     let events = events.drain(..);
-                    tokio::task::block_in_place(|| handle_events(&mut self.sequencer, &self.blobs, commands, events))?;
+                    tokio::task::block_in_place(|| handle_events(&mut self.sequencer, blobs, history, events))?;
                 }
                 found = next_tags(&mut self.gateway) => {
                     let (author, found) = found.context("the gateway stopped")?;
                     let numbers = tokio::task::block_in_place(|| self.sequencer.handle_tags(author, &found.tags))?;
                     // When the feed has gone, the next turn says so.
                     let _ = found.numbers.send(numbers);
+                }
+                report = self.history.next_report() => {
+                    tokio::task::block_in_place(|| history::record(report, &mut self.sequencer));
                 }
             }
         }
@@ -132,7 +143,7 @@ impl Daemon {
 fn handle_events(
     sequencer: &mut Sequencer,
     blobs: &mpsc::Sender<BlobWant>,
-    commands: &mpsc::Sender<HostCommand>,
+    history: &mut History,
     events: impl Iterator<Item = HostEvent>,
 ) -> anyhow::Result<()> {
     let mut submissions = Vec::new();
@@ -145,6 +156,7 @@ fn handle_events(
             HostEvent::Left { peer, why } => {
                 tracing::info!(peer = peer.0, why, "a peer left");
                 sequencer.handle_leave(peer);
+                history.handle_leave(peer);
             }
             HostEvent::Submitted { peer, submission, entry } => {
                 submissions.push(Submission { peer, number: submission, entry });
@@ -154,13 +166,7 @@ fn handle_events(
                     tracing::warn!(peer = peer.0, "too many blobs wanted at once; one was passed over");
                 }
             }
-            HostEvent::Recall { peer, recall } => {
-                // This host keeps no history: nothing is covered.
-                let answer = RecallAnswer { request: recall.request, ..RecallAnswer::default() };
-                let commands = commands.clone();
-                // A network that has stopped says so elsewhere.
-                tokio::spawn(async move { commands.send(HostCommand::Recalled { peer, answer }).await });
-            }
+            HostEvent::Recall { peer, recall } => history.handle_recall(peer, recall),
         }
     }
     Ok(sequencer.handle_submissions(submissions)?)
@@ -177,13 +183,15 @@ fn start_gateway(
     endpoint: String,
     sequencer: &mut Sequencer,
     commands: mpsc::Sender<HostCommand>,
+    history: &History,
 ) -> anyhow::Result<(Author, mpsc::Receiver<FoundTags>)> {
     let site = sequencer.site();
     let author = Author::new(site.gateway_key()?, site.site().id());
     sequencer.admit_gateway(author.key())?;
     let (sender, found) = mpsc::channel(1);
     let gateway = gateway::spawn(GatewayConfig::new(endpoint));
-    tokio::spawn(gateway_feed::feed(gateway, sender, commands));
+    let outlets = Outlets { found: sender, commands, history: history.intake() };
+    tokio::spawn(gateway_feed::feed(gateway, author.key(), outlets));
     Ok((author, found))
 }
 

@@ -105,7 +105,8 @@ use crate::problem::io;
 pub use self::problem::{HistorianError, HistorianProblem};
 pub use self::proof::{Unproven, verify_segment};
 pub use self::recall::{DamagedSegment, History, Recall, Span, TagHistory};
-pub use self::sealed::{DeviceRoot, Sealed};
+pub use self::sealed::Sealed;
+pub use gemba_record::segment::DeviceRoot;
 
 /// How long segments are and how long they stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,6 +221,31 @@ impl Historian {
             *place = None;
         }
         true
+    }
+
+    /// Nothing was measured until now: what lies between this and the opening is a gap, and whatever was in force before
+    /// is known again from now on. Changes nothing once the history speaks for some time.
+    pub fn begin_at(&mut self, now: Timestamp) -> Result<(), HistorianError> {
+        if self.open.samples > 0 || self.open.to > self.open.from || now <= self.open.from {
+            return Ok(());
+        }
+        let start = self.table_at(now.0);
+        let number = self.open.number + 1;
+        let journal = journal::begin(&self.dir, number, now)?;
+        let unused = std::mem::replace(&mut self.journal, journal);
+        self.open = OpenSegment::new(number, now, Arc::new(start));
+        self.places.clear();
+        (self.now, self.synced_at) = (now, now);
+        // It holds nothing; left behind, it goes when the historian opens.
+        remove(&unused.path)
+    }
+
+    /// From when until when there is history, gaps and all; none when there is nothing.
+    pub fn reach(&self) -> Option<(Timestamp, Timestamp)> {
+        let kept = self.catalogue.kept.iter().map(|(kept, _)| kept.span());
+        let closed = self.closed.iter().map(|segment| (segment.from, segment.to));
+        let open = Some((self.open.from, self.open.to)).filter(|(from, to)| self.open.samples > 0 || to > from);
+        kept.chain(closed).chain(open).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
     /// Takes samples, all or, with an error, none. They are in the journal when this returns, and durable about a second

@@ -9,6 +9,7 @@
 //! - [`sequencer`]: who comes in, which entry is next, what each peer still lacks
 //! - [`gateway_feed`]: tags and samples of a gateway on their way to the peers
 //! - [`historian`]: samples on disk as Parquet segments, and what was in force at any instant
+//! - [`history`]: the historian at work: between the gateway, the record and those who ask for the past
 //! - [`daemon`]: all of it wired together
 //! - [`limits`]: how much is taken at once
 //!
@@ -19,6 +20,7 @@ pub mod daemon;
 pub mod disk;
 pub mod gateway_feed;
 pub mod historian;
+pub mod history;
 pub mod key_file;
 pub mod limits;
 pub mod problem;

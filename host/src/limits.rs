@@ -89,3 +89,22 @@ pub const RECALL_SAMPLES: usize = 1_000_000;
 
 /// Up to so many tags a segment's pages are chosen by its page index; more are in most pages anyway.
 pub const FEW_TAGS: usize = 32;
+
+/// Jobs that may wait for the historian's thread: ten seconds of a gateway's batches.
+pub const HISTORY_JOBS: usize = 256;
+
+/// Samples that may wait for the historian's thread, at some 40 bytes each; with more, the newest are left out of history.
+pub const HISTORY_SAMPLES: usize = 2 << 20;
+
+/// How often the historian's thread looks after its journal and its segments.
+pub const HISTORY_POLL: Duration = Duration::from_millis(100);
+
+/// How long a history that cannot be opened, or a record that takes no segments, is left alone.
+pub const HISTORY_RETRY: Duration = Duration::from_secs(10);
+
+/// Segments of which the record is told at once: after a start, five hours' worth in one commit.
+pub const REPORTED_SEGMENTS: usize = 64;
+
+/// Most questions for the past that are worked on at once, each with up to 100 MB; half of the cores stay for what happens
+/// now.
+pub const RECALLS_AT_ONCE: usize = 4;

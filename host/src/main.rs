@@ -4,9 +4,11 @@ use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use gemba_host::daemon::{Daemon, DaemonConfig};
+use gemba_host::historian::HistorianConfig;
 use gemba_record::role::Role;
 
 /// Serves a site: sequences its record, relays its peers, takes in its devices.
@@ -27,16 +29,43 @@ struct Args {
     /// Name of the site if it is founded now; the directory's name if not given.
     #[arg(long)]
     name: Option<String>,
+    #[command(flatten)]
+    history: HistoryArgs,
+}
+
+/// What is kept of what the devices say: segments of history, the oldest of which go first.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "History")]
+struct HistoryArgs {
+    /// Keep history for so many days; 0 keeps it whatever its age.
+    #[arg(long, value_name = "DAYS", default_value_t = 90.0, value_parser = days)]
+    keep_days: f64,
+    /// Keep at most so many GiB of history, of whatever age: 1,000 tags take some 0.4 GiB a day.
+    #[arg(long, value_name = "GIB", default_value_t = 50.0, value_parser = gib)]
+    keep_gib: f64,
+    /// Close a segment after so many seconds; it is on the disk as Parquet and in the record then. A crash loses none.
+    #[arg(long, value_name = "SECS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    segment_secs: u32,
+}
+
+impl HistoryArgs {
+    fn config(&self) -> HistorianConfig {
+        HistorianConfig {
+            segment_length: Duration::from_secs(self.segment_secs.into()),
+            keep_age: (self.keep_days > 0.0).then(|| Duration::from_secs_f64(self.keep_days * 86_400.0)),
+            keep_bytes: (self.keep_gib * f64::from(1 << 30)) as u64,
+        }
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Args { dir, listen, opcua, admit, name } = Args::parse();
+    let Args { dir, listen, opcua, admit, name, history } = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| format!("warn,gemba_host=info,{}", gemba_devices::QUIET_LIBRARY).into());
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
-    match serve(DaemonConfig { dir, listen, opcua, admit, name }).await {
+    match serve(DaemonConfig { dir, listen, opcua, admit, name, history: history.config() }).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gembad: {error:#}");
@@ -82,5 +111,20 @@ fn guest_role(text: &str) -> Result<Role, String> {
     match text.parse()? {
         role @ (Role::Viewer | Role::Commenter | Role::Editor) => Ok(role),
         role => Err(format!("nobody becomes {role} by just coming in; give viewer, commenter or editor")),
+    }
+}
+
+fn days(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        // Beyond a thousand years the number is a mistake.
+        Ok(days @ 0.0..=365_000.0) => Ok(days),
+        _ => Err("give a number of days, such as 90 or 0.5; 0 keeps history whatever its age".to_owned()),
+    }
+}
+
+fn gib(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(gib @ 0.000_001..=1e9) => Ok(gib),
+        _ => Err("give a number of GiB above zero, such as 50 or 0.5".to_owned()),
     }
 }

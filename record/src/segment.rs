@@ -19,10 +19,10 @@ pub struct Segment {
     /// Samples in it.
     #[n(2)]
     pub samples: u64,
-    /// Time of the oldest sample.
+    /// The host's clock when it began. Between this and its end a tag keeps its last value; beyond it nothing is known.
     #[n(3)]
     pub from: Timestamp,
-    /// Time of the newest sample.
+    /// The host's clock when it was closed.
     #[n(4)]
     pub to: Timestamp,
     /// For each device, in ascending order, the Merkle root over its samples.
@@ -31,7 +31,7 @@ pub struct Segment {
 }
 
 /// What one device measured.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct DeviceRoot {
     /// The device.
     #[n(0)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use gemba_host::daemon::{Daemon, DaemonConfig};
+use gemba_host::historian::HistorianConfig;
 use gemba_net::{Address, Link, LinkCommand, LinkConfig, LinkEvent, LinkState};
 use gemba_twin::peer::PeerKind;
 use tokio::runtime::Runtime;
@@ -47,7 +48,8 @@ fn run(edits: u64, work: &Path) -> anyhow::Result<Runs> {
     drop(site);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listen = "127.0.0.1:0".parse().expect("it is an address");
-    let config = DaemonConfig { dir, listen, opcua: None, admit: None, name: None };
+    let history = HistorianConfig::default();
+    let config = DaemonConfig { dir, listen, opcua: None, admit: None, name: None, history };
     let daemon = runtime.block_on(Daemon::start(config))?;
     let address = daemon.address().clone();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -66,7 +66,7 @@ impl Run {
 /// A segment that still grows, or has been closed and waits for the disk.
 #[derive(Debug)]
 pub(super) struct OpenSegment {
-    /// Number of the segment; they count up without gaps.
+    /// Number of the segment; they count up.
     pub(super) number: u64,
     /// The host's clock when it began.
     pub(super) from: Timestamp,

@@ -128,7 +128,8 @@ impl Recall {
             };
             recall.places.insert(path, place);
         }
-        let most = limits::RECALL_SAMPLES / recall.tracks.len().max(1);
+        // Beside those in force, so that the answer fits into one of the network's.
+        let most = (limits::RECALL_SAMPLES / recall.tracks.len().max(1)).saturating_sub(1);
         recall.tracks.iter_mut().for_each(|track| track.thinning.hold_at_most(most));
         recall
     }
@@ -216,7 +217,17 @@ impl Recall {
 
     /// Reads what has to be read of the files.
     pub fn finish(mut self) -> History {
-        self.read_files();
+        self.read_files(|| false);
+        self.told()
+    }
+
+    /// As [`Self::finish`], but gives up, between two files, once nobody waits for it any more.
+    pub fn finish_unless(mut self, is_over: impl Fn() -> bool) -> Option<History> {
+        self.read_files(&is_over);
+        (!is_over()).then(|| self.told())
+    }
+
+    fn told(self) -> History {
         let mut tags: Vec<TagHistory> = Vec::with_capacity(self.tracks.len());
         for track in self.tracks {
             let Some(tag) = track.tag else { continue };
@@ -230,17 +241,20 @@ impl Recall {
 
     /// What was in force, by path; and what could not be read.
     pub(super) fn finish_table(mut self) -> (StartTable, Vec<DamagedSegment>) {
-        self.read_files();
+        self.read_files(|| false);
         let held = self.tracks.into_iter().filter_map(|track| Some((track.path, track.in_force?.sample)));
         (held.collect(), self.damaged)
     }
 
-    fn read_files(&mut self) {
+    fn read_files(&mut self, is_over: impl Fn() -> bool) {
         let files = std::mem::take(&mut self.files);
         if self.started.is_none() {
             self.read_start(&files);
         }
         for file in &files {
+            if is_over() {
+                return;
+            }
             let (from, to) = file.kept.span();
             let is_needed = file.kept.axis.is_some_and(|(first, last)| {
                 let is_after_start =

@@ -1,21 +1,9 @@
-//! What the record is to say of a segment. Coded as CBOR, so that an entry can carry it as it is.
+//! What the record is to say of a segment, and the number it has here.
 
 use gemba_net::BlobHash;
-use gemba_record::merkle::Hash;
-use gemba_twin::peer::PeerKey;
+use gemba_record::segment::DeviceRoot;
 use gemba_twin::sample::Timestamp;
 use minicbor::{Decode, Encode};
-
-/// One device's part in a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct DeviceRoot {
-    /// The device or the gateway that spoke for it.
-    #[n(0)]
-    pub device: PeerKey,
-    /// The Merkle root over its tags' runs, see [`super::proof`].
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub root: Hash,
-}
 
 /// A segment that is on the disk for good: what the record is to say of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
