@@ -460,6 +460,8 @@ impl Historian {
         new.dedup();
         let owners: Vec<_> = new.iter().filter_map(|tag| Some((*tag, self.tags.owner(*tag)?))).collect();
         owners.iter().for_each(|(tag, owner)| journal::put_tag(*tag, owner, &mut frames));
+        // So far history reaches after a crash.
+        journal::put_now(self.now, &mut frames);
         journal::put_samples(samples, &mut frames);
         self.journal.append(&frames)?;
         for (tag, owner) in owners {

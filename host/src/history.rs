@@ -134,7 +134,9 @@ impl History {
         match self.reports.recv().await {
             Some(report) => report,
             None => {
-                tracing::error!("the historian has stopped; what is measured is not kept until the host is started anew");
+                tracing::error!(
+                    "the historian has stopped; what is measured is not kept until the host is started anew"
+                );
                 std::future::pending().await
             }
         }
