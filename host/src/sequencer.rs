@@ -161,8 +161,13 @@ impl Sequencer {
                  older copy; delete your copy to follow it"
             )));
         }
-        if self.site.site().peer(key).is_some() {
-            return Ok(Ok(()));
+        let site = self.site.site();
+        if let Some(identity) = site.holder_of(key) {
+            let out = || format!("key {key} may do nothing in {} any more; ask an owner for a role", site.name());
+            return Ok(if site.may_enter(&identity) { Ok(()) } else { Err(out()) });
+        }
+        if site.peer(key).is_some() {
+            return Ok(Err(format!("key {key} was replaced or revoked; come with the newest key of this identity")));
         }
         match self.admit {
             Some(role) if *kind == PeerKind::Person => {
@@ -239,6 +244,8 @@ fn person_name(said: &str, key: &PeerKey) -> String {
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::SigningKey;
+    use gemba_record::entry::KeyNumber;
+    use gemba_record::identity::{Inception, KeyPromise, NewKey};
     use gemba_twin::path::ThingPath;
     use gemba_twin::sample::ValueKind;
     use gemba_twin::tag::Unit;
@@ -324,6 +331,39 @@ mod tests {
         host.sequencer.handle_arrival(PeerNumber(2), &newcomer(guest.key(), 4)).unwrap();
         let again = commands(&mut host);
         assert!(matches!(again[..], [HostCommand::Admit { peer: PeerNumber(2), entries: 4 }]));
+    }
+
+    #[test]
+    fn a_peer_comes_in_with_its_key_in_force_and_only_while_it_has_a_role() {
+        let mut host = host(Some(Role::Viewer));
+        let owner = Author::new(host.sequencer.site.host_key().clone(), host.sequencer.site().site().id());
+        let (first, second) = (SigningKey::from_bytes(&[5; 32]), SigningKey::from_bytes(&[6; 32]));
+        let aiko = Author::new(first, owner.site);
+        let next = key_file::peer_key(&second);
+        let renewed = Author { number: KeyNumber(1), signing_key: second, ..aiko.clone() };
+        let promise = Inception { next: Some(KeyPromise::of(&next)), guardians: None };
+        let admit = Body::Admit { peer: aiko.key(), kind: PeerKind::Person, name: "Aiko".into(), role: Role::Viewer };
+        let mut arrives = |author: &Author, body, key| {
+            let entry = author.sign(body, EntryId(key_file::random())).into_parts().0;
+            host.sequencer.append(vec![entry]).unwrap()[0].clone().unwrap();
+            host.sequencer.handle_arrival(VISITOR, &newcomer(key, 0)).unwrap();
+            let arrived = commands(&mut host).into_iter().find_map(|command| match command {
+                HostCommand::Refuse { why, .. } => Some(Err(why)),
+                HostCommand::Admit { .. } => Some(Ok(())),
+                _ => None,
+            });
+            host.sequencer.handle_leave(VISITOR);
+            arrived.unwrap()
+        };
+        assert_eq!(arrives(&owner, admit, aiko.key()), Ok(()));
+        assert_eq!(arrives(&aiko, Body::PromiseKey(promise), aiko.key()), Ok(()));
+        let rotate = Body::RotateKey(NewKey { key: next, next: None });
+        assert!(arrives(&renewed, rotate, aiko.key()).unwrap_err().contains("replaced"), "the old key stays out");
+        let note = |text: &str| Body::note(hall().id(), text);
+        assert_eq!(arrives(&owner, note("1"), next), Ok(()), "the new key is the same peer");
+        let revoke = Body::RevokeRole { peer: aiko.key(), scope: None };
+        assert!(arrives(&owner, revoke, next).unwrap_err().contains("ask an owner"), "who is out stays out");
+        assert!(arrives(&owner, note("2"), aiko.key()).unwrap_err().contains("replaced"), "and is no guest either");
     }
 
     #[test]

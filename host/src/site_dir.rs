@@ -209,6 +209,12 @@ impl SiteDir {
         self.snapshots.newest()
     }
 
+    /// Commits to the state once in so many entries, in place of [`gemba_record::limits::ENTRIES_PER_STATE`]: for a
+    /// simulation, whose records are short.
+    pub fn set_entries_per_state(&mut self, entries: u64) {
+        self.snapshots.interval = entries.max(1);
+    }
+
     /// What a crash tore off the end of the record when the site was last in use: never acknowledged, and gone.
     pub fn dropped(&self) -> Option<&store::Dropped> {
         self.store.dropped()

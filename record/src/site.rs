@@ -133,8 +133,9 @@ impl Site {
     fn signer(&self, entry: &Entry) -> Result<PeerKey, Refusal> {
         let keys = self.state.peers.get(&entry.author).map(|peer| &peer.keys);
         match (&entry.body, keys) {
-            (Body::RotateKey(new) | Body::RecoverKey { new, .. }, Some(keys)) if entry.key == keys.next_number() => {
-                Ok(new.key)
+            // Nobody but the holder of the new key brings it in: its number is the next one, and it signs.
+            (Body::RotateKey(new) | Body::RecoverKey { new, .. }, Some(keys)) => {
+                if entry.key == keys.next_number() { Ok(new.key) } else { Err(Refusal::KeyNotInForce) }
             }
             (Body::RedeemInvitation { .. }, None) if entry.key.is_first() => Ok(entry.author),
             (_, Some(keys)) => keys.in_force(entry.key).ok_or(Refusal::KeyNotInForce),

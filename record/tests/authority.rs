@@ -224,6 +224,20 @@ fn a_rotated_key_counts_from_its_index_on_and_the_old_one_no_more() {
 }
 
 #[test]
+fn a_rotation_is_signed_by_the_new_key_whatever_was_handed_in_with_it() {
+    let mut plant = Plant::new().admitted(2, Role::Commenter);
+    plant.takes(&author(2), Body::PromiseKey(Inception { next: Some(KeyPromise::of(&key(20))), guardians: None }));
+    let first = plant.sign(&renewed(2, 1, 20), Body::RotateKey(new_key(20, Some(21))));
+    // By the key in force until then, which need not be in the hands of who holds the new one.
+    let second = plant.sign(&renewed(2, 1, 20), Body::RotateKey(new_key(21, None)));
+    let mut batched = plant.log.clone();
+    let batch = [&first, &second].map(|entry| batched.preverify(entry.bytes().to_vec()));
+    let batch = batch.map(|entry| batched.append_preverified(entry).is_ok());
+    let one_by_one = [first, second].map(|entry| plant.log.append(entry.bytes().to_vec()).is_ok());
+    assert_eq!((batch, one_by_one), ([true, false], [true, false]));
+}
+
+#[test]
 fn a_revoked_key_says_nothing_until_the_promised_one_takes_over() {
     let mut plant = Plant::new().admitted(2, Role::Commenter).admitted(3, Role::Commenter);
     plant.takes(&author(2), Body::PromiseKey(Inception { next: Some(KeyPromise::of(&key(20))), guardians: None }));

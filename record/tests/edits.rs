@@ -115,6 +115,17 @@ fn a_renamed_or_reparented_thing_takes_its_parts_and_keeps_its_tags() {
 }
 
 #[test]
+fn the_tags_of_a_thing_that_a_person_placed_do_not_leave_it_when_another_is_renamed() {
+    let mut plant = Plant::new();
+    let new = NewThing { id: ThingId([7; 16]), thing: thing("Hall/C"), place: somewhere(1.0), like: None };
+    plant.takes(2, Body::CreateThing(new));
+    let of_tag = |plant: &Plant| plant.site().thing_of_tag(&"Hall/C/Load".parse().unwrap()).map(|thing| thing.id);
+    assert_eq!(of_tag(&plant), Some(ThingId([7; 16])));
+    plant.changes("Hall/B", Change::Rename("Robot".into())).unwrap();
+    assert_eq!(of_tag(&plant), Some(ThingId([7; 16])));
+}
+
+#[test]
 fn a_model_imported_again_finds_what_people_have_renamed() {
     let mut plant = Plant::new();
     plant.changes("Hall/A", Change::Rename("Robot".into())).unwrap();

@@ -23,11 +23,13 @@ pub(super) struct Snapshots {
     folder: Blobs,
     /// Entries that the newest one folds; 0 while there is none.
     newest: u64,
+    /// Entries between two of them.
+    pub(super) interval: u64,
 }
 
 impl Snapshots {
     pub(super) fn new(folder: Blobs) -> Self {
-        Self { folder, newest: 0 }
+        Self { folder, newest: 0, interval: ENTRIES_PER_STATE }
     }
 
     pub(super) fn newest(&self) -> u64 {
@@ -36,7 +38,7 @@ impl Snapshots {
 
     /// Whether it is time for another one of a log with as many entries.
     pub(super) fn is_due(&self, entries: u64) -> bool {
-        entries.saturating_sub(self.newest) >= ENTRIES_PER_STATE
+        entries.saturating_sub(self.newest) >= self.interval
     }
 
     /// Keeps the state after `entries` entries, to which the record on the disk commits by now, and forgets older ones.

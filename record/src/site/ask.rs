@@ -53,6 +53,15 @@ impl Site {
         self.peer(key).is_some_and(|peer| peer.best_role().is_some() && !peer.keys.is_revoked())
     }
 
+    /// The identity whose key in force this is: who proves to hold it is that peer.
+    pub fn holder_of(&self, key: &PeerKey) -> Option<PeerKey> {
+        let holds = |peer: &Peer| peer.keys.in_force(peer.keys.number()) == Some(*key);
+        match self.state.peers.get(key) {
+            Some(peer) if holds(peer) => Some(*key),
+            _ => self.state.peers.iter().find(|(_, peer)| holds(peer)).map(|(identity, _)| *identity),
+        }
+    }
+
     /// All peers, by key.
     pub fn peers(&self) -> impl Iterator<Item = (&PeerKey, &Peer)> {
         self.state.peers.iter()

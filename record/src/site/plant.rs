@@ -64,7 +64,13 @@ pub(super) fn drawn_at(state: &State, index: &PlantIndex, path: Option<ThingPath
     let mut up = path;
     while let Some(path) = up {
         // While nothing was renamed a path leads to the same thing without hashing it.
-        let found = if index.renamed { index.find(path.id()) } else { index.at_path(path.as_str()) };
+        let found = if index.renamed {
+            // A thing that a person placed has no path that it was drawn at: it is found where it is.
+            let placed = || index.at_path(path.as_str()).filter(|at| state.things[*at].model.is_none());
+            index.find(path.id()).or_else(placed)
+        } else {
+            index.at_path(path.as_str())
+        };
         if found.is_some() {
             debug_assert!(found.is_none_or(|at| at < state.things.len()), "the index is of this state");
             return found;
