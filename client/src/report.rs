@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::calendar::rfc3339;
 use crate::cursor::Cursor;
 use crate::link::Connection;
+use crate::mirror::ThingEntities;
 use crate::past::Past;
 use crate::people::People;
 use crate::problems::Problems;
@@ -17,7 +18,7 @@ use crate::quality::Quality;
 use crate::readings::Readings;
 use crate::schedule::Frame;
 use crate::selection::Selection;
-use crate::site::Site;
+use crate::site::{Site, ThingIndex};
 
 /// Frames whose times are kept: some minutes.
 const FRAMES: usize = 20_000;
@@ -109,12 +110,28 @@ struct Report {
     adapter: String,
     /// The sample of every tag in force at the instant shown, by path.
     values: BTreeMap<String, TagReport>,
+    /// What people have moved, made or retired, by path, at the instant shown.
+    changed: BTreeMap<String, ThingReport>,
+    notes: usize,
+    viewpoints: usize,
     errors: Vec<String>,
+}
+
+/// A thing that people have changed, as it is drawn.
+#[derive(Serialize)]
+struct ThingReport {
+    /// Where its own frame is, site's frame, metres; none if nothing draws it.
+    place: Option<[f32; 3]>,
+    retired: bool,
+    /// Whether it is in sight, as far as that is for the plant to say.
+    shown: bool,
+    /// Whether a person has made it.
+    made: bool,
 }
 
 /// What the report is made of.
 #[derive(bevy::ecs::system::SystemParam)]
-pub struct Seen<'w> {
+pub struct Seen<'w, 's> {
     site: Res<'w, Site>,
     readings: Res<'w, Readings>,
     met: Res<'w, Met>,
@@ -125,15 +142,17 @@ pub struct Seen<'w> {
     times: Res<'w, FrameTimes>,
     cursor: Res<'w, Cursor>,
     past: Res<'w, Past>,
+    things: Res<'w, ThingEntities>,
+    drawn: Query<'w, 's, (&'static GlobalTransform, &'static InheritedVisibility)>,
 }
 
-impl Seen<'_> {
+impl Seen<'_, '_> {
     /// The report as JSON text. `seconds` is how long the plant was shown.
     pub fn json(&self, seconds: f64) -> String {
         let path_of = |thing| self.site.thing(thing).map(|t| t.path.to_string());
         let report = Report {
             site: self.site.name.clone(),
-            things: self.site.things().len(),
+            things: self.site.present().count(),
             tags: self.site.tags().len(),
             entries: self.connection.log().entries(),
             samples_applied: self.readings.applied,
@@ -153,6 +172,9 @@ impl Seen<'_> {
             },
             adapter: self.quality.adapter.clone(),
             values: self.values(),
+            changed: self.changed(),
+            notes: self.connection.fold().map_or(0, |fold| fold.notes().len()),
+            viewpoints: self.connection.fold().map_or(0, |fold| fold.viewpoints().count()),
             errors: self.problems.all().to_vec(),
         };
         serde_json::to_string_pretty(&report).expect("a report holds nothing that JSON cannot")
@@ -172,6 +194,23 @@ impl Seen<'_> {
             Some((tag.path.to_string(), report))
         };
         tags.filter_map(value).collect()
+    }
+
+    fn changed(&self) -> BTreeMap<String, ThingReport> {
+        let all = (0..self.site.things().len()).map(ThingIndex);
+        let report = |index: ThingIndex| {
+            let standing = self.site.standing(index)?;
+            let retired = self.site.is_retired(index);
+            if standing.place.is_none() && !retired && !standing.is_made {
+                return None;
+            }
+            let drawn = self.things.entity(index).and_then(|entity| self.drawn.get(entity).ok());
+            let place = drawn.map(|(world, _)| world.translation().to_array());
+            let shown = drawn.is_some_and(|(_, visibility)| visibility.get());
+            let report = ThingReport { place, retired, shown, made: standing.is_made };
+            Some((self.site.thing(index)?.path.to_string(), report))
+        };
+        all.filter_map(report).collect()
     }
 }
 

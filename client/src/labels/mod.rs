@@ -120,7 +120,7 @@ impl Memory {
             let is_machine = |index: &ThingIndex| {
                 site.thing(*index).is_some_and(|t| t.level == Level::Unit && t.class != Class::Workpiece)
             };
-            self.machines = (0..site.things().len()).map(ThingIndex).filter(is_machine).collect();
+            self.machines = site.present().filter(is_machine).collect();
             let mut names = HashSet::new();
             let machines = self.machines.iter().filter_map(|index| site.thing(*index));
             let shared = machines.map(|t| t.path.name()).filter(|name| !names.insert(*name));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bevy::prelude::*;
 use gemba_net::{BlobHash, Link, LinkState, PeerNumber};
 use gemba_record::log::Log;
+use gemba_record::site::Site as Fold;
 use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::Timestamp;
 
@@ -23,6 +24,8 @@ pub(crate) use receive::receive;
 pub struct Connection {
     link: Option<Link>,
     log: Log,
+    /// The record as it was at the instant that is shown, if that is another than now.
+    earlier: Option<Log>,
     kept: KeptEntries,
     /// Entries of the record that the shown plant was folded from.
     entries_shown: u64,
@@ -90,6 +93,7 @@ impl Connection {
             state: link.as_ref().map(|_| LinkState::Connecting { attempt: 0 }),
             link,
             log: Log::default(),
+            earlier: None,
             kept: KeptEntries::default(),
             entries_shown: 0,
             me: None,
@@ -111,6 +115,11 @@ impl Connection {
     /// The site's record as folded here.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The site as the shown entries of the record fold it: now, or at an instant of the past.
+    pub fn fold(&self) -> Option<&Fold> {
+        self.earlier.as_ref().unwrap_or(&self.log).site()
     }
 
     /// How many entries of the record were in force at an instant. For now all of them, at any instant: entries do not

@@ -47,7 +47,7 @@ pub(crate) fn receive(
                 connection.settling = true;
                 site.name = name;
             }
-            LinkEvent::Entries { first, entries } => connection.fold(first, entries, &mut problems),
+            LinkEvent::Entries { first, entries } => connection.take_entries(first, entries, &mut problems),
             LinkEvent::Answer { submission, outcome } => {
                 if let Err(why) = outcome {
                     problems.note(format!("the host refused entry {submission}: {why}"));
@@ -110,7 +110,7 @@ impl Connection {
     }
 
     /// Folds entries, each verified as if the host were a liar.
-    fn fold(&mut self, first: u64, entries: Vec<Vec<u8>>, problems: &mut Problems) {
+    fn take_entries(&mut self, first: u64, entries: Vec<Vec<u8>>, problems: &mut Problems) {
         if self.broken {
             return;
         }
@@ -145,12 +145,9 @@ impl Connection {
     fn show_fold(&mut self, entries: u64, site: &mut Site) {
         self.entries_shown = entries;
         let earlier = if entries < self.log.entries() { self.kept.fold(entries) } else { None };
-        let Some(fold) = earlier.as_ref().unwrap_or(&self.log).site() else { return };
-        if fold.things().len() != site.things().len() {
-            site.set_things(fold.things().iter().map(|held| held.thing.clone()).collect());
-        }
-        if fold.tags().len() != site.tags().len() {
-            site.set_tags(fold.tags().to_vec());
+        self.earlier = earlier;
+        if let Some(fold) = self.fold() {
+            site.follow(fold);
         }
     }
 }

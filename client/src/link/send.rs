@@ -40,7 +40,7 @@ fn send_selection(
         // A new session knows nothing of what the old one was told.
         *told = Told { selected: None, to: connection.me };
     }
-    let selected = selection.0.and_then(|thing| site.thing(thing)).map(|thing| thing.path.id());
+    let selected = selection.0.and_then(|thing| site.standing(thing)).map(|standing| standing.id);
     if connection.me.is_none() || told.selected == Some(selected) {
         return;
     }

@@ -315,7 +315,11 @@ fn choose_tags(mut past: ResMut<Past>, site: Res<Site>, selection: Res<Selection
         return;
     }
     if past.known.map(|(revision, _)| revision) != Some(site.revision) {
-        let bound = site.things().iter().flat_map(|thing| &thing.bindings).filter(|b| b.target == Target::State);
+        let bound = site
+            .present()
+            .filter_map(|thing| site.thing(thing))
+            .flat_map(|thing| &thing.bindings)
+            .filter(|b| b.target == Target::State);
         let mut states: Vec<TagId> = bound.filter_map(|binding| site.tag_id(&binding.tag)).collect();
         let named = (0..).map(TagId).zip(site.tags()).filter(|(_, tag)| tag.path.name() == tags::STATE);
         states.extend(named.map(|(id, _)| id));

@@ -13,7 +13,7 @@ use gemba_twin::thing::Class;
 
 use super::material::standard_material;
 use super::{PlantProgress, PlantReady};
-use crate::mirror::{NodeOf, ThingBounds, ThingEntities};
+use crate::mirror::{Drawn, NodeOf, ThingBounds, ThingEntities};
 use crate::quality::Quality;
 use crate::site::{Site, ThingIndex};
 
@@ -136,13 +136,15 @@ impl Plan {
         let world_from_parent = parent.map_or(Affine3A::IDENTITY, |p| self.world_from_node[p]);
         let world_from_node = world_from_parent * node.transform.compute_affine();
         self.world_from_node[index] = world_from_node;
-        let mut entity = commands.spawn((Name::new(path.to_string()), node.transform, Visibility::Inherited));
+        let name = Name::new(path.to_string());
+        let mut entity = commands.spawn((name, node.transform, Drawn(node.transform), Visibility::Inherited));
         if let Some(parent) = parent.and_then(|p| self.entities[p]) {
             entity.insert(ChildOf(parent));
         }
         let id = entity.id();
         self.entities[index] = Some(id);
-        let thing = site.find(path.as_str());
+        // A model names its things as they were first called, whatever people call them now.
+        let thing = site.find_id(path.id());
         if let Some(thing) = thing {
             entity.insert(NodeOf(thing));
             things.set(thing, id);
@@ -156,6 +158,7 @@ impl Plan {
                 Mesh3d(primitive.mesh.clone()),
                 MeshMaterial3d(material),
                 Transform::default(),
+                Drawn(Transform::IDENTITY),
                 ChildOf(id),
             ));
             if let Some(thing) = thing {

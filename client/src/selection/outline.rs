@@ -72,6 +72,8 @@ struct Rim;
 #[derive(Resource, Default)]
 struct Rims {
     shown: BTreeMap<ThingIndex, [u8; 3]>,
+    /// Of the things' entities, when that was.
+    revision: u64,
     shapes: HashMap<AssetId<Mesh>, Option<Handle<Mesh>>>,
     materials: HashMap<[u8; 3], Handle<OutlineMaterial>>,
 }
@@ -108,19 +110,20 @@ fn outline(
         let [r, g, b, _] = theme::ACCENT.to_array();
         wanted.insert(thing, [r, g, b]);
     }
-    if wanted == rims.shown || things.plant.is_none() {
+    let revision = things.revision();
+    if (wanted == rims.shown && rims.revision == revision) || things.plant.is_none() {
         return;
     }
     existing.iter().for_each(|rim| commands.entity(rim).despawn());
-    let Rims { shown, shapes, materials: known } = &mut *rims;
+    rims.revision = revision;
+    let Rims { shown, shapes, materials: known, .. } = &mut *rims;
     for (thing, colour) in &wanted {
         let material = known.entry(*colour).or_insert_with(|| {
             let [r, g, b] = *colour;
             let colour = Color::srgb_u8(r, g, b).to_linear();
             materials.add(OutlineMaterial { outline: OutlineUniform { colour, width: WIDTH } })
         });
-        let entities = site.subtree(*thing).into_iter().filter_map(|part| things.entity(part));
-        let parts = entities.flat_map(|entity| children.get(entity).into_iter().flatten().copied());
+        let parts = site.subtree(*thing).into_iter().flat_map(|part| surfaces(part, &site, &things, &children));
         for (part, mesh) in parts.filter_map(|part| Some((part, drawn.get(part).ok()?))).take(MESHES) {
             let shape =
                 shapes.entry(mesh.id()).or_insert_with(|| meshes.get(mesh.id()).and_then(grown).map(|m| meshes.add(m)));
@@ -131,6 +134,15 @@ fn outline(
         }
     }
     *shown = wanted;
+}
+
+/// What may be a surface of a thing itself: the entities on its own or, of a copy, all below it.
+fn surfaces(thing: ThingIndex, site: &Site, things: &ThingEntities, children: &Query<&Children>) -> Vec<Entity> {
+    let Some(entity) = things.entity(thing) else { return Vec::new() };
+    match site.standing(thing) {
+        Some(standing) if standing.is_made => children.iter_descendants(entity).collect(),
+        _ => children.get(entity).into_iter().flatten().copied().collect(),
+    }
 }
 
 /// The mesh with positions and normals only, the normals smoothed over all corners at one place: an edge whose sides

@@ -28,8 +28,7 @@ impl Faults {
     pub(super) fn update(&mut self, site: &Site, readings: &Readings, now_secs: f64) {
         let changed = self.revision != Some(site.revision);
         if changed {
-            let all = (0..site.things().len()).map(ThingIndex);
-            self.with_state = all.filter(|thing| site.tag_named(*thing, tags::STATE).is_some()).collect();
+            self.with_state = site.present().filter(|thing| site.tag_named(*thing, tags::STATE).is_some()).collect();
             self.revision = Some(site.revision);
         } else if self.counted_at.is_some_and(|at| now_secs - at < EVERY_SECS) {
             return;

@@ -102,11 +102,7 @@ fn show(
     let inner = side.show(&mut ui, |ui| contents(ui, &mut panel.query, &mut memory, &shown));
     free.take(inner.response.rect);
     match inner.inner {
-        Some(Did::Toggled(thing)) => {
-            if let Some(thing) = shown.site.thing(thing) {
-                memory.rows.toggle(&thing.path);
-            }
-        }
+        Some(Did::Toggled(thing)) => memory.rows.toggle(thing),
         Some(Did::Selected(thing)) => {
             memory.selected = Some(thing);
             select.write(SelectThing(Some(thing)));

@@ -4,7 +4,6 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use gemba_twin::path::ThingPath;
 use gemba_twin::thing::Level;
 
 use crate::site::{Site, ThingIndex};
@@ -26,7 +25,7 @@ pub(super) struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     rows: Vec<Row>,
-    expanded: HashSet<ThingPath>,
+    expanded: HashSet<ThingIndex>,
     query: String,
     revision: Option<u64>,
     changed: bool,
@@ -50,9 +49,9 @@ impl Rows {
     }
 
     /// Opens or closes a thing.
-    pub(super) fn toggle(&mut self, path: &ThingPath) {
-        if !self.expanded.remove(path) {
-            self.expanded.insert(path.clone());
+    pub(super) fn toggle(&mut self, thing: ThingIndex) {
+        if !self.expanded.remove(&thing) {
+            self.expanded.insert(thing);
         }
         self.changed = true;
     }
@@ -61,9 +60,7 @@ impl Rows {
     pub(super) fn reveal(&mut self, site: &Site, thing: ThingIndex) {
         let mut above = site.parent(thing);
         while let Some(at) = above {
-            if let Some(thing) = site.thing(at) {
-                self.changed |= self.expanded.insert(thing.path.clone());
-            }
+            self.changed |= self.expanded.insert(at);
             above = site.parent(at);
         }
     }
@@ -90,11 +87,10 @@ impl Rows {
     fn open_at_first(&mut self, site: &Site) {
         let lines = site.things().iter().filter(|t| t.level == Level::Line).count();
         for &root in site.roots() {
-            let Some(thing) = site.thing(root) else { continue };
-            self.expanded.insert(thing.path.clone());
-            let below = site.children(root).iter().filter_map(|t| site.thing(*t));
-            let open = below.filter(|t| t.level == Level::Line && lines <= LINES_OPEN_AT_FIRST);
-            self.expanded.extend(open.map(|t| t.path.clone()));
+            self.expanded.insert(root);
+            let is_line = |at: &&ThingIndex| site.thing(**at).is_some_and(|t| t.level == Level::Line);
+            let below = site.children(root).iter().filter(is_line);
+            self.expanded.extend(below.filter(|_| lines <= LINES_OPEN_AT_FIRST));
         }
     }
 
@@ -104,9 +100,8 @@ impl Rows {
         let mut waiting: Vec<(ThingIndex, usize)> =
             ordered(site, site.roots()).into_iter().rev().map(|t| (t, 0)).collect();
         while let Some((index, depth)) = waiting.pop() {
-            let Some(thing) = site.thing(index) else { continue };
             let has_parts = !site.children(index).is_empty();
-            let expanded = has_parts && self.expanded.contains(&thing.path);
+            let expanded = has_parts && self.expanded.contains(&index);
             rows.push(Row { thing: index, depth, has_parts, expanded });
             if expanded {
                 waiting.extend(ordered(site, site.children(index)).into_iter().rev().map(|t| (t, depth + 1)));
@@ -122,8 +117,8 @@ impl Rows {
         }
         let query = self.query.to_lowercase();
         let words: Vec<&str> = query.split_whitespace().collect();
-        let found = self.lower.iter().enumerate().filter(|(_, path)| words.iter().all(|word| path.contains(word)));
-        found.map(|(i, _)| Row { thing: ThingIndex(i), depth: 0, has_parts: false, expanded: false }).collect()
+        let found = site.present().filter(|thing| words.iter().all(|word| self.lower[thing.0].contains(word)));
+        found.map(|thing| Row { thing, depth: 0, has_parts: false, expanded: false }).collect()
     }
 }
 

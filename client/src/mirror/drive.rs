@@ -1,16 +1,16 @@
-//! The mirror: the one place that copies the site and the newest samples into entities. From a list of what changed,
-//! never by looking at everything; features only read what it writes.
+//! Moves what tags drive: which tag drives which entity, and what it does to it at the instant that is shown.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bevy::prelude::*;
 use gemba_twin::binding::Target;
 use gemba_twin::path::TagId;
 use gemba_twin::sample::Timestamp;
 
+use super::ThingEntities;
+use super::standing::Retired;
 use crate::readings::{Reading, Readings};
-use crate::schedule::Frame;
-use crate::site::{Site, ThingIndex};
+use crate::site::Site;
 
 /// Longest time over which a value is led into the next one: devices report changes only.
 const RAMP_MICROS: i64 = 100_000;
@@ -19,68 +19,29 @@ const JUMP_METRES: f64 = 1.0;
 /// How long after its last change a tag is still looked at each frame.
 const SETTLE_MICROS: i64 = 600_000;
 
-/// The thing an entity draws, or a mesh of it.
-#[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NodeOf(pub ThingIndex);
-
-/// The space a thing and its parts take up, world frame, metres, as drawn.
+/// An entity that tags drive: the pose it has without them, and what they add to it.
 #[derive(Component, Debug, Clone, Copy)]
-pub struct ThingBounds {
-    /// Middle, as drawn.
-    pub centre: Vec3,
-    /// Half the extent along each axis.
-    pub half: Vec3,
-    /// Where the thing's own origin was drawn.
-    pub origin: Vec3,
-}
-
-impl ThingBounds {
-    /// Middle now, for a thing that has moved as a whole.
-    pub fn centre_now(&self, transform: &GlobalTransform) -> Vec3 {
-        self.centre + transform.translation() - self.origin
-    }
-}
-
-/// Which entity draws which thing.
-#[derive(Resource, Default)]
-pub struct ThingEntities {
-    by_thing: Vec<Option<Entity>>,
-    /// Lowest and highest corner of everything, once the plant is there.
-    pub plant: Option<(Vec3, Vec3)>,
-}
-
-impl ThingEntities {
-    /// The entity that draws a thing.
-    pub fn entity(&self, thing: ThingIndex) -> Option<Entity> {
-        self.by_thing.get(thing.0).copied().flatten()
-    }
-
-    pub(crate) fn set(&mut self, thing: ThingIndex, entity: Entity) {
-        if self.by_thing.len() <= thing.0 {
-            self.by_thing.resize(thing.0 + 1, None);
-        }
-        self.by_thing[thing.0] = Some(entity);
-    }
-}
-
-/// An entity that tags drive: the pose it was drawn in, and what the tags add to it.
-#[derive(Component, Debug, Clone, Copy)]
-struct Driven {
-    drawn: Transform,
+pub(super) struct Driven {
+    /// As drawn, or as a person has put it.
+    pub(super) base: Transform,
     translate: Vec3,
     turn: Vec3,
     scale_y: f32,
 }
 
 impl Driven {
-    fn transform(&self) -> Transform {
+    fn at_rest(base: Transform) -> Self {
+        Self { base, translate: Vec3::ZERO, turn: Vec3::ZERO, scale_y: 1.0 }
+    }
+
+    pub(super) fn transform(&self) -> Transform {
         let turn = Quat::from_rotation_y(self.turn.y)
             * Quat::from_rotation_x(self.turn.x)
             * Quat::from_rotation_z(self.turn.z);
         Transform {
-            translation: self.drawn.translation + self.translate,
-            rotation: self.drawn.rotation * turn,
-            scale: self.drawn.scale * Vec3::new(1.0, self.scale_y, 1.0),
+            translation: self.base.translation + self.translate,
+            rotation: self.base.rotation * turn,
+            scale: self.base.scale * Vec3::new(1.0, self.scale_y, 1.0),
         }
     }
 }
@@ -94,44 +55,62 @@ struct Drive {
 
 /// Which tag drives what, and which tags are moving now.
 #[derive(Resource, Default)]
-struct Drives {
+pub(super) struct Drives {
     by_tag: HashMap<TagId, Vec<Drive>>,
-    built_for: Option<(u64, usize)>,
+    built_for: Option<(u64, u64)>,
+    lamps: HashSet<Entity>,
     moving: HashMap<TagId, Timestamp>,
     lit: HashMap<AssetId<StandardMaterial>, Handle<StandardMaterial>>,
     unlit: HashMap<AssetId<StandardMaterial>, Handle<StandardMaterial>>,
 }
 
-pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<ThingEntities>()
-        .init_resource::<Drives>()
-        .add_systems(Update, (build, drive).chain().in_set(Frame::Mirror));
-}
-
 /// Notes which tag drives which entity, whenever the site or the plant has changed.
-fn build(
+pub(super) fn build(
     mut commands: Commands,
     mut drives: ResMut<Drives>,
+    mut driven: Query<(&mut Driven, &mut Transform, &mut Visibility, Has<Retired>)>,
     site: Res<Site>,
     things: Res<ThingEntities>,
-    transforms: Query<&Transform, Without<Driven>>,
+    resting: Query<&Transform, Without<Driven>>,
+    children: Query<&Children>,
+    surfaces: Query<&MeshMaterial3d<StandardMaterial>>,
 ) {
-    let state = Some((site.revision, things.by_thing.len()));
+    let state = Some((site.revision, things.revision));
     if drives.built_for == state || things.plant.is_none() {
         return;
     }
     drives.built_for = state;
     drives.by_tag.clear();
-    for (index, thing) in site.things().iter().enumerate().filter(|(_, thing)| !thing.bindings.is_empty()) {
-        let Some(entity) = things.entity(ThingIndex(index)) else { continue };
-        if let Ok(drawn) = transforms.get(entity) {
-            let driven = Driven { drawn: *drawn, translate: Vec3::ZERO, turn: Vec3::ZERO, scale_y: 1.0 };
-            commands.entity(entity).insert(driven);
+    // What no tag drives any more is as it was put; what one still drives is driven again in this frame.
+    for (mut driven, mut transform, mut visibility, is_retired) in &mut driven {
+        *driven = Driven::at_rest(driven.base);
+        transform.set_if_neq(driven.transform());
+        if !is_retired && *visibility == Visibility::Hidden {
+            *visibility = Visibility::Inherited;
+        }
+    }
+    let were_lamps = std::mem::take(&mut drives.lamps);
+    for index in site.present() {
+        let Some(thing) = site.thing(index).filter(|thing| !thing.bindings.is_empty()) else { continue };
+        let Some(entity) = things.entity(index) else { continue };
+        if let Ok(base) = resting.get(entity) {
+            commands.entity(entity).insert(Driven::at_rest(*base));
         }
         for binding in &thing.bindings {
             let Some(tag) = site.tag_id(&binding.tag) else { continue };
             let drive = Drive { entity, target: binding.target, scale: binding.scale, offset: binding.offset };
             drives.by_tag.entry(tag).or_default().push(drive);
+            if binding.target == Target::Lamp {
+                drives.lamps.insert(entity);
+            }
+        }
+    }
+    for lamp in were_lamps.difference(&drives.lamps) {
+        for mesh in children.get(*lamp).into_iter().flatten() {
+            let dark = surfaces.get(*mesh).ok().and_then(|surface| drives.unlit.get(&surface.0.id()));
+            if let Some(dark) = dark {
+                commands.entity(*mesh).insert(MeshMaterial3d(dark.clone()));
+            }
         }
     }
     // Whatever arrived before its picture did is applied now.
@@ -140,12 +119,12 @@ fn build(
 }
 
 /// Applies the tags that changed, at the instant the picture shows.
-fn drive(
+pub(super) fn drive(
     mut commands: Commands,
     mut drives: ResMut<Drives>,
     mut readings: ResMut<Readings>,
     mut materials: ResMut<Assets<StandardMaterial>>,
-    mut driven: Query<(&mut Driven, &mut Transform, &mut Visibility)>,
+    mut driven: Query<(&mut Driven, &mut Transform, &mut Visibility, Has<Retired>)>,
     children: Query<&Children>,
     surfaces: Query<&MeshMaterial3d<StandardMaterial>>,
 ) {
@@ -175,8 +154,11 @@ fn drive(
                         commands.entity(mesh).insert(MeshMaterial3d(wanted));
                     }
                 }
-            } else if let Ok((mut driven, mut transform, mut visibility)) = driven.get_mut(drive.entity) {
-                apply(drive.target, number, &mut driven, &mut visibility);
+            } else if let Ok((mut driven, mut transform, mut visibility, is_retired)) = driven.get_mut(drive.entity) {
+                // Nothing brings back into sight what is not in the plant.
+                if !(is_retired && drive.target == Target::Visible) {
+                    apply(drive.target, number, &mut driven, &mut visibility);
+                }
                 transform.set_if_neq(driven.transform());
             }
         }

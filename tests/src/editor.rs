@@ -1,0 +1,127 @@
+//! A person who changes the plant without a screen: signs entries as a viewer would and hears what became of them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ed25519_dalek::SigningKey;
+use gemba_net::{Link, LinkCommand, LinkConfig, LinkEvent, connect};
+use gemba_record::author::Author;
+use gemba_record::body::Body;
+use gemba_record::edit::{Change, Edit};
+use gemba_record::entry::EntryId;
+use gemba_record::log::Log;
+use gemba_record::site::Site;
+use gemba_twin::path::{ThingId, ThingPath};
+use gemba_twin::peer::PeerKind;
+use gemba_twin::sample::Timestamp;
+
+use crate::plant_site::eventually;
+
+/// A peer that edits.
+pub struct Editor {
+    link: Link,
+    log: Log,
+    key: SigningKey,
+    said: u64,
+}
+
+impl Editor {
+    /// Joins and waits until everything the host held is here.
+    pub fn join(address: &str, name: &str, seed: u8) -> Self {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        let link = connect(LinkConfig {
+            address: address.parse().expect("the host's own address"),
+            signing_key: key.clone(),
+            name: name.to_owned(),
+            kind: PeerKind::Person,
+            entries_held: 0,
+        });
+        let mut editor = Self { link, log: Log::default(), key, said: 0 };
+        let mut expected = None;
+        eventually("the whole record arrives", || {
+            match editor.link.wait(Duration::from_millis(50)) {
+                Some(LinkEvent::Welcome { entries, .. }) => expected = Some(entries),
+                Some(event) => editor.take(event),
+                None => {}
+            }
+            expected.filter(|expected| editor.log.entries() >= *expected)
+        });
+        editor
+    }
+
+    fn take(&mut self, event: LinkEvent) {
+        if let LinkEvent::Entries { entries, .. } = event {
+            for entry in entries {
+                self.log.append(entry).expect("a host's own record");
+            }
+        }
+    }
+
+    /// Waits until this person shows the plant: a viewer tells its selection once it does.
+    pub fn await_person(&mut self, name: &str) {
+        let mut number = None;
+        eventually("a viewer shows the plant", || {
+            match self.link.wait(Duration::from_millis(50)) {
+                Some(LinkEvent::Joined(info)) if info.name == name => number = Some(info.number),
+                Some(LinkEvent::Selected { peer, .. }) if Some(peer) == number => return Some(()),
+                Some(LinkEvent::Pose { peer, .. }) if Some(peer) == number => return Some(()),
+                Some(event) => self.take(event),
+                None => {}
+            }
+            None
+        });
+    }
+
+    /// The site as it is known here.
+    pub fn site(&self) -> &Site {
+        self.log.site().expect("the record has arrived")
+    }
+
+    /// The identity of the thing that is at this path now.
+    pub fn thing(&self, path: &str) -> ThingId {
+        let path: ThingPath = path.parse().expect("a path");
+        self.site().thing_at(&path).unwrap_or_else(|| panic!("there is no {path}")).id
+    }
+
+    /// Says this; where it stands, or why it was refused. When this returns what was taken is here too.
+    pub fn say(&mut self, body: Body) -> Result<u64, String> {
+        self.say_at(body, now())
+    }
+
+    /// As [`Editor::say`], under another time.
+    pub fn say_at(&mut self, body: Body, at: Timestamp) -> Result<u64, String> {
+        self.said += 1;
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.said.to_le_bytes());
+        id[8..].copy_from_slice(&self.key.to_bytes()[..8]);
+        let author = Author::new(self.key.clone(), self.site().id()).at(at);
+        let entry = author.sign(body, EntryId(id)).bytes().to_vec();
+        self.link.send(LinkCommand::Submit { submission: self.said, entry }).expect("an idle link");
+        let mut outcome = None;
+        eventually("an entry is answered", || {
+            match self.link.wait(Duration::from_millis(50)) {
+                Some(LinkEvent::Answer { submission, outcome: answer }) if submission == self.said => {
+                    outcome = Some(answer);
+                }
+                Some(event) => self.take(event),
+                None => {}
+            }
+            let answer = outcome.clone()?;
+            match &answer {
+                Ok(index) if *index >= self.log.entries() => None,
+                _ => Some(answer),
+            }
+        })
+    }
+
+    /// Changes the thing at this path, on the ground of what is known here now.
+    pub fn edit(&mut self, path: &str, change: Change) -> Result<u64, String> {
+        let edit = Edit { thing: self.thing(path), based_on: self.log.entries(), change, undoes: None };
+        self.say(Body::EditThing(edit))
+    }
+}
+
+/// This machine's clock.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("no machine is older than Unix");
+    Timestamp(i64::try_from(since.as_micros()).expect("not for 290,000 years"))
+}
