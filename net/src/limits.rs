@@ -66,3 +66,11 @@ pub const CONNECT: Duration = Duration::from_secs(3);
 pub const GOODBYE: Duration = Duration::from_millis(300);
 /// Shortest and longest wait before another try.
 pub const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// Packets under way on a line of the test network: a second of 1,200-byte packets at 600 Mbit/s.
+pub const TEST_NETWORK_PACKETS: usize = 65_536;
+/// Packets from the target that wait for the proxy.
+pub const TEST_NETWORK_RETURNS: usize = 8192;
+/// Clients of one proxy, each with a socket: half of the 1,024 files that a process may usually open.
+pub const TEST_NETWORK_CLIENTS: usize = 512;
+/// A client of a full proxy that says nothing for so long is forgotten.
+pub const TEST_NETWORK_IDLE: Duration = Duration::from_secs(10);

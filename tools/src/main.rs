@@ -1,4 +1,4 @@
-//! `gembactl`: generate a plant, import models, simulate devices, and look into a record.
+//! `gembactl`: generate a plant, import models, simulate devices, spoil a network, and look into a record.
 //!
 //! Parses the command line and runs one command. Exit codes: 0, 2 for bad usage (clap's own), 1 for the rest.
 
@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod clock;
 mod generate;
 mod import;
+mod proxy;
 mod record;
 mod simulate;
 
@@ -29,6 +30,8 @@ enum Command {
     Import(import::ImportArgs),
     /// A simulated plant behind a real OPC UA server.
     Simulate(simulate::SimulateArgs),
+    /// A bad network in front of a site's host: delay, loss, a bottleneck, cuts.
+    Proxy(proxy::ProxyArgs),
     /// Look into a site's record.
     #[command(subcommand)]
     Record(record::RecordCommand),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Plant(PlantCommand::Generate(args)) => generate::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Proxy(args) => proxy::run(&args),
         Command::Record(command) => record::run(&command),
     };
     match outcome {
