@@ -108,7 +108,7 @@ fn messages() -> Seeds {
     let key = PeerKey([9; 32]);
     let name = "Aiko".to_owned();
     let hello =
-        Hello { oldest_minor: 0, newest_minor: 0, name: name.clone(), kind: PeerKind::Person, entries_held: 300 };
+        Hello { oldest_minor: 0, newest_minor: 0, name: name.clone(), kind: PeerKind::Person, entries_held: 300, redemption: None };
     let info = PeerInfo { number: PeerNumber(3), key, name, kind: PeerKind::Device };
     let up = [
         ToHost::Hello(hello),

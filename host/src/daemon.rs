@@ -13,13 +13,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use gemba_devices::gateway::{self, GatewayConfig};
+use gemba_devices::gateway::{self, GatewayConfig, Writer};
 use gemba_net::{Address, BlobHash, Hello, HostCommand, HostEvent, HostPort, ListenConfig, PeerNumber};
 use gemba_record::author::Author;
 use gemba_record::role::Role;
 use tokio::sync::mpsc;
 
 use crate::blobs::Blobs;
+use crate::clock;
+use crate::device_commands::{self, Carried};
 use crate::gateway_feed::{self, FoundTags, Outlets};
 use crate::historian::HistorianConfig;
 use crate::history::{self, History, HistorySetup};
@@ -51,9 +53,24 @@ pub struct Daemon {
     port: HostPort,
     address: Address,
     /// The gateway's identity in the record, and what it finds.
-    gateway: Option<(Author, mpsc::Receiver<FoundTags>)>,
+    gateway: Option<RunningGateway>,
     blobs: mpsc::Sender<BlobWant>,
     history: History,
+}
+
+/// The gateway's identity in the record, what it finds, and commands on their way to its devices.
+struct RunningGateway {
+    author: Author,
+    found: mpsc::Receiver<FoundTags>,
+    writer: Writer,
+    carried: (mpsc::Sender<Carried>, mpsc::Receiver<Carried>),
+    under_way: usize,
+}
+
+/// What a gateway brings.
+enum Brought {
+    Tags(FoundTags),
+    Carried(Carried),
 }
 
 struct BlobWant {
@@ -86,6 +103,7 @@ impl Daemon {
         let kept = HistorySetup::of(&site, config.history, config.opcua.is_some());
         let history = History::start(kept, port.commands.clone())?;
         let mut sequencer = Sequencer::new(site, config.admit);
+        sequencer.handle_time(clock::now());
         let gateway = match config.opcua {
             Some(endpoint) => Some(start_gateway(endpoint, &mut sequencer, port.commands.clone(), &history)?),
             None => None,
@@ -107,6 +125,9 @@ impl Daemon {
         tokio::pin!(stop);
         let mut events = Vec::new();
         loop {
+            if let Some(gateway) = &mut self.gateway {
+                gateway.carry_out(&mut self.sequencer);
+            }
             tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -119,16 +140,17 @@ impl Daemon {
                 count = self.port.events.recv_many(&mut events, limits::BATCH_ENTRIES) => {
                     anyhow::ensure!(count > 0, "the network stopped");
                     let (blobs, history) = (&self.blobs, &mut self.history);
+                    self.sequencer.handle_time(clock::now());
                     let events = events.drain(..);
                     tokio::task::block_in_place(|| handle_events(&mut self.sequencer, blobs, history, events))?;
                 }
-                found = next_tags(&mut self.gateway) => {
-                    let (author, found) = found.context("the gateway stopped")?;
-                    let numbers = tokio::task::block_in_place(|| self.sequencer.handle_tags(author, &found.tags))?;
-                    // When the feed has gone, the next turn says so.
-                    let _ = found.numbers.send(numbers);
+                brought = next_of(&mut self.gateway) => {
+                    let (gateway, brought) = brought.context("the gateway stopped")?;
+                    self.sequencer.handle_time(clock::now());
+                    tokio::task::block_in_place(|| gateway.take(brought, &mut self.sequencer))?;
                 }
                 report = self.history.next_report() => {
+                    self.sequencer.handle_time(clock::now());
                     tokio::task::block_in_place(|| history::record(report, &mut self.sequencer));
                 }
             }
@@ -150,8 +172,9 @@ fn handle_events(
     for event in events {
         match event {
             HostEvent::Arrived { peer, key, hello } => {
-                let Hello { name, kind, entries_held, .. } = hello;
-                sequencer.handle_arrival(peer, &Newcomer { key, name, kind, entries_held })?;
+                let Hello { name, kind, entries_held, redemption, .. } = hello;
+                let redemption = redemption.map(Into::into);
+                sequencer.handle_arrival(peer, &Newcomer { key, name, kind, entries_held, redemption })?;
             }
             HostEvent::Left { peer, why } => {
                 tracing::info!(peer = peer.0, why, "a peer left");
@@ -172,10 +195,41 @@ fn handle_events(
     Ok(sequencer.handle_submissions(submissions)?)
 }
 
-async fn next_tags(gateway: &mut Option<(Author, mpsc::Receiver<FoundTags>)>) -> Option<(&Author, FoundTags)> {
-    match gateway {
-        Some((author, found)) => found.recv().await.map(|found| (&*author, found)),
-        None => std::future::pending().await,
+async fn next_of(gateway: &mut Option<RunningGateway>) -> Option<(&mut RunningGateway, Brought)> {
+    let Some(gateway) = gateway else { return std::future::pending().await };
+    let brought = tokio::select! {
+        found = gateway.found.recv() => Brought::Tags(found?),
+        carried = gateway.carried.1.recv() => Brought::Carried(carried?),
+    };
+    Some((gateway, brought))
+}
+
+impl RunningGateway {
+    /// Sends commands on their way.
+    fn carry_out(&mut self, sequencer: &mut Sequencer) {
+        while self.under_way < limits::ORDERS
+            && let Some(order) = sequencer.poll_order()
+        {
+            self.under_way += 1;
+            tracing::info!(tag = %order.command.tag, value = %order.command.value, "a command for a device");
+            tokio::spawn(device_commands::carry_out(order, self.writer.clone(), self.carried.0.clone()));
+        }
+    }
+
+    /// Has the record tell what the gateway brings.
+    fn take(&mut self, brought: Brought, sequencer: &mut Sequencer) -> anyhow::Result<()> {
+        match brought {
+            Brought::Tags(found) => {
+                let numbers = sequencer.handle_tags(&self.author, &found.tags)?;
+                // When the feed has gone, the next turn says so.
+                let _ = found.numbers.send(numbers);
+            }
+            Brought::Carried(carried) => {
+                self.under_way -= 1;
+                sequencer.handle_carried(&self.author, carried)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -184,15 +238,16 @@ fn start_gateway(
     sequencer: &mut Sequencer,
     commands: mpsc::Sender<HostCommand>,
     history: &History,
-) -> anyhow::Result<(Author, mpsc::Receiver<FoundTags>)> {
+) -> anyhow::Result<RunningGateway> {
     let site = sequencer.site();
     let author = Author::new(site.gateway_key()?, site.site().id());
     sequencer.admit_gateway(author.key())?;
     let (sender, found) = mpsc::channel(1);
     let gateway = gateway::spawn(GatewayConfig::new(endpoint));
+    let writer = gateway.writer();
     let outlets = Outlets { found: sender, commands, history: history.intake() };
     tokio::spawn(gateway_feed::feed(gateway, author.key(), outlets));
-    Ok((author, found))
+    Ok(RunningGateway { author, found, writer, carried: mpsc::channel(limits::ORDERS), under_way: 0 })
 }
 
 /// Reads wanted blobs on a thread of their own. The last one stays in memory: viewers come in groups and want the same

@@ -26,7 +26,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use gemba_net::{HostCommand, PeerNumber, Recall, TagSample};
 use gemba_record::body::{BlobHash, Body};
@@ -34,12 +33,12 @@ use gemba_record::segment::Segment;
 use gemba_record::site::Site;
 use gemba_twin::path::{TagId, TagPath};
 use gemba_twin::peer::PeerKey;
-use gemba_twin::sample::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use self::keeper::{Job, Keeper};
 use self::recalls::Recalls;
 use crate::blobs::Blobs;
+use crate::clock::now as clock;
 use crate::historian::{HistorianConfig, HistorianError, Sealed};
 use crate::limits;
 use crate::sequencer::Sequencer;
@@ -227,10 +226,4 @@ fn segment_of(sealed: &Sealed) -> Segment {
         to: sealed.to,
         devices: sealed.devices.clone(),
     }
-}
-
-/// This machine's clock.
-fn clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -10,13 +10,16 @@
 //! - [`gateway_feed`]: tags and samples of a gateway on their way to the peers
 //! - [`historian`]: samples on disk as Parquet segments, and what was in force at any instant
 //! - [`history`]: the historian at work: between the gateway, the record and those who ask for the past
+//! - [`device_commands`]: what people command, on its way to the devices, and what became of it
 //! - [`daemon`]: all of it wired together
 //! - [`limits`]: how much is taken at once
 //!
 //! Absent on purpose: QUIC (that is `net`), OPC UA (`devices`), the rules of the record (`record`).
 
 pub mod blobs;
+pub mod clock;
 pub mod daemon;
+pub mod device_commands;
 pub mod disk;
 pub mod gateway_feed;
 pub mod historian;

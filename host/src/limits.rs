@@ -9,6 +9,16 @@ pub const FAREWELL: Duration = Duration::from_millis(500);
 /// first of a batch still waits no longer than verifying all of it takes (some 50 µs each).
 pub const BATCH_ENTRIES: usize = 512;
 
+/// How far an author's clock may be ahead of the host's, microseconds. Clocks that are set by the network agree within a
+/// second; what is further ahead would make the record's time, which never goes back, wrong for all that come after.
+pub const CLOCK_AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;
+
+/// Longest reason for which a command failed, bytes: within what the record takes.
+pub const OUTCOME_BYTES: usize = 512;
+
+/// Commands that may be on their way to devices at once; further ones wait in the record.
+pub const ORDERS: usize = 64;
+
 /// Entries that are worth a thread of their own: starting one takes some 30 µs, verifying as many 200 µs or more.
 pub const ENTRIES_PER_THREAD: usize = 16;
 

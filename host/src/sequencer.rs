@@ -11,12 +11,16 @@ use std::collections::{BTreeMap, VecDeque};
 use gemba_net::{HostCommand, PeerNumber};
 use gemba_record::author::Author;
 use gemba_record::body::Body;
-use gemba_record::entry::EntryId;
+use gemba_record::command::CommandOutcome;
+use gemba_record::entry::{EntryId, UnverifiedEntry};
+use gemba_record::refusal::Refusal;
 use gemba_record::role::Role;
 use gemba_twin::path::TagId;
 use gemba_twin::peer::{PeerKey, PeerKind};
+use gemba_twin::sample::Timestamp;
 use gemba_twin::tag::Tag;
 
+use crate::device_commands::{Carried, Order};
 use crate::key_file;
 use crate::limits;
 use crate::problem::SiteDirError;
@@ -33,6 +37,8 @@ pub struct Newcomer {
     pub kind: PeerKind,
     /// How many entries of the record it holds already.
     pub entries_held: u64,
+    /// The signed entry by which it redeems an invitation.
+    pub redemption: Option<Vec<u8>>,
 }
 
 /// An entry a peer wants in the record.
@@ -46,6 +52,9 @@ pub struct Submission {
     pub entry: Vec<u8>,
 }
 
+/// The index of an entry, or why it was refused.
+type Outcome = Result<u64, String>;
+
 /// The deciding part of a running host.
 pub struct Sequencer {
     site: SiteDir,
@@ -54,17 +63,29 @@ pub struct Sequencer {
     /// For each peer that was let in, the index of the first entry it has not been sent.
     peers: BTreeMap<PeerNumber, u64>,
     commands: VecDeque<HostCommand>,
+    /// The gateway whose devices take commands, and what is to be carried out there.
+    gateway: Option<PeerKey>,
+    orders: VecDeque<Order>,
+    /// The host's clock, as far as it has been told.
+    now: Option<Timestamp>,
 }
 
 impl Sequencer {
     /// Begins with nobody present.
     pub fn new(site: SiteDir, admit: Option<Role>) -> Self {
-        Self { site, admit, peers: BTreeMap::new(), commands: VecDeque::new() }
+        let (peers, commands, orders) = (BTreeMap::new(), VecDeque::new(), VecDeque::new());
+        Self { site, admit, peers, commands, gateway: None, orders, now: None }
     }
 
     /// The site.
     pub fn site(&self) -> &SiteDir {
         &self.site
+    }
+
+    /// What follows happens at this time: what is said in the host's and the gateway's names carries it, and what others
+    /// date far ahead of it is refused.
+    pub fn handle_time(&mut self, now: Timestamp) {
+        self.now = Some(now);
     }
 
     /// A peer asks to come in.
@@ -93,9 +114,9 @@ impl Sequencer {
             return Ok(());
         }
         let (askers, entries): (Vec<_>, Vec<_>) = batch.into_iter().map(|s| ((s.peer, s.number), s.entry)).unzip();
-        let outcomes = self.append(entries)?;
-        for ((peer, submission), outcome) in askers.into_iter().zip(outcomes) {
-            self.commands.push_back(HostCommand::Answer { peer, submission, outcome });
+        let (outcomes, overruled) = self.append(entries)?;
+        for (((peer, submission), outcome), overruled) in askers.into_iter().zip(outcomes).zip(overruled) {
+            self.commands.push_back(HostCommand::Answer { peer, submission, outcome, overruled });
         }
         Ok(())
     }
@@ -108,9 +129,10 @@ impl Sequencer {
             None => true,
             Some(id) => site.tag_device(id) == Some(gateway.key()) && site.tag(id) != Some(*tag),
         };
+        let gateway = self.dated(gateway);
         let declared = Body::declare_tags(tags.iter().filter(wanted).cloned().collect());
         let entries = declared.into_iter().map(|body| gateway.sign(body, EntryId(key_file::random())).into_parts().0);
-        for outcome in self.append(entries.collect())? {
+        for outcome in self.append(entries.collect())?.0 {
             if let Err(why) = outcome {
                 tracing::error!(why, "tags of the gateway were refused by the record");
             }
@@ -126,7 +148,47 @@ impl Sequencer {
             let name = "gateway".to_owned();
             self.admit_peer(Body::Admit { peer: gateway, kind: PeerKind::Device, name, role: Role::Editor })?;
         }
+        self.gateway = Some(gateway);
+        let site = self.site.site();
+        let waiting = site.commands().filter(|(_, held)| held.outcome.is_none()).map(|(id, _)| *id);
+        let waiting: Vec<EntryId> = waiting.collect();
+        self.order(waiting);
         Ok(())
+    }
+
+    /// The next command that is to be carried out at a device of the gateway.
+    pub fn poll_order(&mut self) -> Option<Order> {
+        self.orders.pop_front()
+    }
+
+    /// The gateway that holds `gateway`'s key tells what became of a command.
+    pub fn handle_carried(&mut self, gateway: &Author, carried: Carried) -> Result<(), SiteDirError> {
+        let Carried { id, outcome } = carried;
+        let body = Body::ReportOutcome(CommandOutcome { command: id, outcome });
+        let entry = self.dated(gateway).sign(body, EntryId(key_file::random())).into_parts().0;
+        for outcome in self.append(vec![entry])?.0 {
+            if let Err(why) = outcome {
+                tracing::error!(why, "the record refuses the outcome of a command");
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes those of these commands that are for the gateway's devices.
+    fn order(&mut self, commands: Vec<EntryId>) {
+        let site = self.site.site();
+        for id in commands {
+            let Some(held) = site.command(id) else { continue };
+            let device = site.tag_at(&held.command.tag).and_then(|tag| site.tag_device(tag));
+            if device.is_some() && device == self.gateway {
+                self.orders.push_back(Order { id, command: held.command.clone() });
+            }
+        }
+    }
+
+    /// The same author, now.
+    fn dated(&self, author: &Author) -> Author {
+        Author { clock: self.now.or(author.clock), ..author.clone() }
     }
 
     /// Whether [`Sequencer::poll_command`] has something to give.
@@ -153,7 +215,7 @@ impl Sequencer {
 
     /// Whether this peer may come in; writes it into the record when that is what the host was told to do.
     fn admission(&mut self, newcomer: &Newcomer) -> Result<Result<(), String>, SiteDirError> {
-        let Newcomer { key, name, kind, entries_held } = newcomer;
+        let Newcomer { key, name, kind, entries_held, redemption } = newcomer;
         let entries = self.site.log().entries();
         if *entries_held > entries {
             return Ok(Err(format!(
@@ -162,12 +224,19 @@ impl Sequencer {
             )));
         }
         let site = self.site.site();
-        if let Some(identity) = site.holder_of(key) {
-            let out = || format!("key {key} may do nothing in {} any more; ask an owner for a role", site.name());
-            return Ok(if site.may_enter(&identity) { Ok(()) } else { Err(out()) });
+        let identity = site.holder_of(key);
+        if identity.is_some_and(|identity| site.may_enter(&identity)) {
+            return Ok(Ok(()));
         }
-        if site.peer(key).is_some() {
+        if identity.is_none() && site.peer(key).is_some() {
             return Ok(Err(format!("key {key} was replaced or revoked; come with the newest key of this identity")));
+        }
+        if let Some(entry) = redemption {
+            return self.redemption(&identity.unwrap_or(*key), entry);
+        }
+        if identity.is_some() {
+            let name = site.name();
+            return Ok(Err(format!("key {key} may do nothing in {name} any more; ask an owner for a role")));
         }
         match self.admit {
             Some(role) if *kind == PeerKind::Person => {
@@ -178,7 +247,8 @@ impl Sequencer {
                 }
             }
             _ => Ok(Err(format!(
-                "key {key} is not admitted to {}; ask an owner to admit it, or start gembad with --admit viewer",
+                "key {key} is not admitted to {}; ask an owner for an invitation (gemba invite), or start gembad with \
+                 --admit viewer",
                 self.site.site().name()
             ))),
         }
@@ -189,13 +259,30 @@ impl Sequencer {
         if bodies.is_empty() {
             return Ok(Vec::new());
         }
-        let author = Author::new(self.site.host_key().clone(), self.site.site().id());
+        let author = self.dated(&Author::new(self.site.host_key().clone(), self.site.site().id()));
         let sign = |body| author.sign(body, EntryId(key_file::random())).into_parts().0;
-        self.append(bodies.into_iter().map(sign).collect())
+        Ok(self.append(bodies.into_iter().map(sign).collect())?.0)
+    }
+
+    /// Whether the invitation that this entry redeems lets the newcomer with this identity in. That its time is over the
+    /// host says by its own clock too: a newcomer may date its entry as it likes.
+    fn redemption(&mut self, key: &PeerKey, entry: &[u8]) -> Result<Result<(), String>, SiteDirError> {
+        let said = UnverifiedEntry::read(entry.to_vec());
+        let token = match said.as_ref().map(|said| (said.entry().author, &said.entry().body)) {
+            Ok((author, Body::RedeemInvitation { token, .. })) if author == *key => *token,
+            _ => return Ok(Err("what this peer brings is no invitation of its own; ask for a new one".to_owned())),
+        };
+        let held = self.site.site().invitation(&token).filter(|held| held.used_by.is_none());
+        let is_over = held.zip(self.now).is_some_and(|(held, now)| now > held.invitation.expires);
+        if is_over {
+            return Ok(Err(Refusal::Invitation("it has ended").to_string()));
+        }
+        let (mut outcomes, _) = self.append(vec![entry.to_vec()])?;
+        Ok(outcomes.pop().unwrap_or_else(|| Err("the entry was lost".to_owned())).map(drop))
     }
 
     fn admit_peer(&mut self, body: Body) -> Result<(), SiteDirError> {
-        let author = Author::new(self.site.host_key().clone(), self.site.site().id());
+        let author = self.dated(&Author::new(self.site.host_key().clone(), self.site.site().id()));
         let entry = author.sign(body, EntryId(key_file::random()));
         let appended = self.site.append(vec![entry.into_parts().0])?;
         self.broadcast(appended.first, appended.entries);
@@ -203,13 +290,15 @@ impl Sequencer {
         Ok(())
     }
 
-    fn append(&mut self, entries: Vec<Vec<u8>>) -> Result<Vec<Result<u64, String>>, SiteDirError> {
-        let appended = self.site.append(entries)?;
+    /// What became of each entry, and what each has overruled.
+    fn append(&mut self, entries: Vec<Vec<u8>>) -> Result<(Vec<Outcome>, Vec<Option<u64>>), SiteDirError> {
+        let appended = self.site.append_at(entries, self.now)?;
+        self.order(appended.commands);
         self.broadcast(appended.first, appended.entries);
-        let told = |outcome: Result<gemba_record::site::Placed, gemba_record::refusal::Refusal>| {
+        let told = |outcome: Result<gemba_record::site::Placed, Refusal>| {
             outcome.map(|placed| placed.index()).map_err(|why| why.to_string())
         };
-        Ok(appended.outcomes.into_iter().map(told).collect())
+        Ok((appended.outcomes.into_iter().map(told).collect(), appended.overruled))
     }
 
     /// Sends new entries to all who have everything before them; the others get them from the disk in their turn.
@@ -244,10 +333,13 @@ fn person_name(said: &str, key: &PeerKey) -> String {
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::SigningKey;
+    use gemba_record::command::{Command, Outcome as DeviceOutcome};
+    use gemba_record::edit::{Change, Edit};
     use gemba_record::entry::KeyNumber;
     use gemba_record::identity::{Inception, KeyPromise, NewKey};
+    use gemba_record::invitation::{Invitation, Token};
     use gemba_twin::path::ThingPath;
-    use gemba_twin::sample::ValueKind;
+    use gemba_twin::sample::{Value, ValueKind};
     use gemba_twin::tag::Unit;
     use gemba_twin::thing::Thing;
 
@@ -284,7 +376,7 @@ mod tests {
     }
 
     fn newcomer(key: PeerKey, entries_held: u64) -> Newcomer {
-        Newcomer { key, name: " Ai\nko ".into(), kind: PeerKind::Person, entries_held }
+        Newcomer { key, name: " Ai\nko ".into(), kind: PeerKind::Person, entries_held, redemption: None }
     }
 
     fn commands(host: &mut Host) -> Vec<HostCommand> {
@@ -311,9 +403,8 @@ mod tests {
         let key = person(&host, 5).key();
         host.sequencer.handle_arrival(VISITOR, &newcomer(key, 0)).unwrap();
         let commands = commands(&mut host);
-        assert!(
-            matches!(&commands[..], [HostCommand::Refuse { why, .. }] if why.contains(&key.to_string()) && why.contains("--admit"))
-        );
+        let why = refusal(&commands);
+        assert!(why.contains(&key.to_string()) && why.contains("--admit") && why.contains("invitation"), "{why}");
         assert_eq!(host.sequencer.site().site().entries(), 3);
     }
 
@@ -345,7 +436,7 @@ mod tests {
         let admit = Body::Admit { peer: aiko.key(), kind: PeerKind::Person, name: "Aiko".into(), role: Role::Viewer };
         let mut arrives = |author: &Author, body, key| {
             let entry = author.sign(body, EntryId(key_file::random())).into_parts().0;
-            host.sequencer.append(vec![entry]).unwrap()[0].clone().unwrap();
+            host.sequencer.append(vec![entry]).unwrap().0[0].clone().unwrap();
             host.sequencer.handle_arrival(VISITOR, &newcomer(key, 0)).unwrap();
             let arrived = commands(&mut host).into_iter().find_map(|command| match command {
                 HostCommand::Refuse { why, .. } => Some(Err(why)),
@@ -397,7 +488,7 @@ mod tests {
         let answers: Vec<_> = commands[1..]
             .iter()
             .map(|command| match command {
-                HostCommand::Answer { peer: VISITOR, submission, outcome } => (*submission, outcome.clone().ok()),
+                HostCommand::Answer { peer: VISITOR, submission, outcome, .. } => (*submission, outcome.clone().ok()),
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -446,5 +537,159 @@ mod tests {
         let other = person(&host, 8);
         host.sequencer.admit_gateway(other.key()).unwrap();
         assert_eq!(host.sequencer.handle_tags(&other, &[tag(0, "h")]).unwrap(), [None]);
+    }
+
+    /// An owner's invitation, and the token that redeems it.
+    fn invite(host: &mut Host, role: Role, expires: i64) -> Token {
+        let token = Token::new([9; 32]);
+        let expires = Timestamp::from_secs(expires);
+        let invitation = Invitation { token: token.public(), role, scope: None, kind: PeerKind::Person, expires };
+        host.sequencer.handle_own(vec![Body::Invite(invitation)]).unwrap().remove(0).unwrap();
+        token
+    }
+
+    /// What a newcomer says who redeems `token` for the holder of `proven`.
+    fn redeeming(host: &Host, token: &Token, newcomer_seed: u8, proven: PeerKey) -> Newcomer {
+        let author = person(host, newcomer_seed);
+        let signature = token.redeem(author.site, &proven);
+        let body = Body::RedeemInvitation { token: token.public(), signature, name: "Noa".to_owned() };
+        let entry = author.sign(body, EntryId([newcomer_seed; 16])).into_parts().0;
+        Newcomer { redemption: Some(entry), ..newcomer(author.key(), 0) }
+    }
+
+    fn refusal(commands: &[HostCommand]) -> &str {
+        let refused = commands.iter().find_map(|command| match command {
+            HostCommand::Refuse { why, .. } => Some(why.as_str()),
+            _ => None,
+        });
+        refused.unwrap_or("")
+    }
+
+    #[test]
+    fn an_invitation_lets_one_newcomer_in_once_and_before_its_end_by_the_hosts_clock() {
+        let mut host = host(None);
+        // Later than what the site says itself, which is dated by this machine's clock.
+        let begin = host.sequencer.site().site().time().0 / 1_000_000 + 1;
+        let at = |secs| Timestamp::from_secs(begin + secs);
+        host.sequencer.handle_time(at(0));
+        let token = invite(&mut host, Role::Operator, begin + 1000);
+        let (first, second) = (person(&host, 5).key(), person(&host, 6).key());
+        let stolen = redeeming(&host, &token, 6, first);
+        host.sequencer.handle_arrival(VISITOR, &stolen).unwrap();
+        assert!(refusal(&commands(&mut host)).contains("not made for you"));
+        host.sequencer.handle_time(at(1001));
+        let good = redeeming(&host, &token, 5, first);
+        host.sequencer.handle_arrival(VISITOR, &good).unwrap();
+        assert!(refusal(&commands(&mut host)).contains("it has ended"), "however the newcomer dates its entry");
+        host.sequencer.handle_time(at(999));
+        host.sequencer.handle_arrival(VISITOR, &good).unwrap();
+        assert!(matches!(commands(&mut host)[..], [HostCommand::Admit { .. }, HostCommand::Entries { .. }]));
+        let peer = host.sequencer.site().site().peer(&first).unwrap();
+        assert_eq!((peer.role(), peer.name.as_str()), (Some(Role::Operator), "Noa"));
+        host.sequencer.handle_arrival(PeerNumber(2), &good).unwrap();
+        assert_eq!(refusal(&commands(&mut host)), "", "who is in comes again with the same link");
+        let late = redeeming(&host, &token, 6, second);
+        host.sequencer.handle_arrival(PeerNumber(3), &late).unwrap();
+        assert!(refusal(&commands(&mut host)).contains("it has been used"));
+        let forged = redeeming(&host, &Token::new([8; 32]), 6, second);
+        host.sequencer.handle_arrival(PeerNumber(4), &forged).unwrap();
+        assert!(refusal(&commands(&mut host)).contains("not in this site's record"));
+        let nonsense = Newcomer { redemption: Some(vec![1, 2]), ..newcomer(second, 0) };
+        host.sequencer.handle_arrival(PeerNumber(5), &nonsense).unwrap();
+        assert!(refusal(&commands(&mut host)).contains("no invitation"));
+    }
+
+    #[test]
+    fn who_was_put_out_is_not_let_in_again() {
+        let mut host = host(Some(Role::Editor));
+        let guest = person(&host, 5).key();
+        host.sequencer.handle_arrival(VISITOR, &newcomer(guest, 0)).unwrap();
+        host.sequencer.handle_leave(VISITOR);
+        commands(&mut host);
+        host.sequencer.handle_own(vec![Body::RevokeRole { peer: guest, scope: None }]).unwrap().remove(0).unwrap();
+        host.sequencer.handle_arrival(VISITOR, &newcomer(guest, 0)).unwrap();
+        assert!(refusal(&commands(&mut host)).contains("ask an owner for a role"));
+    }
+
+    #[test]
+    fn an_edit_on_old_ground_is_answered_with_what_it_overruled() {
+        let mut host = host(Some(Role::Editor));
+        let (ada, ben) = (person(&host, 5), person(&host, 6));
+        host.sequencer.handle_arrival(VISITOR, &newcomer(ada.key(), 0)).unwrap();
+        host.sequencer.handle_arrival(PeerNumber(2), &newcomer(ben.key(), 0)).unwrap();
+        commands(&mut host);
+        let based_on = host.sequencer.site().log().entries();
+        let rename = |author: &Author, number: u64, name: &str| {
+            let edit = Edit { thing: hall().id(), based_on, change: Change::Rename(name.to_owned()), undoes: None };
+            let entry = author.sign(Body::EditThing(edit), EntryId([number as u8; 16])).into_parts().0;
+            Submission { peer: VISITOR, number, entry }
+        };
+        host.sequencer.handle_submissions(vec![rename(&ada, 1, "North"), rename(&ben, 2, "South")]).unwrap();
+        let answers: Vec<_> = commands(&mut host)
+            .into_iter()
+            .filter_map(|command| match command {
+                HostCommand::Answer { submission, outcome, overruled, .. } => Some((submission, outcome, overruled)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(answers, [(1, Ok(based_on), None), (2, Ok(based_on + 1), Some(based_on))]);
+    }
+
+    #[test]
+    fn what_is_dated_far_ahead_of_the_hosts_clock_is_refused() {
+        let mut host = host(Some(Role::Commenter));
+        let guest = person(&host, 5);
+        host.sequencer.handle_time(Timestamp::from_secs(10_000));
+        host.sequencer.handle_arrival(VISITOR, &newcomer(guest.key(), 0)).unwrap();
+        commands(&mut host);
+        let dated = |number: u64, secs| {
+            let guest = guest.clone().at(Timestamp::from_secs(secs));
+            Submission { peer: VISITOR, number, entry: note(&guest, number as u8) }
+        };
+        host.sequencer.handle_submissions(vec![dated(1, 10_300), dated(2, 10_301), dated(3, 5)]).unwrap();
+        let mut outcomes = Vec::new();
+        for command in commands(&mut host) {
+            if let HostCommand::Answer { outcome, .. } = command {
+                outcomes.push(outcome);
+            }
+        }
+        assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
+        assert!(outcomes[1].as_ref().unwrap_err().contains("5 min ahead"), "{outcomes:?}");
+    }
+
+    #[test]
+    fn a_command_goes_to_its_device_once_and_again_only_after_a_crash() {
+        let mut host = host(None);
+        let (gateway, operator) = (person(&host, 7), person(&host, 5));
+        host.sequencer.admit_gateway(gateway.key()).unwrap();
+        let admit =
+            Body::Admit { peer: operator.key(), kind: PeerKind::Person, name: "Op".to_owned(), role: Role::Operator };
+        host.sequencer.handle_own(vec![admit]).unwrap().remove(0).unwrap();
+        let tag = Tag {
+            path: "Hall1/Valve".parse().unwrap(),
+            kind: ValueKind::Float,
+            unit: Unit::new("%"),
+            range: None,
+            writable: true,
+        };
+        host.sequencer.handle_tags(&gateway, std::slice::from_ref(&tag)).unwrap();
+        let command = Command { tag: tag.path, value: Value::Float(40.0), until: Timestamp::from_secs(99) };
+        let id = EntryId([4; 16]);
+        let entry = operator.sign(Body::CommandDevice(command.clone()), id).into_parts().0;
+        let again = Submission { peer: VISITOR, number: 2, entry: entry.clone() };
+        host.sequencer.handle_submissions(vec![Submission { peer: VISITOR, number: 1, entry }, again]).unwrap();
+        assert_eq!(host.sequencer.poll_order(), Some(Order { id, command: command.clone() }));
+        assert_eq!(host.sequencer.poll_order(), None, "the same entry sent twice is one command");
+        let dir = host.sequencer.site().dir().to_owned();
+        drop(host.sequencer);
+        let mut after = Sequencer::new(SiteDir::open(&dir).unwrap(), None);
+        after.admit_gateway(gateway.key()).unwrap();
+        assert_eq!(after.poll_order(), Some(Order { id, command }), "it has no outcome yet");
+        after.handle_carried(&gateway, Carried { id, outcome: DeviceOutcome::Done }).unwrap();
+        assert_eq!(after.site().site().command(id).unwrap().outcome, Some(DeviceOutcome::Done));
+        drop(after);
+        let mut later = Sequencer::new(SiteDir::open(&dir).unwrap(), None);
+        later.admit_gateway(gateway.key()).unwrap();
+        assert_eq!(later.poll_order(), None);
     }
 }

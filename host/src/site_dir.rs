@@ -35,11 +35,13 @@ use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{self, Checkpoint};
 use gemba_record::entry::{EntryId, SignedEntry, SiteId};
-use gemba_record::log::Log;
+use gemba_record::log::{Log, Preverified};
 use gemba_record::refusal::Refusal;
 use gemba_record::site::{Placed, Site};
+use gemba_twin::sample::Timestamp;
 
 use crate::blobs::{BLOBS, Blobs};
+use crate::clock;
 use crate::disk::{Disk, FileDisk};
 use crate::key_file::{self, peer_key};
 use crate::limits;
@@ -83,6 +85,10 @@ pub struct Founding<'a> {
 pub struct Appended {
     /// One for each entry handed in, in the same order.
     pub outcomes: Vec<Result<Placed, Refusal>>,
+    /// For each of them, the entry that it overruled without its author's knowledge.
+    pub overruled: Vec<Option<u64>>,
+    /// Ids of the new entries that command devices.
+    pub commands: Vec<EntryId>,
     /// Index of the first new entry, if there is any.
     pub first: u64,
     /// The bytes of the new entries, in the order of the log.
@@ -250,17 +256,32 @@ impl SiteDir {
     /// Takes entries as they came from their authors, in order, in one commit. When this returns, what was taken is
     /// on the disk. An entry that is refused does not keep the others out.
     pub fn append(&mut self, batch: Vec<Vec<u8>>) -> Result<Appended, SiteDirError> {
+        self.append_at(batch, None)
+    }
+
+    /// As [`SiteDir::append`] at this time on the host's clock; what is dated far ahead of it is refused.
+    pub fn append_at(&mut self, batch: Vec<Vec<u8>>, now: Option<Timestamp>) -> Result<Appended, SiteDirError> {
         if let Some(problem) = self.problems.first() {
             return Err(SiteDirError::ReadOnly(problem.clone()));
         }
         self.catch_up()?;
         let first = self.log.entries();
         let verified = verification::preverify_all(&self.log, batch.clone());
-        let outcomes: Vec<_> = verified.into_iter().map(|entry| self.log.append_preverified(entry)).collect();
+        let (mut outcomes, mut overruled, mut commands) = (Vec::new(), Vec::new(), Vec::new());
+        for mut entry in verified {
+            refuse_ahead(&mut entry, now);
+            let overrules = self.overruled_by(&entry);
+            let command = entry.entry().filter(|e| matches!(e.body, Body::CommandDevice(_))).map(|e| e.id);
+            let outcome = self.log.append_preverified(entry);
+            let is_new = matches!(outcome, Ok(Placed::New(_)));
+            commands.extend(command.filter(|_| is_new));
+            overruled.push(overrules.filter(|_| is_new));
+            outcomes.push(outcome);
+        }
         let is_new = |outcome: &Result<Placed, Refusal>| matches!(outcome, Ok(Placed::New(_)));
         let new = batch.into_iter().zip(&outcomes).filter(|(_, outcome)| is_new(outcome));
         let entries: Vec<Vec<u8>> = new.map(|(entry, _)| entry).collect();
-        let mut appended = Appended { outcomes, first, entries };
+        let mut appended = Appended { outcomes, overruled, commands, first, entries };
         if appended.entries.is_empty() {
             return Ok(appended);
         }
@@ -277,6 +298,14 @@ impl SiteDir {
             kept.unwrap_or_else(|error| tracing::warn!(%error, "no snapshot could be kept"));
         }
         Ok(appended)
+    }
+
+    /// The entry that this one overrules without its author's knowledge.
+    fn overruled_by(&self, entry: &Preverified) -> Option<u64> {
+        let entry = entry.entry()?;
+        let Body::EditThing(edit) = &entry.body else { return None };
+        let conflict = self.log.site()?.conflict(&entry.author, edit)?;
+        Some(conflict.overruled)
     }
 
     /// Commits in the record to the state of the site, once in [`gemba_record::limits::ENTRIES_PER_STATE`] entries.
@@ -321,7 +350,7 @@ impl SiteDir {
     /// Says several things in the host's name, in order, at most [`limits::BATCH_ENTRIES`] a commit; returns their
     /// indexes. Stops at the first that is refused; those before it stay.
     pub fn submit_all(&mut self, bodies: Vec<Body>) -> Result<std::ops::Range<u64>, SiteDirError> {
-        let author = Author::new(self.host.clone(), self.site().id());
+        let author = Author::new(self.host.clone(), self.site().id()).at(clock::now());
         let first = self.log.entries();
         let mut bodies = bodies.into_iter().peekable();
         while bodies.peek().is_some() {
@@ -409,4 +438,13 @@ fn open_parts(disk: &Arc<dyn Disk>) -> Result<(Store, Snapshots, SigningKey), Si
     let store = Store::open(disk.clone())?;
     let snapshots = Snapshots::new(Blobs::open_on(disk.clone(), SNAPSHOTS)?);
     Ok((store, snapshots, key_file::load(&**disk, HOST_KEY)?))
+}
+
+/// Refuses what is dated far ahead of the host's clock.
+fn refuse_ahead(entry: &mut Preverified, now: Option<Timestamp>) {
+    let at = entry.entry().and_then(|entry| entry.at);
+    let ahead = now.zip(at).map_or(0, |(now, at)| at.micros_since(now));
+    if ahead > limits::CLOCK_AHEAD_MICROS {
+        entry.refuse(Refusal::ClockAhead(ahead / 1_000_000));
+    }
 }

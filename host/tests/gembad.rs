@@ -185,7 +185,7 @@ fn nothing_acknowledged_is_lost_when_the_host_is_killed_again_and_again() {
                 visitor.link.send(command).unwrap_or_else(|_| panic!("the link's queue is full in round {round}"));
             }
             let (submission, index) = visitor.wait("an answer", |_, event| match event {
-                LinkEvent::Answer { submission, outcome } => Some((*submission as u32, *outcome.as_ref().unwrap())),
+                LinkEvent::Answer { submission, outcome, .. } => Some((*submission as u32, *outcome.as_ref().unwrap())),
                 _ => None,
             });
             let entry = unanswered.remove(&submission).unwrap();

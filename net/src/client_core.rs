@@ -103,8 +103,12 @@ impl ClientCore {
                 self.entries_held += new.len() as u64;
                 LinkEvent::Entries { first, entries: new }
             }
-            ToPeer::Accepted { submission, index } => LinkEvent::Answer { submission, outcome: Ok(index) },
-            ToPeer::Rejected { submission, why } => LinkEvent::Answer { submission, outcome: Err(why) },
+            ToPeer::Accepted { submission, index, overruled } => {
+                LinkEvent::Answer { submission, outcome: Ok(index), overruled }
+            }
+            ToPeer::Rejected { submission, why } => {
+                LinkEvent::Answer { submission, outcome: Err(why), overruled: None }
+            }
             ToPeer::Joined(info) => LinkEvent::Joined(info),
             ToPeer::Left(peer) => {
                 self.newest_poses.remove(&peer);

@@ -158,6 +158,11 @@ impl HostCore {
         }
     }
 
+    /// Whether a peer that is in can be told what its edits overrule.
+    pub fn knows_edits(&self, peer: PeerNumber) -> bool {
+        self.members.get(&peer).is_some_and(|member| member.admitted && member.minor >= wire::EDIT_MINOR)
+    }
+
     /// Whether the peer has been let in and speaks of the past.
     pub fn knows_past(&self, peer: PeerNumber) -> bool {
         self.members.get(&peer).is_some_and(|member| member.admitted && member.minor >= wire::PAST_MINOR)
@@ -240,7 +245,14 @@ mod tests {
     use gemba_twin::peer::PeerKind;
 
     fn hello(name: &str) -> Hello {
-        Hello { oldest_minor: 0, newest_minor: 3, name: name.to_owned(), kind: PeerKind::Person, entries_held: 0 }
+        Hello {
+            oldest_minor: 0,
+            newest_minor: 3,
+            name: name.to_owned(),
+            kind: PeerKind::Person,
+            entries_held: 0,
+            redemption: None,
+        }
     }
 
     fn join(core: &mut HostCore, name: &str) -> PeerNumber {
@@ -331,9 +343,9 @@ mod tests {
     #[test]
     fn a_peer_of_another_version_is_told_so() {
         let mut core = HostCore::default();
-        let newer = Hello { oldest_minor: 2, newest_minor: 4, ..hello("x") };
+        let newer = Hello { oldest_minor: 3, newest_minor: 4, ..hello("x") };
         let why = core.handle_hello(PeerKey([1; 32]), &newer).unwrap_err();
-        assert!(why.contains("1.1") && why.contains("1.4"), "{why}");
+        assert!(why.contains("1.2") && why.contains("1.4"), "{why}");
     }
 
     #[test]

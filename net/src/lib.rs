@@ -34,7 +34,7 @@ mod worker;
 
 pub use address::{Address, AddressError};
 pub use blob_hash::BlobHash;
-pub use link::{Link, LinkCommand, LinkConfig, LinkEvent, LinkState, LinkStats, QueueFull, connect};
+pub use link::{Link, LinkCommand, LinkConfig, LinkEvent, LinkState, LinkStats, QueueFull, connect, redeem};
 pub use listener::{HostCommand, HostEvent, HostPort, ListenConfig, ListenError, listen};
 pub use peers::{Hello, PeerInfo, PeerNumber, Pose, TrackedPoint};
 pub use recall::RecallAnswer;

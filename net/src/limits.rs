@@ -5,7 +5,9 @@ use std::time::Duration;
 /// Largest control frame: an entry of 1,000 things with long paths is some 300 kB.
 pub const FRAME_BYTES: usize = 4 << 20;
 /// Largest first frame: a name and a few numbers, from a peer that nobody has let in yet.
-pub const HELLO_BYTES: usize = 1024;
+pub const HELLO_BYTES: usize = 2048;
+/// Largest entry that redeems an invitation: its fixed fields take some 350 bytes, a name 256 at most.
+pub const REDEMPTION_BYTES: usize = 1024;
 /// Entries of one frame end here, unless a single one is larger: a quarter of a second at 8 Mbit/s, so that answers and
 /// pongs are not held up behind a newcomer's log.
 pub const ENTRIES_BYTES: usize = 256 << 10;

@@ -102,6 +102,8 @@ pub enum LinkEvent {
         submission: u64,
         /// Its index in the log, durably, or why it was refused.
         outcome: Result<u64, String>,
+        /// An entry that it overruled and that its author did not know of.
+        overruled: Option<u64>,
     },
     /// New samples; of each tag no older one than before.
     Samples(Vec<TagSample>),
@@ -290,10 +292,20 @@ impl Drop for Link {
 
 /// Makes a link and returns at once; what happens comes as events.
 pub fn connect(config: LinkConfig) -> Link {
+    begin(config, None)
+}
+
+/// As [`connect`], as a newcomer: `redemption` is the signed entry that redeems an invitation. A host that knows us
+/// passes it over.
+pub fn redeem(config: LinkConfig, redemption: Vec<u8>) -> Link {
+    begin(config, Some(redemption))
+}
+
+fn begin(config: LinkConfig, redemption: Option<Vec<u8>>) -> Link {
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);
     let (commands, command_receiver) = mpsc::channel(limits::COMMAND_QUEUE);
     let counters = Arc::new(Counters::default());
-    let mut worker = Worker::new(config, event_sender, command_receiver, counters.clone());
+    let mut worker = Worker::new((config, redemption), event_sender, command_receiver, counters.clone());
     let thread = std::thread::Builder::new().name("gemba-link".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {

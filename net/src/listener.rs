@@ -121,6 +121,8 @@ pub enum HostCommand {
         submission: u64,
         /// The entry's index, or why it is refused.
         outcome: Result<u64, String>,
+        /// An entry that it overruled and that its author did not know of.
+        overruled: Option<u64>,
     },
     /// Tells one peer, or all that are in, the next entries of the log.
     Entries {
@@ -314,12 +316,15 @@ impl Hub {
                     line.control = None;
                 }
             }
-            HostCommand::Answer { peer, submission, outcome } => {
+            HostCommand::Answer { peer, submission, outcome, overruled } => {
                 if let Some(line) = self.lines.get_mut(&peer) {
                     line.submissions_open = line.submissions_open.saturating_sub(1);
                 }
                 let answer = match outcome {
-                    Ok(index) => ToPeer::Accepted { submission, index },
+                    Ok(index) => {
+                        let overruled = overruled.filter(|_| self.core.knows_edits(peer));
+                        ToPeer::Accepted { submission, index, overruled }
+                    }
                     Err(why) => ToPeer::Rejected { submission, why: wire::cut(&why, limits::REASON_BYTES) },
                 };
                 self.send(peer, wire::frame(&answer));
@@ -681,8 +686,9 @@ mod tests {
 
     fn hello(minor: u16) -> Vec<u8> {
         let name = "raw".to_owned();
-        let kind = PeerKind::Device;
-        wire::frame(&ToHost::Hello(Hello { oldest_minor: minor, newest_minor: minor, name, kind, entries_held: 0 }))
+        let (kind, redemption) = (PeerKind::Device, None);
+        let hello = Hello { oldest_minor: minor, newest_minor: minor, name, kind, entries_held: 0, redemption };
+        wire::frame(&ToHost::Hello(hello))
     }
 
     async fn within_seconds<F: Future>(what: F) -> F::Output {

@@ -1,6 +1,7 @@
 //! Who takes part in a site, and what the others see of them.
 
 use gemba_twin::peer::{PeerKey, PeerKind};
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 /// Number of a peer at one running host. Not an identity: the key is.
@@ -43,6 +44,9 @@ pub struct Hello {
     /// Entries of the site's log it holds already.
     #[n(4)]
     pub entries_held: u64,
+    /// The signed entry by which a newcomer redeems an invitation (minor 2). A host that knows the peer passes it over.
+    #[n(5)]
+    pub redemption: Option<ByteVec>,
 }
 
 /// A point in the world that has a direction: a head or a hand. World frame, metres.

@@ -1,5 +1,5 @@
-//! Every message of the protocol, on one page. Minor versions 0 and 1 of `gemba/1`; what is new in 1 says so, and goes
-//! only to a peer that speaks it.
+//! Every message of the protocol, on one page. Minor versions 0 to 2 of `gemba/1`; what is new in 1 or 2 says so, and
+//! goes only to a peer that speaks it.
 //!
 //! | lane | carried by | frames |
 //! |---|---|---|
@@ -22,9 +22,12 @@ use crate::pose_codec::{self, take};
 /// What both ends must agree on (TLS ALPN): the major version.
 pub const ALPN: &[u8] = b"gemba/1";
 /// Minor versions this program speaks, oldest to newest.
-pub const MINORS: std::ops::RangeInclusive<u16> = 0..=1;
+pub const MINORS: std::ops::RangeInclusive<u16> = 0..=2;
 /// First minor version that knows the past: [`Recall`], [`ToPeer::History`] and shared instants.
 pub const PAST_MINOR: u16 = 1;
+/// First minor version that tells an author what an edit has overruled, and in which a newcomer can bring the entry that
+/// redeems an invitation.
+pub const EDIT_MINOR: u16 = 2;
 /// Size that stands for "no such blob".
 pub const NO_BLOB: u64 = u64::MAX;
 
@@ -143,6 +146,9 @@ pub enum ToPeer {
         /// Where it stands.
         #[n(1)]
         index: u64,
+        /// An entry that it overruled and that its author did not know of (minor 2).
+        #[n(2)]
+        overruled: Option<u64>,
     },
     /// The entry is not in the log.
     #[n(4)]
@@ -226,7 +232,10 @@ pub fn frame<M: Encode<()>>(message: &M) -> Vec<u8> {
 pub fn decode_to_host(body: &[u8]) -> Result<ToHost, WireError> {
     let message = decode(body)?;
     let fits = match &message {
-        ToHost::Hello(hello) => hello.name.len() <= limits::NAME_BYTES,
+        ToHost::Hello(hello) => {
+            let redemption = hello.redemption.as_ref().map_or(0, |entry| entry.len());
+            hello.name.len() <= limits::NAME_BYTES && redemption <= limits::REDEMPTION_BYTES
+        }
         ToHost::Recall(recall) if recall.to < recall.from => return Err(WireError::Damaged),
         ToHost::Recall(recall) => {
             recall.points <= limits::RECALL_POINTS
@@ -351,13 +360,12 @@ mod tests {
 
     #[test]
     fn the_bytes_of_minor_version_0_stay_as_they_are() {
-        let hello =
-            Hello { oldest_minor: 0, newest_minor: 0, name: "Ada".to_owned(), kind: PeerKind::Person, entries_held: 5 };
+        let hello = hello(0, None);
         assert_eq!(hex(&frame(&ToHost::Hello(hello))), "0c000000820081850000634164610005");
         assert_eq!(hex(&frame(&ToHost::Ping { sent: -1 })), "0400000082038120");
         let left = ToPeer::Left(PeerNumber(7));
         assert_eq!(hex(&frame(&left)), "0400000082068107");
-        let accepted = ToPeer::Accepted { submission: 1, index: 2 };
+        let accepted = ToPeer::Accepted { submission: 1, index: 2, overruled: None };
         assert_eq!(hex(&frame(&accepted)), "050000008203820102");
     }
 
@@ -377,6 +385,32 @@ mod tests {
         let head = RecallHead { request: 7, covered: vec![(Timestamp(1), Timestamp(2))], is_thinned: true };
         assert_eq!(hex(&frame(&head)), "07000000830781820102f5");
         assert_eq!(decode_recall_head(&frame(&head)[4..]), Ok(head));
+    }
+
+    fn hello(newest_minor: u16, redemption: Option<Vec<u8>>) -> Hello {
+        Hello {
+            oldest_minor: 0,
+            newest_minor,
+            name: "Ada".to_owned(),
+            kind: PeerKind::Person,
+            entries_held: 5,
+            redemption: redemption.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_minor_version_2_stay_as_they_are() {
+        let redeeming = ToHost::Hello(hello(2, Some(vec![1, 2, 3])));
+        assert_eq!(hex(&frame(&redeeming)), "10000000820081860002634164610005430102".to_owned() + "03");
+        let overruling = ToPeer::Accepted { submission: 1, index: 9, overruled: Some(7) };
+        assert_eq!(hex(&frame(&overruling)), "06000000820383010907");
+    }
+
+    #[test]
+    fn a_newcomer_that_brings_more_than_an_entry_is_refused() {
+        let said = |bytes: usize| decode_to_host(&frame(&ToHost::Hello(hello(2, Some(vec![0; bytes]))))[4..]).map(drop);
+        assert_eq!(said(limits::REDEMPTION_BYTES), Ok(()));
+        assert_eq!(said(limits::REDEMPTION_BYTES + 1), Err(WireError::TooLarge));
     }
 
     #[test]

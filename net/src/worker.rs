@@ -38,6 +38,8 @@ enum End {
 /// Everything the thread owns.
 pub(crate) struct Worker {
     config: LinkConfig,
+    /// What lets a newcomer in.
+    redemption: Option<Vec<u8>>,
     core: ClientCore,
     events: mpsc::Sender<LinkEvent>,
     commands: mpsc::Receiver<LinkCommand>,
@@ -59,7 +61,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that has not begun.
     pub(crate) fn new(
-        config: LinkConfig,
+        (config, redemption): (LinkConfig, Option<Vec<u8>>),
         events: mpsc::Sender<LinkEvent>,
         commands: mpsc::Receiver<LinkCommand>,
         counters: Arc<Counters>,
@@ -67,6 +69,7 @@ impl Worker {
         Self {
             core: ClientCore::new(config.entries_held),
             config,
+            redemption,
             events,
             commands,
             counters,
@@ -128,7 +131,7 @@ impl Worker {
         match command {
             LinkCommand::Submit { submission, .. } if self.unanswered.len() >= limits::SUBMISSIONS_PER_PEER => {
                 let outcome = Err("too many submissions without an answer".to_owned());
-                self.tell(LinkEvent::Answer { submission: *submission, outcome }).await?;
+                self.tell(LinkEvent::Answer { submission: *submission, outcome, overruled: None }).await?;
                 return Ok(false);
             }
             LinkCommand::Submit { submission, entry } => drop(self.unanswered.insert(*submission, entry.clone())),
@@ -221,6 +224,7 @@ impl Worker {
             name: wire::cut(&self.config.name, limits::NAME_BYTES),
             kind: self.config.kind,
             entries_held: self.core.entries_held(),
+            redemption: self.redemption.clone().map(Into::into),
         };
         say(&mut control, &ToHost::Hello(hello)).await?;
         self.core.handle_connected(Instant::now());

@@ -68,7 +68,7 @@ async fn serve(mut port: HostPort, mut log: Vec<Vec<u8>>, blob: Arc<[u8]>) {
                 log.push(entry.clone());
                 let all = HostCommand::Entries { peer: None, first, entries: vec![entry] };
                 port.commands.send(all).await.expect("the hub takes commands as long as the host runs");
-                let answer = HostCommand::Answer { peer, submission, outcome: Ok(first) };
+                let answer = HostCommand::Answer { peer, submission, outcome: Ok(first), overruled: None };
                 port.commands.send(answer).await.expect("the hub takes commands as long as the host runs");
             }
             HostEvent::BlobWanted { peer, hash, offset } => {
@@ -190,7 +190,7 @@ fn after_the_host_has_died_and_come_back_the_log_continues_without_a_gap() {
     });
     assert_eq!(next, (2, vec![vec![3]]));
     let answer = until(&mut ada, |e| {
-        if let LinkEvent::Answer { submission, outcome } = e { Some((*submission, outcome.clone())) } else { None }
+        if let LinkEvent::Answer { submission, outcome, .. } = e { Some((*submission, outcome.clone())) } else { None }
     });
     assert_eq!(answer, (7, Ok(3)), "what was asked for during the interruption is not lost");
 }

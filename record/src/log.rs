@@ -1,6 +1,6 @@
 //! A site's entries in order, verified as they come. The bytes themselves stay with the caller.
 
-use crate::entry::{SignedEntry, UnverifiedEntry};
+use crate::entry::{Entry, SignedEntry, UnverifiedEntry};
 use crate::merkle::Frontier;
 use crate::refusal::Refusal;
 use crate::signature::Verifier;
@@ -32,6 +32,22 @@ pub struct Damaged {
     pub index: u64,
     /// What was wrong with it.
     pub why: Refusal,
+}
+
+impl Preverified {
+    /// The entry, as far as it could be read.
+    pub fn entry(&self) -> Option<&Entry> {
+        match &self.0 {
+            Stage::Refused(_) => None,
+            Stage::Read(entry) => Some(entry.entry()),
+            Stage::Signed(entry) => Some(entry.entry()),
+        }
+    }
+
+    /// Refuses it, for a reason that the log itself cannot know.
+    pub fn refuse(&mut self, why: Refusal) {
+        self.0 = Stage::Refused(why);
+    }
 }
 
 impl Log {

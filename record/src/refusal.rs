@@ -60,6 +60,9 @@ pub enum Refusal {
     /// The author's key has been replaced or revoked.
     #[error("the key of the entry is not in force: use the newest key of this identity")]
     KeyNotInForce,
+    /// The author's clock is ahead of the host's. Only a host that sequences says so: it alone has a clock to compare.
+    #[error("the entry is dated {} min ahead of the host's clock: set this device's clock right and try again", .0.div_euclid(60))]
+    ClockAhead(i64),
     /// An invitation that has ended, was used, or never was.
     #[error("the invitation cannot be used: {0}; ask for a new one")]
     Invitation(&'static str),

@@ -135,7 +135,11 @@ impl Site {
         match (&entry.body, keys) {
             // Nobody but the holder of the new key brings it in: its number is the next one, and it signs.
             (Body::RotateKey(new) | Body::RecoverKey { new, .. }, Some(keys)) => {
-                if entry.key == keys.next_number() { Ok(new.key) } else { Err(Refusal::KeyNotInForce) }
+                if entry.key == keys.next_number() {
+                    Ok(new.key)
+                } else {
+                    Err(Refusal::KeyNotInForce)
+                }
             }
             (Body::RedeemInvitation { .. }, None) if entry.key.is_first() => Ok(entry.author),
             (_, Some(keys)) => keys.in_force(entry.key).ok_or(Refusal::KeyNotInForce),

@@ -99,7 +99,7 @@ impl Editor {
         let mut outcome = None;
         eventually("an entry is answered", || {
             match self.link.wait(Duration::from_millis(50)) {
-                Some(LinkEvent::Answer { submission, outcome: answer }) if submission == self.said => {
+                Some(LinkEvent::Answer { submission, outcome: answer, .. }) if submission == self.said => {
                     outcome = Some(answer);
                 }
                 Some(event) => self.take(event),

@@ -151,7 +151,7 @@ async fn serve(mut port: HostPort, plant: Plant, beginning: Timestamp, keeps_his
             }
             HostEvent::Submitted { peer, submission, .. } => {
                 let outcome = Err("the past cannot be edited".to_owned());
-                say(HostCommand::Answer { peer, submission, outcome }).await;
+                say(HostCommand::Answer { peer, submission, outcome, overruled: None }).await;
             }
             HostEvent::Left { .. } => {}
         }

@@ -78,7 +78,7 @@ fn submit(address: Address, log: &PlantLog, edits: u64) -> anyhow::Result<Runs> 
         let begun = Instant::now();
         link.send(LinkCommand::Submit { submission, entry }).context("the link takes no edit")?;
         let outcome = wait(&mut link, |event| match event {
-            LinkEvent::Answer { submission: answered, outcome } if answered == submission => Some(outcome),
+            LinkEvent::Answer { submission: answered, outcome, .. } if answered == submission => Some(outcome),
             _ => None,
         })?;
         latencies.push(begun.elapsed().as_secs_f64() * 1e3);

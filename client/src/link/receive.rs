@@ -48,7 +48,7 @@ pub(crate) fn receive(
                 site.name = name;
             }
             LinkEvent::Entries { first, entries } => connection.take_entries(first, entries, &mut problems),
-            LinkEvent::Answer { submission, outcome } => {
+            LinkEvent::Answer { submission, outcome, .. } => {
                 if let Err(why) = outcome {
                     problems.note(format!("the host refused entry {submission}: {why}"));
                 }

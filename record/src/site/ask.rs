@@ -72,6 +72,11 @@ impl Site {
         self.state.invitations.values()
     }
 
+    /// The invitation with this token, while it is remembered.
+    pub fn invitation(&self, token: &PeerKey) -> Option<&InvitationState> {
+        self.state.invitations.get(token)
+    }
+
     /// All models, the newest last.
     pub fn models(&self) -> &[Model] {
         &self.state.models
@@ -145,6 +150,11 @@ impl Site {
     /// Commands that are under way, and the newest of those that are not, by the ids of their entries.
     pub fn commands(&self) -> impl Iterator<Item = (&EntryId, &CommandState)> {
         self.state.commands.iter()
+    }
+
+    /// One command, while it is remembered.
+    pub fn command(&self, id: EntryId) -> Option<&CommandState> {
+        self.state.commands.get(&id)
     }
 
     /// The newest acknowledged alarm of a thing.
