@@ -79,6 +79,7 @@ mod recall;
 mod sealed;
 mod sealer;
 mod segment;
+mod shelf;
 mod tag_table;
 mod thinning;
 
@@ -179,6 +180,8 @@ impl Historian {
         if lost > 0 {
             problems.push(HistorianProblem::DamagedCatalogue(lost));
         }
+        let mended = shelf::mend(dir, &blobs, catalogue.kept.iter().map(|(kept, _)| &kept.sealed));
+        problems.extend(mended.err().map(|error| HistorianProblem::NoNames(error.to_string())));
         let left = journal::left(dir, catalogue.next_number, &mut problems)?;
         let number = left.last().map_or(catalogue.next_number, |last| last.number + 1);
         let mut historian = Self {
@@ -349,6 +352,7 @@ impl Historian {
         };
         let (number, blob) = (kept.sealed.number, kept.sealed.blob);
         // The catalogue last, so that what is cut short by a crash is done again.
+        shelf::remove(&self.dir, &kept.sealed)?;
         self.blobs.remove(&blob.0)?;
         remove(&start_path(&self.dir, number))?;
         Ok(self.catalogue.delete(number)?)
@@ -568,6 +572,8 @@ impl Historian {
             Ok(sealed) => {
                 self.retry_at = None;
                 self.closed.pop_front();
+                let named = shelf::put(&self.dir, &self.blobs, &sealed);
+                self.problems.extend(named.err().map(|error| HistorianProblem::NoNames(error.to_string())));
                 let journal = journal::path(&self.dir, sealed.number);
                 self.sealed.push(sealed);
                 // One that cannot be deleted goes when the historian opens.

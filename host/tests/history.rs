@@ -145,7 +145,8 @@ impl Visitor {
         for TagSample { tag, sample } in answer.samples {
             of_tags.entry(tag).or_default().push(sample);
         }
-        Recalled { covered: answer.covered, is_thinned: answer.is_thinned, of_tags }
+        let unreadable = answer.unreadable.into_iter().map(|span| (span.from, span.why)).collect();
+        Recalled { unreadable, covered: answer.covered, is_thinned: answer.is_thinned, of_tags }
     }
 
     fn segments(&self) -> &[Segment] {
@@ -154,6 +155,7 @@ impl Visitor {
 }
 
 struct Recalled {
+    unreadable: Vec<(Timestamp, String)>,
     covered: Vec<(Timestamp, Timestamp)>,
     is_thinned: bool,
     of_tags: BTreeMap<TagId, Vec<Sample>>,
@@ -207,8 +209,12 @@ fn what_was_seen_live_is_recalled_as_it_was_and_proved_by_the_record() {
         assert_eq!(then.of_tags.get(tag).and_then(|told| told.first()), newest, "{tag:?} at {instant}");
     }
     drop(host);
+    // For analysts each has a name in a folder of its own.
+    let names = std::fs::read_dir(temp.path().join("history/segments")).unwrap();
+    let named: Vec<Vec<u8>> = names.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
     for segment in visitor.segments() {
         let bytes = std::fs::read(blob_path(temp.path(), &segment.blob)).unwrap();
+        assert!(named.contains(&bytes));
         check_as_plain_parquet(&bytes, segment);
         assert_eq!(verify_segment(&bytes, BlobHash(segment.blob), &segment.devices), Ok(segment.samples));
         let mut forged = bytes.clone();
@@ -359,6 +365,9 @@ fn a_damaged_or_missing_segment_is_a_gap_and_the_rest_is_told() {
     again.watch(SECOND);
     let recalled = again.recall(ALL, 16_384);
     let middle = |segment: &Segment| segment.from.0 + segment.to.micros_since(segment.from) / 2;
+    let told: Vec<Timestamp> = recalled.unreadable.iter().map(|(from, _)| *from).collect();
+    assert_eq!(told, [damaged.from, missing.from]);
+    assert!(recalled.unreadable[0].1.contains("its hash is not its name"), "{:?}", recalled.unreadable);
     for segment in [damaged, missing] {
         assert!(!recalled.covers(middle(segment)), "{:?}", recalled.covered);
     }
@@ -386,6 +395,9 @@ fn what_is_beyond_what_is_kept_goes_from_the_disk_and_from_the_record() {
     visitor.wait("the first segment to be dropped", is_gone);
     visitor.wait("news of a later beginning", |me| me.history > beginning);
     assert!(!blob_path(temp.path(), &first.blob).exists());
+    let names = std::fs::read_dir(temp.path().join("history/segments")).unwrap();
+    let mut left = names.map(|entry| entry.unwrap().path()).map(std::fs::read);
+    assert!(left.all(|bytes| bytes.is_err() || blake3::hash(&bytes.unwrap()).as_bytes() != &first.blob));
     assert!(!visitor.segments().is_empty());
     let newest = visitor.newest;
     let recalled = visitor.recall(ALL, 16);

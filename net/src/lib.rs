@@ -39,4 +39,4 @@ pub use listener::{HostCommand, HostEvent, HostPort, ListenConfig, ListenError, 
 pub use peers::{Hello, PeerInfo, PeerNumber, Pose, TrackedPoint};
 pub use recall::RecallAnswer;
 pub use telemetry::TagSample;
-pub use wire::Recall;
+pub use wire::{Recall, UnreadableSpan};

@@ -30,7 +30,11 @@ pub const RECALL_POINTS: u32 = 16_384;
 pub const RECALL_SAMPLES: usize = 1_000_000;
 /// Spans of one answer: a gateway that loses its devices every twenty seconds for a day.
 pub const RECALL_SPANS: usize = 4096;
-/// Largest first frame of an answer: all its spans at 18 bytes, and a little.
+/// Spans of one answer that cannot be read: enough to see that a disk is failing.
+pub const UNREADABLE_SPANS: usize = 32;
+/// Longest reason why a span cannot be read, bytes.
+pub const UNREADABLE_REASON_BYTES: usize = 200;
+/// Largest first frame of an answer: all its spans at 18 bytes, what cannot be read at 223, and a little.
 pub const RECALL_HEAD_BYTES: usize = 80 << 10;
 /// Answers on their way to one peer at once: the newest, and one that it has replaced and whose end has not arrived.
 pub const RECALL_STREAMS: u8 = 2;

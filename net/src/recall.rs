@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::frames::{self, FrameError, close};
 use crate::limits;
 use crate::telemetry::{self, DamagedBatch, TagSample};
-use crate::wire::{self, Recall, RecallHead, WireError};
+use crate::wire::{self, Recall, RecallHead, UnreadableSpan, WireError};
 
 /// The answer to a [`Recall`].
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,6 +25,8 @@ pub struct RecallAnswer {
     /// Whether of some tag there were more samples than these: what is here was measured, but between two of them there
     /// may have been others.
     pub is_thinned: bool,
+    /// What history had and cannot be read any more; it is not covered.
+    pub unreadable: Vec<UnreadableSpan>,
     /// Of each tag the sample in force at the beginning, and those after it; by tag, oldest first.
     pub samples: Vec<TagSample>,
 }
@@ -105,8 +107,7 @@ async fn write_answer(stream: &mut SendStream, mut answer: RecallAnswer) -> Resu
     }
     let surplus = answer.covered.len().saturating_sub(limits::RECALL_SPANS);
     answer.covered.drain(..surplus);
-    let head = RecallHead { request: answer.request, covered: answer.covered, is_thinned: answer.is_thinned };
-    stream.write_all(&wire::frame(&head)).await?;
+    stream.write_all(&wire::frame(&head_of(&mut answer))).await?;
     // Within a tag the order is the host's, who knows which clocks to trust.
     answer.samples.sort_by_key(|s| s.tag);
     for batch in telemetry::batches(answer.samples) {
@@ -118,6 +119,16 @@ async fn write_answer(stream: &mut SendStream, mut answer: RecallAnswer) -> Resu
     // It has been reset in the meantime: then nobody waits for its end.
     let _ = stream.finish();
     Ok(())
+}
+
+/// What goes before the samples.
+fn head_of(answer: &mut RecallAnswer) -> RecallHead {
+    let covered = std::mem::take(&mut answer.covered);
+    let mut unreadable = std::mem::take(&mut answer.unreadable);
+    unreadable.truncate(limits::UNREADABLE_SPANS);
+    unreadable.iter_mut().for_each(|span| span.why = wire::cut(&span.why, limits::UNREADABLE_REASON_BYTES));
+    let unreadable = Some(unreadable).filter(|spans| !spans.is_empty());
+    RecallHead { request: answer.request, covered, is_thinned: answer.is_thinned, unreadable }
 }
 
 /// Why no answer came.
@@ -151,12 +162,13 @@ pub(crate) async fn read(
 ) -> Result<RecallAnswer, RecallError> {
     let body = frames::read(stream, limits::RECALL_HEAD_BYTES, &arriving).await?;
     counted(body.len() as u64);
-    let RecallHead { request, covered, is_thinned } = wire::decode_recall_head(&body)?;
+    let RecallHead { request, covered, is_thinned, unreadable } = wire::decode_recall_head(&body)?;
+    let unreadable = unreadable.unwrap_or_default();
     let mut samples = Vec::new();
     loop {
         let body = frames::read(stream, limits::BATCH_BYTES, &arriving).await?;
         if body.is_empty() {
-            return Ok(RecallAnswer { request, covered, is_thinned, samples });
+            return Ok(RecallAnswer { request, covered, is_thinned, unreadable, samples });
         }
         counted(body.len() as u64);
         samples.extend(telemetry::decode(&body)?);

@@ -99,6 +99,23 @@ pub struct RecallHead {
     /// there may have been others.
     #[n(2)]
     pub is_thinned: bool,
+    /// What history had and cannot be read any more; none instead of an empty list, and of earlier hosts.
+    #[n(3)]
+    pub unreadable: Option<Vec<UnreadableSpan>>,
+}
+
+/// A span that history covered and of which nothing is known any more.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct UnreadableSpan {
+    /// Its beginning.
+    #[n(0)]
+    pub from: Timestamp,
+    /// Its end.
+    #[n(1)]
+    pub to: Timestamp,
+    /// What is wrong, for a person.
+    #[n(2)]
+    pub why: String,
 }
 
 /// From the host to a peer.
@@ -265,6 +282,11 @@ pub fn decode_recall_head(body: &[u8]) -> Result<RecallHead, WireError> {
     if head.covered.len() > limits::RECALL_SPANS {
         return Err(WireError::TooLarge);
     }
+    let unreadable = head.unreadable.as_deref().unwrap_or_default();
+    let is_short = unreadable.iter().all(|span| span.why.len() <= limits::UNREADABLE_REASON_BYTES);
+    if unreadable.len() > limits::UNREADABLE_SPANS || !is_short {
+        return Err(WireError::TooLarge);
+    }
     let ends = head.covered.iter().all(|(from, to)| from <= to);
     let order = head.covered.windows(2).all(|pair| pair[0].1 <= pair[1].0);
     if ends && order { Ok(head) } else { Err(WireError::Damaged) }
@@ -382,8 +404,12 @@ mod tests {
         assert_eq!(hex(&frame(&history)), "050000008209820102");
         let shared = ToPeer::InstantShared { peer: PeerNumber(3), instant: Some(Timestamp(9)) };
         assert_eq!(hex(&frame(&shared)), "05000000820a820309");
-        let head = RecallHead { request: 7, covered: vec![(Timestamp(1), Timestamp(2))], is_thinned: true };
+        let covered = vec![(Timestamp(1), Timestamp(2))];
+        let mut head = RecallHead { request: 7, covered, is_thinned: true, unreadable: None };
         assert_eq!(hex(&frame(&head)), "07000000830781820102f5");
+        assert_eq!(decode_recall_head(&frame(&head)[4..]), Ok(head.clone()));
+        head.unreadable = Some(vec![UnreadableSpan { from: Timestamp(3), to: Timestamp(4), why: "no".to_owned() }]);
+        assert_eq!(hex(&frame(&head)), "0e000000840781820102f581830304626e6f");
         assert_eq!(decode_recall_head(&frame(&head)[4..]), Ok(head));
     }
 
@@ -430,7 +456,8 @@ mod tests {
     fn spans_that_overlap_or_run_backwards_are_refused() {
         let head = |covered: &[(i64, i64)]| {
             let covered = covered.iter().map(|(a, b)| (Timestamp(*a), Timestamp(*b))).collect();
-            decode_recall_head(&frame(&RecallHead { request: 0, covered, is_thinned: false })[4..]).map(drop)
+            decode_recall_head(&frame(&RecallHead { request: 0, covered, is_thinned: false, unreadable: None })[4..])
+                .map(drop)
         };
         assert_eq!(head(&[(0, 1), (1, 5), (7, 7)]), Ok(()));
         assert_eq!(head(&[(2, 1)]), Err(WireError::Damaged));

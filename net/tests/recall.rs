@@ -47,7 +47,7 @@ fn answer(recall: &Recall) -> RecallAnswer {
     }
     let covered = COVERED.iter().map(|(a, b)| (secs(*a).max(recall.from), secs(*b).min(recall.to)));
     let covered = covered.filter(|(a, b)| a <= b).collect();
-    RecallAnswer { request: recall.request, covered, is_thinned, samples }
+    RecallAnswer { request: recall.request, covered, is_thinned, samples, ..RecallAnswer::default() }
 }
 
 struct TestHost {
@@ -222,7 +222,7 @@ fn an_answer_that_is_too_large_to_be_sent_is_nothing_known_and_the_link_stands()
     let (peer, recall) = host.questions.blocking_recv().unwrap();
     let samples = vec![sample(0, 0); gemba_net::limits::RECALL_SAMPLES + 1];
     let answer =
-        RecallAnswer { request: recall.request, covered: vec![(secs(0), secs(1))], is_thinned: false, samples };
+        RecallAnswer { request: recall.request, covered: vec![(secs(0), secs(1))], samples, ..RecallAnswer::default() };
     host.commands.blocking_send(HostCommand::Recalled { peer, answer }).unwrap();
     assert_eq!(recalled(&mut ada), RecallAnswer { request: 1, ..RecallAnswer::default() });
     ada.send(LinkCommand::Recall(ask(2, 10, 12, 1))).unwrap();

@@ -63,7 +63,8 @@ fn run(edits: u64, work: &Path) -> anyhow::Result<Runs> {
     latencies
 }
 
-fn finish(runtime: &Runtime, serving: tokio::task::JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+/// Waits until a host that was stopped has ended.
+pub(super) fn finish(runtime: &Runtime, serving: tokio::task::JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
     runtime.block_on(serving).context("the host ended in the middle")?
 }
 
@@ -87,7 +88,8 @@ fn submit(address: Address, log: &PlantLog, edits: u64) -> anyhow::Result<Runs> 
     Ok(latencies)
 }
 
-fn wait<T>(link: &mut Link, mut wanted: impl FnMut(LinkEvent) -> Option<T>) -> anyhow::Result<T> {
+/// What `wanted` finds in the first event that has it.
+pub(super) fn wait<T>(link: &mut Link, mut wanted: impl FnMut(LinkEvent) -> Option<T>) -> anyhow::Result<T> {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         match link.poll() {

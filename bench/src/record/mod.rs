@@ -9,6 +9,7 @@ mod open;
 mod plant_log;
 mod replay;
 mod sample_size;
+mod shift;
 
 use std::path::Path;
 
@@ -26,26 +27,53 @@ pub struct Sizes {
     pub edits: u64,
     /// R6: things of the plant, a multiple of 1,000.
     pub things: u64,
+    /// R3: samples taken in a run, at least.
+    pub ingested: usize,
+    /// R4 and R8: length of the shift.
+    pub shift_hours: f64,
+    /// R8: instants asked for in a run.
+    pub instants: usize,
 }
 
 impl Sizes {
     /// Shows in seconds that everything runs.
-    pub const QUICK: Self = Self { runs: 1, appended: 1_024, replayed: 5_000, edits: 50, things: 2_000 };
+    pub const QUICK: Self = Self {
+        runs: 1,
+        appended: 1_024,
+        replayed: 5_000,
+        edits: 50,
+        things: 2_000,
+        ingested: 200_000,
+        shift_hours: 0.1,
+        instants: 50,
+    };
 
     /// What the goals are about.
     pub fn full(runs: usize) -> Self {
-        Self { runs, appended: 20_480, replayed: 1_000_000, edits: 2_000, things: 100_000 }
+        Self {
+            runs,
+            appended: 20_480,
+            replayed: 1_000_000,
+            edits: 2_000,
+            things: 100_000,
+            ingested: 6_000_000,
+            shift_hours: 8.0,
+            instants: 400,
+        }
     }
 }
 
 type Measure = fn(&Sizes, &Path) -> anyhow::Result<Vec<Row>>;
 
-const ROWS: [(&str, Measure); 5] = [
+const ROWS: [(&str, Measure); 8] = [
     ("R1", append::measure),
     ("R2", replay::measure),
+    ("R3", ingest::measure),
+    ("R4", sample_size::measure),
     ("R5", edit::measure),
     ("R6", memory::measure),
     ("R7", open::measure),
+    ("R8", instant::measure),
 ];
 
 /// Measures the rows named, all if none is; returns the rows, and the problems of those that could not be measured.

@@ -175,7 +175,7 @@ mod tests {
     fn take(overview: &mut Overview, span: (i64, i64), samples: Vec<TagSample>) {
         let (from, to) = (secs(span.0), secs(span.1));
         let asked = Recall { request: 1, tags: None, from, to, points: 9 };
-        let answer = RecallAnswer { request: 1, covered: vec![(from, to)], is_thinned: false, samples };
+        let answer = RecallAnswer { request: 1, covered: vec![(from, to)], samples, ..RecallAnswer::default() };
         overview.handle_answer(&asked, answer);
     }
 

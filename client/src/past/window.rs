@@ -311,7 +311,7 @@ mod tests {
     fn recalled(span: (i64, i64), covered: &[(i64, i64)], samples: Vec<TagSample>) -> (Recall, RecallAnswer) {
         let recall = Recall { request: 1, tags: Some(vec![TAG]), from: secs(span.0), to: secs(span.1), points: 9 };
         let covered = covered.iter().map(|(a, b)| (secs(*a), secs(*b))).collect();
-        (recall, RecallAnswer { request: 1, covered, is_thinned: false, samples })
+        (recall, RecallAnswer { request: 1, covered, samples, ..RecallAnswer::default() })
     }
 
     fn window(span: (i64, i64), covered: &[(i64, i64)], samples: Vec<TagSample>) -> Window {

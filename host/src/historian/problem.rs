@@ -56,6 +56,9 @@ pub enum HistorianProblem {
     /// The list of segments was damaged.
     #[error("the catalogue of segments had {0} damaged bytes; segments that only they named are lost to the historian")]
     DamagedCatalogue(usize),
+    /// Segments lack the names that people choose them by; their blobs are not touched by that.
+    #[error("segments get no names in the history's folder, only their blobs are there: {0}")]
+    NoNames(String),
     /// A segment could not be read.
     #[error(transparent)]
     Damaged(#[from] DamagedSegment),

@@ -64,6 +64,10 @@ pub struct DamagedSegment {
     pub number: u64,
     /// Its blob.
     pub blob: BlobHash,
+    /// When it told of the site.
+    pub span: Span,
+    /// Whether its samples are missing; if not, only its start table is, for which older segments stand in.
+    pub is_gap: bool,
     /// What is wrong with it.
     pub why: String,
 }
@@ -264,7 +268,7 @@ impl Recall {
             let read = if is_needed { self.read_file(file) } else { Ok(()) };
             match read {
                 Ok(()) => self.spans.push(Span { from, to }),
-                Err(why) => self.blame(file, why),
+                Err(why) => self.blame(file, true, why),
             }
         }
     }
@@ -278,14 +282,15 @@ impl Recall {
                     self.started = Some((file.kept.sealed.number, file.kept.sealed.from.0));
                     return self.take_start(file.kept.sealed.number, &start);
                 }
-                Err(why) => self.blame(file, why),
+                Err(why) => self.blame(file, false, why),
             }
         }
     }
 
-    fn blame(&mut self, file: &StoredSegment, why: String) {
+    fn blame(&mut self, file: &StoredSegment, is_gap: bool, why: String) {
         let sealed = &file.kept.sealed;
-        self.damaged.push(DamagedSegment { number: sealed.number, blob: sealed.blob, why });
+        let span = Span { from: sealed.from, to: sealed.to };
+        self.damaged.push(DamagedSegment { number: sealed.number, blob: sealed.blob, span, is_gap, why });
     }
 
     fn read_file(&mut self, file: &StoredSegment) -> Result<(), String> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use gemba_net::{HostCommand, PeerNumber, Recall, RecallAnswer, TagSample};
+use gemba_net::{HostCommand, PeerNumber, Recall, RecallAnswer, TagSample, UnreadableSpan};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::keeper::{Job, Wish};
@@ -83,6 +83,12 @@ fn answer(jobs: &SyncSender<Job>, recall: &Recall, is_over: &AtomicBool) -> Opti
 
 fn answer_of(request: u32, history: History) -> RecallAnswer {
     let covered = history.coverage.iter().map(|span| (span.from, span.to)).collect();
+    let unreadable = history.damaged.iter().filter(|damaged| damaged.is_gap).map(|damaged| UnreadableSpan {
+        from: damaged.span.from,
+        to: damaged.span.to,
+        why: damaged.to_string(),
+    });
+    let unreadable = unreadable.collect();
     let is_thinned = history.tags.iter().any(|tag| tag.is_thinned);
     let count = history.tags.iter().map(|tag| tag.samples.len() + 1).sum();
     let mut samples = Vec::with_capacity(count);
@@ -90,5 +96,5 @@ fn answer_of(request: u32, history: History) -> RecallAnswer {
         let of_tag = told.in_force.into_iter().chain(told.samples);
         samples.extend(of_tag.map(|sample| TagSample { tag: told.tag, sample }));
     }
-    RecallAnswer { request, covered, is_thinned, samples }
+    RecallAnswer { request, covered, is_thinned, unreadable, samples }
 }
