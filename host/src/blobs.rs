@@ -31,6 +31,11 @@ impl Blobs {
         Ok(Self { disk, prefix })
     }
 
+    /// A folder that is only looked at, and need not be there.
+    pub(crate) fn existing(disk: Arc<dyn Disk>, folder: &str) -> Self {
+        Self { disk, prefix: format!("{folder}/") }
+    }
+
     /// Keeps these bytes durably; returns their hash. Keeping them twice is keeping them once.
     pub fn put(&self, bytes: &[u8]) -> Result<[u8; 32], SiteDirError> {
         let hash = *blake3::hash(bytes).as_bytes();

@@ -5,8 +5,10 @@
 //! - [`store`]: the entries in one append-only file
 //! - [`blobs`]: files named by their hash
 //! - [`key_file`]: secret keys in files only their owner can read
+//! - [`audit`]: everything about a site on disk that can be verified, verified anew
 //! - [`problem`]: what can be wrong with a site directory
 //! - [`sequencer`]: who comes in, which entry is next, what each peer still lacks
+//! - [`publisher`]: the log as static files, C2SP tlog-tiles
 //! - [`gateway_feed`]: tags and samples of a gateway on their way to the peers
 //! - [`historian`]: samples on disk as Parquet segments, and what was in force at any instant
 //! - [`history`]: the historian at work: between the gateway, the record and those who ask for the past
@@ -16,6 +18,7 @@
 //!
 //! Absent on purpose: QUIC (that is `net`), OPC UA (`devices`), the rules of the record (`record`).
 
+pub mod audit;
 pub mod blobs;
 pub mod clock;
 pub mod daemon;
@@ -27,6 +30,7 @@ pub mod history;
 pub mod key_file;
 pub mod limits;
 pub mod problem;
+pub mod publisher;
 pub mod sequencer;
 pub mod site_dir;
 pub mod store;

@@ -25,6 +25,9 @@ pub const ENTRIES_PER_THREAD: usize = 16;
 /// Bytes of entries after which a batch read for a peer ends; a single larger entry still goes out alone.
 pub const READ_BYTES: usize = 1 << 20;
 
+/// Entries that an audit names one by one when they are not those that were signed: as many as a person reads.
+pub const FINDINGS: usize = 20;
+
 /// Largest entry the store takes: four times what the record takes today, so that the format outlives that number.
 pub const STORED_ENTRY_BYTES: usize = 4 << 20;
 

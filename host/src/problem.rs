@@ -48,6 +48,17 @@ pub enum SiteDirError {
     /// So much is damaged that there is no site to show.
     #[error("{0}; nothing of the site can be shown until it is repaired from a mirror or restored from a copy")]
     Unreadable(Problem),
+    /// What is published and what is to be published contradict each other.
+    #[error("the log is published up to entry {published}, and the {size} entries of the record do not go on from there; nothing more is published: restore the record from a mirror")]
+    Published {
+        /// Entries published.
+        published: u64,
+        /// Entries of the record's checkpoint.
+        size: u64,
+    },
+    /// A host's key that cannot sign for a log.
+    #[error("the key of the site's host is weak; nothing can be published in its name")]
+    NoLogKey,
     /// What a mirror calls a checkpoint of this site.
     #[error("the mirror's checkpoint is of no use: {0}; try another mirror")]
     MirrorCheckpoint(#[from] CheckpointError),
@@ -140,6 +151,19 @@ pub enum Problem {
         /// The checkpoint's size.
         size: u64,
     },
+}
+
+impl Problem {
+    /// The file it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Damaged { path, .. }
+            | Self::Header { path, .. }
+            | Self::Refused { path, .. }
+            | Self::Checkpoint { path, .. }
+            | Self::OtherRoot { path, .. } => path,
+        }
+    }
 }
 
 /// Turns the operating system's refusal into ours, naming what was tried.

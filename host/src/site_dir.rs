@@ -25,7 +25,7 @@
 
 mod repair;
 mod snapshots;
-mod verification;
+pub(crate) mod verification;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,11 +42,12 @@ use gemba_twin::sample::Timestamp;
 
 use crate::blobs::{BLOBS, Blobs};
 use crate::clock;
-use crate::disk::{Disk, FileDisk};
+use crate::disk::{Disk, FileDisk, Readers, write_whole};
 use crate::key_file::{self, peer_key};
 use crate::limits;
 use crate::problem::{Problem, SiteDirError, io};
-use crate::site_dir::snapshots::{SNAPSHOTS, Snapshots};
+pub(crate) use crate::site_dir::snapshots::SNAPSHOTS;
+use crate::site_dir::snapshots::Snapshots;
 use crate::store::{self, Store};
 
 /// An open site directory, locked against other processes.
@@ -78,6 +79,23 @@ pub struct Founding<'a> {
     pub owner: Option<&'a SigningKey>,
     /// The id of its first entry.
     pub entry: EntryId,
+}
+
+/// A signed checkpoint that is withheld until it is on the disk.
+#[derive(Debug)]
+#[must_use = "nobody sees the checkpoint before it is kept"]
+pub struct Stated {
+    disk: Arc<dyn Disk>,
+    note: String,
+}
+
+impl Stated {
+    /// Makes it durable, and then gives it out.
+    pub fn keep(self) -> Result<String, SiteDirError> {
+        let path = self.disk.path(CHECKPOINT);
+        write_whole(&*self.disk, CHECKPOINT, self.note.as_bytes(), Readers::Usual).map_err(io("write", &path))?;
+        Ok(self.note)
+    }
 }
 
 /// What became of a batch of entries.
@@ -236,16 +254,23 @@ impl SiteDir {
     /// Signs size and root of the record, for others to see. It is on the disk when this returns, so that even a crash
     /// does not make the host sign another root for the same size.
     pub fn sign_checkpoint(&mut self) -> Result<String, SiteDirError> {
+        let stated = self.state_checkpoint()?;
+        if self.signed.as_ref() == Some(&stated.note) {
+            return Ok(stated.note);
+        }
+        let signed = stated.keep()?;
+        self.signed = Some(signed.clone());
+        Ok(signed)
+    }
+
+    /// As [`SiteDir::sign_checkpoint`], where another thread waits for the disk: nobody sees it before. What is stated
+    /// later must be kept later.
+    pub fn state_checkpoint(&mut self) -> Result<Stated, SiteDirError> {
         if let Some(problem) = self.problems.first() {
             return Err(SiteDirError::ReadOnly(problem.clone()));
         }
         self.catch_up()?;
-        let signed = self.checkpoint();
-        if self.signed.as_ref() != Some(&signed) {
-            self.store.put_small(CHECKPOINT, signed.as_bytes())?;
-            self.signed = Some(signed.clone());
-        }
-        Ok(signed)
+        Ok(Stated { disk: self.disk.clone(), note: self.checkpoint() })
     }
 
     /// The last checkpoint that was signed for others to see.
@@ -390,7 +415,7 @@ impl SiteDir {
 const HOST_KEY: &str = "host.key";
 const HOST_KEY_NEW: &str = "host.key.new";
 const GATEWAY_KEY: &str = "gateway.key";
-const CHECKPOINT: &str = "checkpoint";
+pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// The store of format 1.
 const OLD_STORE: &str = "site.redb";

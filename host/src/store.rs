@@ -34,6 +34,7 @@
 mod frame;
 mod index;
 mod mark;
+mod reader;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -48,6 +49,7 @@ use crate::problem::{Problem, SiteDirError, io};
 use crate::store::frame::{FILE_HEADER, FileHeader, Place, Step, Walk, push};
 use crate::store::index::Index;
 use crate::store::mark::Mark;
+pub use crate::store::reader::Reader;
 
 /// The format of site directories that this program writes, and the newest it reads. Format 1 was a redb file and was
 /// never released.
@@ -85,7 +87,8 @@ pub struct Store {
     untidy: bool,
     dropped: Option<Dropped>,
     problems: Vec<Problem>,
-    _lock: Lock,
+    /// None where it is only looked at.
+    lock: Option<Lock>,
 }
 
 impl Store {
@@ -110,30 +113,43 @@ impl Store {
         let mark = Mark { site, entries: 1 };
         mark.keep(&*disk, MARK).map_err(io("create", &disk.path(MARK)))?;
         let index = Index::read(&*disk, INDEX, site).map_err(io("read", &disk.path(INDEX)))?;
-        Ok(Self { disk, path, site, end, index, untidy: false, dropped: None, problems: Vec::new(), _lock: lock })
+        let lock = Some(lock);
+        Ok(Self { disk, path, site, end, index, untidy: false, dropped: None, problems: Vec::new(), lock })
     }
 
     /// Opens the store and finds its end, from the index where there is one. What is damaged before its last few
     /// entries is found when it is read, or by [`Store::check`].
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, SiteDirError> {
         let lock = take_lock(&*disk)?;
+        let mut store = Self::find(disk, Some(lock))?;
+        store.index.write(&*store.disk, INDEX).unwrap_or_else(|e| store.passed_over(INDEX, &e));
+        let mark = Mark { site: store.site, entries: store.end.entry };
+        if store.problems.is_empty() {
+            mark.keep(&*store.disk, MARK).unwrap_or_else(|e| store.passed_over(MARK, &e));
+        }
+        Ok(store)
+    }
+
+    /// Opens the store to look at it, also while another process has it: writes nothing, and takes no entries. What is
+    /// being written meanwhile is passed over as a torn commit would be.
+    pub fn open_to_read(disk: Arc<dyn Disk>) -> Result<Self, SiteDirError> {
+        Self::find(disk, None)
+    }
+
+    fn find(disk: Arc<dyn Disk>, lock: Option<Lock>) -> Result<Self, SiteDirError> {
         let path = disk.path(RECORD);
         let mark = Mark::read(&*disk, MARK).map_err(io("read", &disk.path(MARK)))?;
         let (site, header) = read_header(&*disk, mark)?;
         let mark = mark.filter(|mark| mark.site == site);
         let index = Index::read(&*disk, INDEX, site).map_err(io("read", &disk.path(INDEX)))?;
         let end = Place::start(site);
-        let mut store =
-            Self { disk, path, site, end, index, untidy: false, dropped: None, problems: Vec::new(), _lock: lock };
+        let mut store = Self { disk, path, site, end, index, untidy: false, dropped: None, problems: Vec::new(), lock };
         // What is read from now on may be handed out; a process that was killed may not have waited for its sync.
-        store.disk.sync(RECORD).map_err(io("sync", &store.path))?;
+        if store.lock.is_some() {
+            store.disk.sync(RECORD).map_err(io("sync", &store.path))?;
+        }
         store.find_end(mark.map_or(0, |mark| mark.entries))?;
         store.problems.extend(header);
-        store.index.write(&*store.disk, INDEX).unwrap_or_else(|e| store.passed_over(INDEX, &e));
-        let mark = Mark { site, entries: store.end.entry };
-        if store.problems.is_empty() {
-            mark.keep(&*store.disk, MARK).unwrap_or_else(|e| store.passed_over(MARK, &e));
-        }
         Ok(store)
     }
 
@@ -175,12 +191,14 @@ impl Store {
     /// in the record, and the same call may succeed later: when there is space again, for instance.
     ///
     /// # Panics
-    /// If `first` is not the number of entries held: a gap or an overwritten entry must never come to be.
+    /// If `first` is not the number of entries held: a gap or an overwritten entry must never come to be. And if the
+    /// store was opened to be looked at only.
     pub fn append(&mut self, first: u64, entries: &[Vec<u8>]) -> Result<(), SiteDirError> {
         if let Some(problem) = self.problems.first() {
             return Err(SiteDirError::ReadOnly(problem.clone()));
         }
         assert_eq!(self.end.entry, first, "entries are stored without gaps and never twice");
+        assert!(self.lock.is_some(), "a store that is only looked at takes no entries");
         let (mut bytes, mut end) = (Vec::new(), self.end);
         let mut places = Vec::with_capacity(entries.len());
         for (number, entry) in entries.iter().enumerate() {

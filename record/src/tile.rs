@@ -108,6 +108,11 @@ impl Tile {
         Self { width: WIDTH, ..*self }
     }
 
+    /// The tile in this place while it had only so many hashes; none for more than it has, or none at all.
+    pub fn narrowed(&self, width: u16) -> Option<Self> {
+        (1..=self.width).contains(&width).then_some(Self { width, ..*self })
+    }
+
     /// The bytes of these hashes.
     pub fn encode(hashes: &[Hash]) -> Vec<u8> {
         hashes.concat()
@@ -127,7 +132,12 @@ impl Tile {
 impl Bundle {
     /// The bundle with this entry in a log of `size` entries; none where the log has none.
     pub fn of(index: u64, size: u64) -> Option<Self> {
-        Tile::of(0, index / u64::from(WIDTH), size).map(|tile| tile.bundle())
+        Tile::of(0, index / u64::from(WIDTH), size).map(Bundle::of_tile)
+    }
+
+    /// The bundle under a tile of level 0.
+    pub fn of_tile(tile: Tile) -> Self {
+        Self { index: tile.index, width: tile.width }
     }
 
     /// Which, from the log's beginning.
@@ -180,12 +190,6 @@ impl Bundle {
     }
 }
 
-impl Tile {
-    fn bundle(&self) -> Bundle {
-        Bundle { index: self.index, width: self.width }
-    }
-}
-
 /// Takes one entry with its length off the front.
 pub(crate) fn take_entry<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
@@ -198,7 +202,7 @@ pub(crate) fn take_entry<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// entries first, then tiles from the leaves up, so that what is published under a checkpoint is there before it is.
 /// None when the log did not grow.
 pub fn new_between(old: u64, new: u64) -> impl Iterator<Item = Resource> {
-    let bundles = new_at(0, old, new).map(|tile| Resource::Entries(tile.bundle()));
+    let bundles = new_at(0, old, new).map(|tile| Resource::Entries(Bundle::of_tile(tile)));
     bundles.chain((0..8).flat_map(move |level| new_at(level, old, new).map(Resource::Hashes)))
 }
 

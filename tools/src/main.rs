@@ -10,6 +10,7 @@ mod clock;
 mod generate;
 mod import;
 mod proxy;
+mod progress;
 mod record;
 mod simulate;
 

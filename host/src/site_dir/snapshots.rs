@@ -15,7 +15,7 @@ use crate::problem::SiteDirError;
 use crate::store::Store;
 
 /// The folder of snapshots in a site's directory.
-pub(super) const SNAPSHOTS: &str = "snapshots";
+pub(crate) const SNAPSHOTS: &str = "snapshots";
 
 /// The snapshots of one site.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use gemba_record::log::{Log, Preverified};
 use crate::limits;
 
 /// Does for each entry what [`Log::append`] does before it changes anything, by several threads where that pays.
-pub(super) fn preverify_all(log: &Log, entries: Vec<Vec<u8>>) -> Vec<Preverified> {
+pub(crate) fn preverify_all(log: &Log, entries: Vec<Vec<u8>>) -> Vec<Preverified> {
     let verify = |share: Vec<Vec<u8>>| share.into_iter().map(|entry| log.preverify(entry)).collect::<Vec<_>>();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = entries.len().div_ceil(threads).max(limits::ENTRIES_PER_THREAD);

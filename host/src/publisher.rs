@@ -1,0 +1,165 @@
+//! Publishes a site's log as static files, C2SP `tlog-tiles` (<https://c2sp.org/tlog-tiles>), in the folder `log/` of
+//! the site's directory: `log/checkpoint`, `log/tile/…`, `log/tile/entries/…`. Any web server can serve them.
+//!
+//! [`Publisher::publish`] takes a checkpoint that the site has stated, makes it durable, writes the tiles under it, and
+//! last the checkpoint. So whoever reads a checkpoint finds every tile of it; a crash anywhere leaves the checkpoint
+//! before, and never two for one size. Each file is written whole under another name and renamed; a full tile is never
+//! written again. What narrower tiles a full one replaces is deleted, as the specification allows.
+//!
+//! It reads the record by itself, beside the store, and so needs nothing of the thread that takes entries.
+//!
+//! Left out: serving the files ([`crate::http`] does), and cosignatures ([`crate::notary`] asks for them).
+
+use std::sync::Arc;
+
+use gemba_record::checkpoint::{SignedCheckpoint, origin};
+use gemba_record::entry::SiteId;
+use gemba_record::merkle::leaf_hash;
+use gemba_record::note::{SignatureKind, VerifierKey};
+use gemba_record::tile::{Bundle, Resource, Tile, TileEdge, WIDTH};
+use gemba_twin::peer::PeerKey;
+
+use crate::disk::{Disk, Readers, folder_of, read_whole, write_whole};
+use crate::problem::{SiteDirError, io};
+use crate::site_dir::Stated;
+use crate::store::Reader;
+
+/// The folder of published files in a site's directory.
+pub const LOG: &str = "log";
+
+/// Writes the published files of one site.
+#[derive(Debug)]
+pub struct Publisher {
+    disk: Arc<dyn Disk>,
+    log: VerifierKey,
+    reader: Reader,
+    edge: TileEdge,
+    /// The entries of the bundle that is not full.
+    bundle: Vec<Vec<u8>>,
+    /// The newest published checkpoint; none while nothing is published that holds.
+    newest: Option<SignedCheckpoint>,
+}
+
+impl Publisher {
+    /// A publisher of the site on this disk, whose host has this key. What is published already stays, if it holds.
+    pub fn open(disk: Arc<dyn Disk>, site: SiteId, host: PeerKey) -> Result<Self, SiteDirError> {
+        let log = VerifierKey::new(&origin(site), SignatureKind::Log, host).map_err(|_| SiteDirError::NoLogKey)?;
+        let path = disk.path(CHECKPOINT);
+        let note = read_whole(&*disk, CHECKPOINT).map_err(io("read", &path))?;
+        let note = note.and_then(|note| String::from_utf8(note).ok());
+        let newest = note.and_then(|note| SignedCheckpoint::open(&note, &log).ok());
+        let reader = Reader::new(disk.clone(), site);
+        Ok(Self { disk, log, reader, edge: TileEdge::default(), bundle: Vec::new(), newest })
+    }
+
+    /// The newest published checkpoint.
+    pub fn newest(&self) -> Option<&SignedCheckpoint> {
+        self.newest.as_ref()
+    }
+
+    /// Publishes the log up to this checkpoint. After an error the files are as they were, but for some tiles that the
+    /// next call writes again.
+    pub fn publish(&mut self, stated: Stated) -> Result<&SignedCheckpoint, SiteDirError> {
+        let note = stated.keep()?;
+        let signed = SignedCheckpoint::open(&note, &self.log)?;
+        let (size, root) = (signed.checkpoint().size, signed.checkpoint().root);
+        if let Some(newest) = &self.newest {
+            let (held, held_root) = (newest.checkpoint().size, newest.checkpoint().root);
+            if size < held || size == held && root != held_root {
+                return Err(SiteDirError::Published { published: held, size });
+            }
+        }
+        let published = self.newest.as_ref().map_or(0, |newest| newest.checkpoint().size);
+        self.take_entries(size, published)?;
+        if self.edge.root() != root {
+            return Err(SiteDirError::Published { published, size });
+        }
+        for (tile, bytes) in self.edge.partial() {
+            self.write(Resource::Hashes(tile), &bytes)?;
+        }
+        if let Some(bundle) = Bundle::of(size.saturating_sub(1), size).filter(|bundle| bundle.width() < WIDTH) {
+            self.write_bundle(bundle)?;
+        }
+        self.put_checkpoint(&signed)?;
+        Ok(self.newest.insert(signed))
+    }
+
+    /// Replaces the published checkpoint by the same one with more signatures.
+    pub fn put_checkpoint(&self, signed: &SignedCheckpoint) -> Result<(), SiteDirError> {
+        self.folder(LOG)?;
+        write_whole(&*self.disk, CHECKPOINT, signed.to_string().as_bytes(), Readers::Usual)
+            .map_err(io("write", &self.disk.path(CHECKPOINT)))
+    }
+
+    /// Reads entries up to `size` and writes the tiles and bundles that they fill. Those that a published checkpoint
+    /// covers are there already; they are read again after a restart, 1,000,000 in a second or two.
+    fn take_entries(&mut self, size: u64, published: u64) -> Result<(), SiteDirError> {
+        while self.reader.next() < size {
+            for entry in self.reader.read(size)? {
+                let mut filled = Vec::new();
+                self.edge.push(leaf_hash(&entry), |tile, bytes| filled.push((tile, bytes)));
+                self.bundle.push(entry);
+                let end = self.edge.size();
+                if self.bundle.len() == usize::from(WIDTH) {
+                    let bundle = Bundle::of(end - 1, end).expect("a log has its own last entry");
+                    if end > published || !self.is_there(Resource::Entries(bundle)) {
+                        self.write_bundle(bundle)?;
+                        self.drop_narrower(Resource::Entries(bundle))?;
+                    }
+                    self.bundle.clear();
+                }
+                for (tile, bytes) in filled {
+                    self.write_full(tile, &bytes, end > published)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_full(&self, tile: Tile, bytes: &[u8], is_new: bool) -> Result<(), SiteDirError> {
+        let resource = Resource::Hashes(tile);
+        if is_new || !self.is_there(resource) {
+            self.write(resource, bytes)?;
+            self.drop_narrower(resource)?;
+        }
+        Ok(())
+    }
+
+    fn write_bundle(&self, bundle: Bundle) -> Result<(), SiteDirError> {
+        let entries = self.bundle.iter().map(Vec::as_slice);
+        let bytes = Bundle::encode(entries).expect("the record takes no entry that does not fit into a bundle");
+        self.write(Resource::Entries(bundle), &bytes)
+    }
+
+    fn write(&self, resource: Resource, bytes: &[u8]) -> Result<(), SiteDirError> {
+        let name = name(resource);
+        self.folder(folder_of(&name))?;
+        write_whole(&*self.disk, &name, bytes, Readers::Usual).map_err(io("write", &self.disk.path(&name)))
+    }
+
+    fn folder(&self, folder: &str) -> Result<(), SiteDirError> {
+        self.disk.make_folder(folder).map_err(io("create", &self.disk.path(folder)))
+    }
+
+    fn is_there(&self, resource: Resource) -> bool {
+        self.disk.size(&name(resource)).is_ok()
+    }
+
+    /// Deletes what was published of a tile or bundle before it was full.
+    fn drop_narrower(&self, full: Resource) -> Result<(), SiteDirError> {
+        let folder = format!("{}.p", name(full));
+        // Where there is no such folder, nothing narrower was published.
+        for narrower in self.disk.list(&folder).unwrap_or_default() {
+            let name = format!("{folder}/{narrower}");
+            self.disk.remove(&name).map_err(io("remove", &self.disk.path(&name)))?;
+        }
+        Ok(())
+    }
+}
+
+fn name(resource: Resource) -> String {
+    format!("{LOG}/{resource}")
+}
+
+/// The published checkpoint.
+pub(crate) const CHECKPOINT: &str = "log/checkpoint";
