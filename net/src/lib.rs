@@ -9,6 +9,7 @@
 //! - [`clock`]: how far the host's clock is from ours
 //! - [`host_core`], [`client_core`]: what is decided, without sockets or clocks
 //! - [`listener`], [`link`]: the edge, on quinn; [`tls`]: who is at the other end
+//! - [`rt_controller`]: how much the real-time connection sends
 //! - [`test_network`]: a bad network on purpose, by a seed
 //!
 //! Absent on purpose: what an entry says (`record` knows), where samples come from (`devices` knows), and Bevy.
@@ -26,6 +27,7 @@ pub mod peers;
 pub mod pose_codec;
 mod readers;
 pub mod recall;
+pub mod rt_controller;
 pub mod telemetry;
 pub mod test_network;
 pub mod tls;

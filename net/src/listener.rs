@@ -20,6 +20,7 @@ use crate::host_core::{HostCore, Output};
 use crate::limits;
 use crate::peers::{Hello, PeerNumber};
 use crate::recall::{self, Answers, Questions, RecallAnswer};
+use crate::rt_controller::RtConfig;
 use crate::telemetry::{self, Conflater, TagSample};
 use crate::tls;
 use crate::wire::{self, NO_BLOB, Recall, ToHost, ToPeer};
@@ -221,6 +222,7 @@ pub(crate) fn transport() -> TransportConfig {
     transport.max_concurrent_bidi_streams(VarInt::from_u32(1 + limits::BLOBS_PER_PEER as u32));
     // Late poses are worthless: a few datagrams, then the oldest goes.
     transport.datagram_send_buffer_size(16 << 10);
+    transport.congestion_controller_factory(Arc::new(RtConfig::default()));
     transport
 }
 
