@@ -26,8 +26,8 @@ use gemba_record::site::Site;
 use gemba_twin::peer::PeerKey;
 
 use crate::disk::Disk;
-use crate::publisher::{self, LOG};
 use crate::problem::{Problem, SiteDirError};
+use crate::publisher::{self, LOG};
 use crate::site_dir::CHECKPOINT;
 use crate::store::{self, Store};
 use entries::Entries;

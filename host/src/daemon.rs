@@ -4,7 +4,8 @@
 //! peers ⇄ net ⇄ Daemon ⇄ Sequencer ⇄ site directory
 //!          ↑       ↑ tags, answered by their numbers
 //!          ├─── gateway feed ← gateway ← OPC UA server
-//!          └─── History ← the same samples
+//!          ├─── History ← the same samples
+//!          └─── Publishing → log/
 //! ```
 
 use std::future::Future;
@@ -27,6 +28,7 @@ use crate::historian::HistorianConfig;
 use crate::history::{self, History, HistorySetup};
 use crate::key_file::peer_key;
 use crate::limits;
+use crate::publisher::Publishing;
 use crate::sequencer::{Newcomer, Sequencer, Submission};
 use crate::site_dir::SiteDir;
 
@@ -56,6 +58,7 @@ pub struct Daemon {
     gateway: Option<RunningGateway>,
     blobs: mpsc::Sender<BlobWant>,
     history: History,
+    publishing: Publishing,
 }
 
 /// The gateway's identity in the record, what it finds, and commands on their way to its devices.
@@ -102,13 +105,14 @@ impl Daemon {
         let blobs = serve_blobs(site.blobs(), port.commands.clone());
         let kept = HistorySetup::of(&site, config.history, config.opcua.is_some());
         let history = History::start(kept, port.commands.clone())?;
+        let publishing = Publishing::start(&site)?;
         let mut sequencer = Sequencer::new(site, config.admit);
         sequencer.handle_time(clock::now());
         let gateway = match config.opcua {
             Some(endpoint) => Some(start_gateway(endpoint, &mut sequencer, port.commands.clone(), &history)?),
             None => None,
         };
-        Ok(Self { sequencer, port, address, gateway, blobs, history })
+        Ok(Self { sequencer, port, address, gateway, blobs, history, publishing })
     }
 
     /// What a peer is given to come here.
@@ -153,6 +157,7 @@ impl Daemon {
                     self.sequencer.handle_time(clock::now());
                     tokio::task::block_in_place(|| history::record(report, &mut self.sequencer));
                 }
+                () = self.publishing.due() => self.publishing.offer(&mut self.sequencer),
             }
         }
         // Peers that are gone themselves do not keep the host from going.

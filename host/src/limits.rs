@@ -25,6 +25,9 @@ pub const ENTRIES_PER_THREAD: usize = 16;
 /// Bytes of entries after which a batch read for a peer ends; a single larger entry still goes out alone.
 pub const READ_BYTES: usize = 1 << 20;
 
+/// Time between two published checkpoints: what others wait for at most before they can prove an entry.
+pub const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
 /// Entries that an audit names one by one when they are not those that were signed: as many as a person reads.
 pub const FINDINGS: usize = 20;
 

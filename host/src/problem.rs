@@ -49,7 +49,9 @@ pub enum SiteDirError {
     #[error("{0}; nothing of the site can be shown until it is repaired from a mirror or restored from a copy")]
     Unreadable(Problem),
     /// What is published and what is to be published contradict each other.
-    #[error("the log is published up to entry {published}, and the {size} entries of the record do not go on from there; nothing more is published: restore the record from a mirror")]
+    #[error(
+        "the log is published up to entry {published}, and the {size} entries of the record do not go on from there; nothing more is published: restore the record from a mirror"
+    )]
     Published {
         /// Entries published.
         published: u64,

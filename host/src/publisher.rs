@@ -8,7 +8,7 @@
 //!
 //! It reads the record by itself, beside the store, and so needs nothing of the thread that takes entries.
 //!
-//! Left out: serving the files ([`crate::http`] does), and cosignatures ([`crate::notary`] asks for them).
+//! Left out: serving the files, which any web server does.
 
 use std::sync::Arc;
 
@@ -18,10 +18,14 @@ use gemba_record::merkle::leaf_hash;
 use gemba_record::note::{SignatureKind, VerifierKey};
 use gemba_record::tile::{Bundle, Resource, Tile, TileEdge, WIDTH};
 use gemba_twin::peer::PeerKey;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
-use crate::disk::{Disk, Readers, folder_of, read_whole, write_whole};
+use crate::disk::{Disk, FileDisk, Readers, folder_of, read_whole, write_whole};
+use crate::limits;
 use crate::problem::{SiteDirError, io};
-use crate::site_dir::Stated;
+use crate::sequencer::Sequencer;
+use crate::site_dir::{SiteDir, Stated};
 use crate::store::Reader;
 
 /// The folder of published files in a site's directory.
@@ -163,3 +167,56 @@ fn name(resource: Resource) -> String {
 
 /// The published checkpoint.
 pub(crate) const CHECKPOINT: &str = "log/checkpoint";
+
+/// The thread that publishes for a running host, and when it is due.
+pub(crate) struct Publishing {
+    stated: mpsc::Sender<Stated>,
+    tick: tokio::time::Interval,
+    /// Entries of the newest checkpoint that was handed over.
+    handed: u64,
+}
+
+impl Publishing {
+    /// Starts to publish this site.
+    pub(crate) fn start(site: &SiteDir) -> Result<Self, SiteDirError> {
+        // Files of its own: those of the store stay open as the store needs them.
+        let disk = Arc::new(FileDisk::new(site.dir()));
+        let mut publisher = Publisher::open(disk, site.site().id(), site.site().host())?;
+        let (stated, mut waiting) = mpsc::channel(1);
+        std::thread::Builder::new()
+            .name("publisher".to_owned())
+            .spawn(move || {
+                while let Some(stated) = waiting.blocking_recv() {
+                    if let Err(error) = publisher.publish(stated) {
+                        tracing::error!(%error, "the newest checkpoint is not published");
+                    }
+                }
+            })
+            .map_err(io("start a thread for", site.dir()))?;
+        let mut tick = tokio::time::interval(limits::PUBLISH_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self { stated, tick, handed: 0 })
+    }
+
+    /// Ready once in [`limits::PUBLISH_EVERY`].
+    pub(crate) async fn due(&mut self) {
+        self.tick.tick().await;
+    }
+
+    /// Hands over a checkpoint of what is new, if there is anything and the one before has been published.
+    pub(crate) fn offer(&mut self, sequencer: &mut Sequencer) {
+        let entries = sequencer.site().log().entries();
+        let is_whole = sequencer.site().problems().is_empty();
+        if entries == self.handed || !is_whole {
+            return;
+        }
+        let Ok(permit) = self.stated.try_reserve() else { return };
+        match sequencer.state_checkpoint() {
+            Ok(stated) => {
+                permit.send(stated);
+                self.handed = entries;
+            }
+            Err(error) => tracing::error!(%error, "no checkpoint can be stated"),
+        }
+    }
+}

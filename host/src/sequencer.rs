@@ -24,7 +24,7 @@ use crate::device_commands::{Carried, Order};
 use crate::key_file;
 use crate::limits;
 use crate::problem::SiteDirError;
-use crate::site_dir::SiteDir;
+use crate::site_dir::{SiteDir, Stated};
 
 /// Who asks to come in. That it holds `key` has been proved; the rest is what it says of itself.
 #[derive(Debug, Clone)]
@@ -86,6 +86,11 @@ impl Sequencer {
     /// date far ahead of it is refused.
     pub fn handle_time(&mut self, now: Timestamp) {
         self.now = Some(now);
+    }
+
+    /// Signs size and root of the record, withheld until they are kept.
+    pub fn state_checkpoint(&mut self) -> Result<Stated, SiteDirError> {
+        self.site.state_checkpoint()
     }
 
     /// A peer asks to come in.

@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand};
 mod clock;
 mod generate;
 mod import;
-mod proxy;
 mod progress;
+mod proxy;
 mod record;
 mod simulate;
 
