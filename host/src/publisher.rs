@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use gemba_record::checkpoint::{SignedCheckpoint, origin};
 use gemba_record::entry::SiteId;
-use gemba_record::merkle::leaf_hash;
+use gemba_record::merkle::{Hash, leaf_hash};
 use gemba_record::note::{SignatureKind, VerifierKey};
 use gemba_record::tile::{Bundle, Resource, Tile, TileEdge, WIDTH};
 use gemba_twin::peer::PeerKey;
@@ -35,6 +35,7 @@ pub const LOG: &str = "log";
 #[derive(Debug)]
 pub struct Publisher {
     disk: Arc<dyn Disk>,
+    site: SiteId,
     log: VerifierKey,
     reader: Reader,
     edge: TileEdge,
@@ -53,7 +54,7 @@ impl Publisher {
         let note = note.and_then(|note| String::from_utf8(note).ok());
         let newest = note.and_then(|note| SignedCheckpoint::open(&note, &log).ok());
         let reader = Reader::new(disk.clone(), site);
-        Ok(Self { disk, log, reader, edge: TileEdge::default(), bundle: Vec::new(), newest })
+        Ok(Self { disk, site, log, reader, edge: TileEdge::default(), bundle: Vec::new(), newest })
     }
 
     /// The newest published checkpoint.
@@ -73,6 +74,17 @@ impl Publisher {
                 return Err(SiteDirError::Published { published: held, size });
             }
         }
+        if let Err(error) = self.write_tiles(size, root) {
+            // What failed to be written is made anew from the record.
+            (self.edge, self.bundle) = (TileEdge::default(), Vec::new());
+            self.reader = Reader::new(self.disk.clone(), self.site);
+            return Err(error);
+        }
+        self.put_checkpoint(&signed)?;
+        Ok(self.newest.insert(signed))
+    }
+
+    fn write_tiles(&mut self, size: u64, root: Hash) -> Result<(), SiteDirError> {
         let published = self.newest.as_ref().map_or(0, |newest| newest.checkpoint().size);
         self.take_entries(size, published)?;
         if self.edge.root() != root {
@@ -81,11 +93,10 @@ impl Publisher {
         for (tile, bytes) in self.edge.partial() {
             self.write(Resource::Hashes(tile), &bytes)?;
         }
-        if let Some(bundle) = Bundle::of(size.saturating_sub(1), size).filter(|bundle| bundle.width() < WIDTH) {
-            self.write_bundle(bundle)?;
+        match Bundle::of(size.saturating_sub(1), size).filter(|bundle| bundle.width() < WIDTH) {
+            Some(bundle) => self.write_bundle(bundle),
+            None => Ok(()),
         }
-        self.put_checkpoint(&signed)?;
-        Ok(self.newest.insert(signed))
     }
 
     /// Replaces the published checkpoint by the same one with more signatures.
