@@ -1,8 +1,16 @@
 //! How far the host's clock is from ours, estimated from pings as NTP does (RFC 5905): the offset of the exchange with
-//! the shortest round trip among the recent ones, since the least delayed answer says most.
+//! the shortest round trip among the recent ones, since the least delayed answer says most. And our own clock, for the edges that hand it to the cores.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use gemba_twin::sample::Timestamp;
+
+/// Our clock in the form that goes over the wire.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
 
 /// Exchanges kept: eight seconds at five a second.
 const EXCHANGES: usize = 40;

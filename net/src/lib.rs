@@ -8,7 +8,7 @@
 //! - [`pose_codec`]: a person's pose in some forty bytes
 //! - [`clock`]: how far the host's clock is from ours
 //! - [`host_core`], [`client_core`]: what is decided, without sockets or clocks
-//! - [`listener`], [`link`]: the edge, on quinn; [`tls`]: who is at the other end
+//! - [`listener`], [`link`]: the edge, on quinn; [`tls`]: who is at the other end; [`transport`]: what quinn is told
 //! - [`rt_controller`]: how much the real-time connection sends
 //! - [`test_network`]: a bad network on purpose, by a seed
 //!
@@ -20,7 +20,9 @@ pub mod client_core;
 pub mod clock;
 mod frames;
 pub mod host_core;
+mod hub;
 pub mod limits;
+mod lines;
 pub mod link;
 pub mod listener;
 pub mod peers;
@@ -31,6 +33,7 @@ pub mod rt_controller;
 pub mod telemetry;
 pub mod test_network;
 pub mod tls;
+pub mod transport;
 pub mod wire;
 mod worker;
 

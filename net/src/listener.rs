@@ -1,29 +1,27 @@
-//! The host's edge: takes in peers over QUIC, feeds [`HostCore`] and carries out what it says. The site's own rules
-//! (who may come in, what an entry may do) stay with the program that owns the [`HostPort`].
+//! Where a host listens: events come out, commands go in. The site's own rules (who may come in, what an entry may do)
+//! stay with the program that owns the [`HostPort`]; the hub behind it owns the core, and each peer has its lines.
 
-use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::Timestamp;
-use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig, VarInt};
+use quinn::{Endpoint, VarInt};
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc, oneshot};
-use tracing::{debug, info};
+use tokio::sync::mpsc;
 
 use crate::blob_hash::BlobHash;
-use crate::frames::{self, FrameError, close};
-use crate::host_core::{HostCore, Output};
+use crate::frames::close;
+use crate::hub::Hub;
 use crate::limits;
+use crate::lines;
 use crate::peers::{Hello, PeerNumber};
-use crate::recall::{self, Answers, Questions, RecallAnswer};
-use crate::rt_controller::RtConfig;
-use crate::telemetry::{self, Conflater, TagSample};
+use crate::recall::RecallAnswer;
+use crate::telemetry::TagSample;
 use crate::tls;
-use crate::wire::{self, NO_BLOB, Recall, ToHost, ToPeer};
+use crate::transport;
+use crate::wire::Recall;
 
 /// Where and as whom to listen.
 #[derive(Debug, Clone)]
@@ -191,7 +189,7 @@ impl HostPort {
 /// Begins to listen.
 pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
     let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&config.signing_key)?));
-    server.transport_config(Arc::new(transport()));
+    server.transport_config(Arc::new(transport::real_time()));
     let endpoint = Endpoint::server(server, config.address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => ListenError::PortInUse(config.address),
         _ => ListenError::Address(config.address, error),
@@ -200,469 +198,20 @@ pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);
     let (commands, command_receiver) = mpsc::channel(limits::COMMAND_QUEUE);
     let (inputs, input_receiver) = mpsc::channel(limits::EVENT_QUEUE);
-    let hub = Hub {
-        site: config.site,
-        core: HostCore::default(),
-        lines: HashMap::new(),
-        events: event_sender,
-        blobs: HashMap::new(),
-        pending: VecDeque::new(),
-    };
-    tokio::spawn(hub.run(command_receiver, input_receiver));
-    tokio::spawn(accept(endpoint.clone(), inputs));
+    tokio::spawn(Hub::new(config.site, event_sender).run(command_receiver, input_receiver));
+    tokio::spawn(lines::accept(endpoint.clone(), inputs));
     Ok(HostPort { events, commands, local, endpoint })
-}
-
-/// Settings of every connection, at both ends.
-pub(crate) fn transport() -> TransportConfig {
-    let mut transport = TransportConfig::default();
-    transport.max_idle_timeout(Some(limits::IDLE.try_into().expect("seconds fit a QUIC integer")));
-    // What is measured now, and answers from the past.
-    transport.max_concurrent_uni_streams((1 + limits::RECALL_STREAMS).into());
-    transport.max_concurrent_bidi_streams(VarInt::from_u32(1 + limits::BLOBS_PER_PEER as u32));
-    // Late poses are worthless: a few datagrams, then the oldest goes.
-    transport.datagram_send_buffer_size(16 << 10);
-    transport.congestion_controller_factory(Arc::new(RtConfig::default()));
-    transport
-}
-
-/// Our clock in the form that goes over the wire.
-pub(crate) fn clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// What connections tell the hub.
-enum Input {
-    Hello {
-        connection: Connection,
-        control: SendStream,
-        key: PeerKey,
-        hello: Hello,
-        reply: oneshot::Sender<PeerNumber>,
-    },
-    Message(PeerNumber, ToHost),
-    Pose(PeerNumber, Vec<u8>),
-    Blob {
-        peer: PeerNumber,
-        hash: BlobHash,
-        offset: u64,
-        stream: SendStream,
-    },
-    Gone(PeerNumber, String),
-}
-
-/// What the hub holds of a peer's connection.
-struct Line {
-    connection: Connection,
-    /// None once the peer has been refused: what was written goes out, then the connection is closed.
-    control: Option<mpsc::Sender<Vec<u8>>>,
-    samples: Arc<(Mutex<Conflater>, Notify)>,
-    questions: Questions,
-    answers: Arc<Answers>,
-    blobs_open: usize,
-    submissions_open: usize,
-}
-
-/// The one task that owns the core.
-struct Hub {
-    site: String,
-    core: HostCore,
-    lines: HashMap<PeerNumber, Line>,
-    events: mpsc::Sender<HostEvent>,
-    blobs: HashMap<(PeerNumber, BlobHash, u64), Vec<SendStream>>,
-    /// Events that commands have brought about: at most one of each peer.
-    pending: VecDeque<HostEvent>,
-}
-
-impl Hub {
-    /// Commands are taken at any time. What the peers say waits while the host program is behind with its events:
-    /// waiting for both at once would have hub and program wait for each other.
-    async fn run(mut self, mut commands: mpsc::Receiver<HostCommand>, mut inputs: mpsc::Receiver<Input>) {
-        let events = self.events.clone();
-        let mut waiting: Option<HostEvent> = None;
-        let mut tick = tokio::time::interval(limits::TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = tick.tick() => self.core.tick(),
-                command = commands.recv() => match command {
-                    Some(command) => self.command(command),
-                    None => break,
-                },
-                place = events.reserve(), if waiting.is_some() => {
-                    // The program that owns the port has gone: then nobody needs to know.
-                    if let (Ok(place), Some(event)) = (place, waiting.take()) {
-                        place.send(event);
-                    }
-                }
-                input = inputs.recv(), if waiting.is_none() => match input {
-                    Some(input) => waiting = self.input(input),
-                    None => break,
-                },
-            }
-            if waiting.is_none() {
-                waiting = self.pending.pop_front();
-            }
-            self.carry_out();
-        }
-    }
-
-    fn command(&mut self, command: HostCommand) {
-        match command {
-            HostCommand::Admit { peer, entries } => self.core.admit(peer, &self.site, entries),
-            HostCommand::Refuse { peer, why } => {
-                self.core.refuse(peer, &why);
-                self.carry_out();
-                if let Some(line) = self.lines.get_mut(&peer) {
-                    line.control = None;
-                }
-            }
-            HostCommand::Answer { peer, submission, outcome, overruled } => {
-                if let Some(line) = self.lines.get_mut(&peer) {
-                    line.submissions_open = line.submissions_open.saturating_sub(1);
-                }
-                let answer = match outcome {
-                    Ok(index) => {
-                        let overruled = overruled.filter(|_| self.core.knows_edits(peer));
-                        ToPeer::Accepted { submission, index, overruled }
-                    }
-                    Err(why) => ToPeer::Rejected { submission, why: wire::cut(&why, limits::REASON_BYTES) },
-                };
-                self.send(peer, wire::frame(&answer));
-            }
-            HostCommand::Entries { peer, first, entries } => self.entries(peer, first, entries),
-            HostCommand::Recalled { peer, answer } => {
-                let Some(line) = self.lines.get_mut(&peer) else { return };
-                let next = line.questions.handle_answered(answer.request);
-                line.answers.put(answer);
-                self.pending.extend(next.map(|recall| HostEvent::Recall { peer, recall }));
-            }
-            HostCommand::History { from, to } => self.core.set_history(from, to),
-            HostCommand::Publish(samples) => self.core.publish(&samples),
-            HostCommand::Blob { peer, hash, offset, bytes } => {
-                for stream in self.blobs.remove(&(peer, hash, offset)).unwrap_or_default() {
-                    if let Some(line) = self.lines.get_mut(&peer) {
-                        line.blobs_open -= 1;
-                    }
-                    tokio::spawn(send_blob(stream, offset, bytes.clone()));
-                }
-            }
-        }
-    }
-
-    /// Entries in frames that keep to the limits.
-    fn entries(&mut self, peer: Option<PeerNumber>, mut first: u64, entries: Vec<Vec<u8>>) {
-        let to: Vec<PeerNumber> = match peer {
-            Some(peer) => vec![peer],
-            None => self.lines.keys().copied().filter(|peer| self.core.is_admitted(*peer)).collect(),
-        };
-        let mut part = Vec::new();
-        let mut bytes = 0;
-        let mut rest = entries.into_iter().peekable();
-        while let Some(entry) = rest.next() {
-            bytes += entry.len() + 8;
-            part.push(entry.into());
-            let full = rest.peek().is_none_or(|next| bytes + next.len() > limits::ENTRIES_BYTES);
-            if full || part.len() == limits::ENTRIES {
-                let count = part.len() as u64;
-                let frame = wire::frame(&ToPeer::Entries { first, entries: std::mem::take(&mut part) });
-                to.iter().for_each(|peer| self.send(*peer, frame.clone()));
-                first += count;
-                bytes = 0;
-            }
-        }
-    }
-
-    /// Handles what a connection says; returns what the host program is to decide on.
-    fn input(&mut self, input: Input) -> Option<HostEvent> {
-        match input {
-            Input::Hello { connection, control, key, hello, reply } => {
-                return self.hello(connection, control, key, hello, reply);
-            }
-            Input::Message(peer, ToHost::Submit { submission, entry }) if self.core.is_admitted(peer) => {
-                let line = self.lines.get_mut(&peer)?;
-                if line.submissions_open >= limits::SUBMISSIONS_PER_PEER {
-                    let why = "too many submissions at once; wait for the answers".to_owned();
-                    self.send(peer, wire::frame(&ToPeer::Rejected { submission, why }));
-                    return None;
-                }
-                line.submissions_open += 1;
-                return Some(HostEvent::Submitted { peer, submission, entry: entry.into() });
-            }
-            Input::Message(peer, ToHost::Select(thing)) => self.core.handle_select(peer, thing),
-            Input::Message(peer, ToHost::ShareInstant(instant)) => self.core.handle_share_instant(peer, instant),
-            Input::Message(peer, ToHost::Recall(recall)) if self.core.knows_past(peer) => {
-                let recall = self.lines.get_mut(&peer)?.questions.handle_asked(recall)?;
-                return Some(HostEvent::Recall { peer, recall });
-            }
-            Input::Message(peer, ToHost::Ping { sent }) => {
-                self.send(peer, wire::frame(&ToPeer::Pong { sent, host: clock() }));
-            }
-            Input::Message(..) => {}
-            Input::Pose(peer, bytes) => self.core.handle_pose(peer, &bytes, clock()),
-            Input::Blob { peer, hash, offset, stream } if self.core.is_admitted(peer) => {
-                let line = self.lines.get_mut(&peer).filter(|line| line.blobs_open < limits::BLOBS_PER_PEER)?;
-                line.blobs_open += 1;
-                self.blobs.entry((peer, hash, offset)).or_default().push(stream);
-                return Some(HostEvent::BlobWanted { peer, hash, offset });
-            }
-            Input::Blob { .. } => {}
-            Input::Gone(peer, why) => {
-                self.core.handle_left(peer);
-                self.blobs.retain(|(of, _, _), _| *of != peer);
-                self.pending.retain(|event| !matches!(event, HostEvent::Recall { peer: of, .. } if *of == peer));
-                return self.lines.remove(&peer).map(|_| HostEvent::Left { peer, why });
-            }
-        }
-        None
-    }
-
-    fn hello(
-        &mut self,
-        connection: Connection,
-        control: SendStream,
-        key: PeerKey,
-        hello: Hello,
-        reply: oneshot::Sender<PeerNumber>,
-    ) -> Option<HostEvent> {
-        let (sender, frames) = mpsc::channel(limits::CONTROL_QUEUE);
-        tokio::spawn(write_control(connection.clone(), control, frames));
-        match self.core.handle_hello(key, &hello) {
-            Ok(peer) => {
-                let samples = Arc::new((Mutex::new(Conflater::default()), Notify::new()));
-                let answers = Arc::new(Answers::default());
-                tokio::spawn(write_telemetry(connection.clone(), samples.clone(), answers.clone()));
-                let (control, questions) = (Some(sender), Questions::default());
-                let line =
-                    Line { connection, control, samples, questions, answers, blobs_open: 0, submissions_open: 0 };
-                self.lines.insert(peer, line);
-                // Whoever said hello waits for its number; if it has gone meanwhile it will say so.
-                let _ = reply.send(peer);
-                info!("{} ({}) has come", hello.name, key.short());
-                Some(HostEvent::Arrived { peer, key, hello })
-            }
-            Err(why) => {
-                // The queue is new and empty. Its only sender ends here: what is in it goes out, then all is closed.
-                let _ = sender.try_send(wire::frame(&ToPeer::Refused { why }));
-                None
-            }
-        }
-    }
-
-    fn send(&self, peer: PeerNumber, frame: Vec<u8>) {
-        let Some(line) = self.lines.get(&peer) else { return };
-        let Some(control) = &line.control else { return };
-        if control.try_send(frame).is_err() {
-            line.connection.close(VarInt::from_u32(close::TOO_SLOW), b"too slow to be told what happens");
-        }
-    }
-
-    fn carry_out(&mut self) {
-        for output in self.core.poll_outputs() {
-            match output {
-                Output::Control(peer, message) => self.send(peer, wire::frame(&message)),
-                Output::Datagram(peer, bytes) => {
-                    if let Some(line) = self.lines.get(&peer) {
-                        // Lost here or on the way is the same: the next pose is newer.
-                        let _ = line.connection.send_datagram(bytes.into());
-                    }
-                }
-                Output::Samples(peer, samples) => {
-                    if let Some(line) = self.lines.get(&peer) {
-                        let (conflater, news) = &*line.samples;
-                        if let Ok(mut conflater) = conflater.lock() {
-                            conflater.add(&samples);
-                        }
-                        news.notify_one();
-                    }
-                }
-            }
-        }
-    }
-}
-
-async fn write_control(connection: Connection, mut stream: SendStream, mut frames: mpsc::Receiver<Vec<u8>>) {
-    while let Some(frame) = frames.recv().await {
-        if stream.write_all(&frame).await.is_err() {
-            return;
-        }
-    }
-    // All senders are gone: the peer has been refused or has left. What was written shall still arrive.
-    let _ = stream.finish();
-    let _ = tokio::time::timeout(limits::CONNECT, stream.stopped()).await;
-    connection.close(VarInt::from_u32(close::REFUSED), b"");
-}
-
-/// The stream of what is measured now is opened before any other, by which the peer knows it.
-async fn write_telemetry(connection: Connection, samples: Arc<(Mutex<Conflater>, Notify)>, answers: Arc<Answers>) {
-    let Ok(stream) = connection.open_uni().await else { return };
-    tokio::join!(write_samples(&connection, stream, samples), recall::write(&connection, &answers));
-}
-
-/// One batch at a time: while it is on its way the newer ones are conflated.
-async fn write_samples(connection: &Connection, mut stream: SendStream, samples: Arc<(Mutex<Conflater>, Notify)>) {
-    let (conflater, news) = &*samples;
-    loop {
-        tokio::select! {
-            () = news.notified() => {}
-            _ = connection.closed() => return,
-        }
-        let batches = conflater.lock().map(|mut c| c.take()).unwrap_or_default();
-        for batch in batches {
-            let body = telemetry::encode(&batch);
-            let length = (body.len() as u32).to_le_bytes();
-            if stream.write_all(&length).await.is_err() || stream.write_all(&body).await.is_err() {
-                return;
-            }
-        }
-        tokio::time::sleep(limits::TICK).await;
-    }
-}
-
-async fn send_blob(mut stream: SendStream, offset: u64, bytes: Option<Arc<[u8]>>) {
-    // Below every other stream of the connection: bulk must not delay what happens now.
-    let _ = stream.set_priority(-10);
-    let size = bytes.as_ref().map_or(NO_BLOB, |bytes| bytes.len() as u64);
-    if stream.write_all(&size.to_le_bytes()).await.is_err() {
-        return;
-    }
-    if let Some(rest) = bytes.as_deref().and_then(|bytes| bytes.get(usize::try_from(offset).ok()?..)) {
-        // A peer that has gone takes no more of it.
-        let _ = stream.write_all(rest).await;
-    }
-    let _ = stream.finish();
-}
-
-async fn accept(endpoint: Endpoint, inputs: mpsc::Sender<Input>) {
-    while let Some(incoming) = endpoint.accept().await {
-        let inputs = inputs.clone();
-        tokio::spawn(async move {
-            match tokio::time::timeout(limits::CONNECT, incoming).await {
-                Ok(Ok(connection)) => serve(connection, inputs).await,
-                Ok(Err(error)) => debug!("a peer failed to connect: {error}"),
-                Err(_) => debug!("a peer was too slow to connect"),
-            }
-        });
-    }
-}
-
-async fn serve(connection: Connection, inputs: mpsc::Sender<Input>) {
-    let greeting = tokio::time::timeout(limits::CONNECT, greet(&connection, &inputs)).await;
-    let (peer, control) = match greeting.unwrap_or(Greeting::None) {
-        Greeting::Arrived(peer, control) => (peer, control),
-        // It is being told why; whoever tells it closes the connection.
-        Greeting::Refused => return,
-        Greeting::None => return connection.close(VarInt::from_u32(close::PROTOCOL), b"no hello"),
-    };
-    let end = tokio::select! {
-        end = read_control(peer, control, &inputs) => end,
-        end = read_datagrams(peer, &connection, &inputs) => end,
-        end = read_blob_wishes(peer, &connection, &inputs) => end,
-    };
-    let why = match end {
-        LineEnd::Over(why) => {
-            connection.close(VarInt::from_u32(close::LEFT), b"");
-            why
-        }
-        LineEnd::Broken(why) => {
-            connection.close(VarInt::from_u32(close::PROTOCOL), why.as_bytes());
-            why
-        }
-    };
-    // The hub has gone: so have all connections.
-    let _ = inputs.send(Input::Gone(peer, why)).await;
-}
-
-/// Why a line is not read any more.
-enum LineEnd {
-    /// The peer or the host has left, or the network has failed.
-    Over(String),
-    /// The peer broke the protocol.
-    Broken(String),
-}
-
-impl From<FrameError> for LineEnd {
-    fn from(error: FrameError) -> Self {
-        match error {
-            FrameError::Over => LineEnd::Over(error.to_string()),
-            FrameError::Wire(error) => LineEnd::Broken(error.to_string()),
-        }
-    }
-}
-
-/// How a connection begins.
-enum Greeting {
-    Arrived(PeerNumber, RecvStream),
-    Refused,
-    None,
-}
-
-async fn greet(connection: &Connection, inputs: &mpsc::Sender<Input>) -> Greeting {
-    let Some(key) = tls::peer_key(connection) else { return Greeting::None };
-    let Ok((control, mut recv)) = connection.accept_bi().await else { return Greeting::None };
-    let Ok(body) = frames::read(&mut recv, limits::HELLO_BYTES, || {}).await else { return Greeting::None };
-    let Ok(ToHost::Hello(hello)) = wire::decode_to_host(&body) else { return Greeting::None };
-    let (reply, number) = oneshot::channel();
-    if inputs.send(Input::Hello { connection: connection.clone(), control, key, hello, reply }).await.is_err() {
-        return Greeting::None;
-    }
-    number.await.map_or(Greeting::Refused, |peer| Greeting::Arrived(peer, recv))
-}
-
-async fn read_control(peer: PeerNumber, mut stream: RecvStream, inputs: &mpsc::Sender<Input>) -> LineEnd {
-    loop {
-        let message = match frames::read(&mut stream, limits::FRAME_BYTES, || {}).await {
-            Ok(body) => wire::decode_to_host(&body),
-            Err(error) => return error.into(),
-        };
-        match message {
-            Ok(ToHost::Hello(_)) => return LineEnd::Broken("said hello twice".to_owned()),
-            Ok(message) => {
-                if inputs.send(Input::Message(peer, message)).await.is_err() {
-                    return LineEnd::Over("the host has stopped".to_owned());
-                }
-            }
-            Err(error) => return LineEnd::Broken(error.to_string()),
-        }
-    }
-}
-
-async fn read_datagrams(peer: PeerNumber, connection: &Connection, inputs: &mpsc::Sender<Input>) -> LineEnd {
-    loop {
-        match connection.read_datagram().await {
-            Ok(bytes) => {
-                // A full hub drops poses first.
-                let _ = inputs.try_send(Input::Pose(peer, bytes.to_vec()));
-            }
-            Err(error) => return LineEnd::Over(error.to_string()),
-        }
-    }
-}
-
-async fn read_blob_wishes(peer: PeerNumber, connection: &Connection, inputs: &mpsc::Sender<Input>) -> LineEnd {
-    loop {
-        let (stream, mut wish) = match connection.accept_bi().await {
-            Ok(streams) => streams,
-            Err(error) => return LineEnd::Over(error.to_string()),
-        };
-        let inputs = inputs.clone();
-        tokio::spawn(async move {
-            let (mut hash, mut offset) = ([0; 32], [0; 8]);
-            let read = async { wish.read_exact(&mut hash).await.is_ok() && wish.read_exact(&mut offset).await.is_ok() };
-            if tokio::time::timeout(limits::CONNECT, read).await == Ok(true) {
-                let (hash, offset) = (BlobHash(hash), u64::from_le_bytes(offset));
-                // If the hub has gone so has the connection.
-                let _ = inputs.send(Input::Blob { peer, hash, offset, stream }).await;
-            }
-        });
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    use quinn::{Connection, RecvStream, SendStream};
+
+    use crate::frames;
+    use crate::wire::{self, ToHost, ToPeer};
 
     use gemba_twin::peer::PeerKind;
 
@@ -680,7 +229,7 @@ mod tests {
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
         let crypto = tls::client(&key(2), PeerKey(key(1).verifying_key().to_bytes())).unwrap();
         let mut client = quinn::ClientConfig::new(Arc::new(crypto));
-        client.transport_config(Arc::new(transport()));
+        client.transport_config(Arc::new(transport::real_time()));
         let connection = endpoint.connect_with(client, host.local_addr(), "gemba").unwrap().await.unwrap();
         let (send, recv) = connection.open_bi().await.unwrap();
         (endpoint, connection, send, recv)

@@ -48,7 +48,7 @@ fn certified(key: &SigningKey, provider: &CryptoProvider) -> Result<Arc<Certifie
 }
 
 /// A client's side: proves our key, takes no host but the one with `expected`.
-pub(crate) fn client(key: &SigningKey, expected: PeerKey) -> Result<QuicClientConfig, Error> {
+pub fn client(key: &SigningKey, expected: PeerKey) -> Result<QuicClientConfig, Error> {
     let provider = provider();
     let verifier = OnlyKey { expected: Some(expected), algorithms: provider.signature_verification_algorithms };
     let resolver = AlwaysResolvesClientRawPublicKeys::new(certified(key, &provider)?);
@@ -63,7 +63,7 @@ pub(crate) fn client(key: &SigningKey, expected: PeerKey) -> Result<QuicClientCo
 
 /// A host's side: proves our key, takes any peer that proves a key of its own. Whether it may come in is the site's
 /// decision.
-pub(crate) fn server(key: &SigningKey) -> Result<QuicServerConfig, Error> {
+pub fn server(key: &SigningKey) -> Result<QuicServerConfig, Error> {
     let provider = provider();
     let verifier = OnlyKey { expected: None, algorithms: provider.signature_verification_algorithms };
     let resolver = AlwaysResolvesServerRawPublicKeys::new(certified(key, &provider)?);

@@ -15,14 +15,15 @@ use tokio::sync::mpsc;
 use crate::address::Address;
 use crate::blob_hash::BlobHash;
 use crate::client_core::{ClientCore, SessionEnd};
+use crate::clock::now as clock;
 use crate::frames::close;
 use crate::limits;
 use crate::link::{Counters, LinkCommand, LinkConfig, LinkEvent, LinkState};
-use crate::listener::{clock, transport};
 use crate::peers::{Hello, Pose};
 use crate::readers::{Arrival, Readers};
 use crate::recall::RecallAnswer;
 use crate::tls;
+use crate::transport;
 use crate::wire::{self, PoseUp, Recall, ToHost};
 
 /// Why a session ended.
@@ -190,7 +191,7 @@ impl Worker {
         let crypto = tls::client(&self.config.signing_key, self.config.address.key)
             .map_err(|e| End::Refused(format!("this person's key cannot be used: {e}")))?;
         let mut client = quinn::ClientConfig::new(Arc::new(crypto));
-        client.transport_config(Arc::new(transport()));
+        client.transport_config(Arc::new(transport::real_time()));
         let endpoint = Endpoint::client(any).map_err(|e| End::Lost(format!("no socket: {e}")))?;
         let connecting = endpoint.connect_with(client, to, "gemba").map_err(|e| End::Lost(e.to_string()))?;
         let connection = connecting.await.map_err(|e| self.explain(&e))?;
