@@ -2,6 +2,7 @@
 //! beside it. A rival that was not run is absent. Progress goes to stderr; stdout holds the table, or JSON.
 
 mod machine;
+mod net;
 mod record;
 mod report;
 
@@ -12,7 +13,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use crate::machine::Machine;
-use crate::report::Report;
+use crate::report::{Report, Row};
 
 /// Measures what README promises, each figure with its rival in the same run.
 #[derive(Parser)]
@@ -50,22 +51,21 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Some(name) = &arguments.name else {
-        println!("record");
+        println!("net\nrecord");
         return Ok(ExitCode::SUCCESS);
     };
     if name == record::memory::CHILD {
         record::memory::fold_and_tell()?;
         return Ok(ExitCode::SUCCESS);
     }
-    if name != "record" {
+    if !["net", "record"].contains(&name.as_str()) {
         eprintln!("gemba bench: there is no benchmark '{name}'; ./gemba bench lists them");
         return Ok(ExitCode::from(2));
     }
     std::fs::create_dir_all(&arguments.work)
         .with_context(|| format!("cannot create {}; give another folder with --work", arguments.work.display()))?;
     let machine = Machine::look(&arguments.work)?;
-    let sizes = if arguments.quick { record::Sizes::QUICK } else { record::Sizes::full(arguments.runs.into()) };
-    let (mut rows, problems) = record::run(&sizes, &arguments.work, &arguments.only);
+    let (mut rows, problems) = measure(name, arguments);
     if arguments.quick {
         // The goals are about the full sizes.
         rows.iter_mut().for_each(|row| (row.goal, row.pass) = (None, None));
@@ -80,4 +80,15 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("gemba bench: {problem}");
     }
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures the rows of one benchmark.
+fn measure(name: &str, arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
+    let runs = arguments.runs.into();
+    if name == "net" {
+        let sizes = if arguments.quick { net::Sizes::QUICK } else { net::Sizes::full(runs) };
+        return net::run(&sizes, &arguments.only);
+    }
+    let sizes = if arguments.quick { record::Sizes::QUICK } else { record::Sizes::full(runs) };
+    record::run(&sizes, &arguments.work, &arguments.only)
 }

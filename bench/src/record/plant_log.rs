@@ -72,7 +72,12 @@ impl PlantLog {
         } else {
             let mut bindings = target.bindings;
             bindings[0].offset = n as f64 * 0.001;
-            let edit = Edit { thing: target.path.id(), based_on: n / u64::from(AUTHORS), change: Change::Bind(bindings), undoes: None };
+            let edit = Edit {
+                thing: target.path.id(),
+                based_on: n / u64::from(AUTHORS),
+                change: Change::Bind(bindings),
+                undoes: None,
+            };
             Body::EditThing(edit)
         };
         author.sign(body, id(n)).into_parts().0

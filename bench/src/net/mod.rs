@@ -1,0 +1,48 @@
+//! `gemba bench net`: how a site feels over a real line. One file a row.
+
+mod fairness;
+mod line;
+mod motion;
+
+use crate::report::Row;
+
+/// How much each row measures.
+pub struct Sizes {
+    /// Runs of each row.
+    pub runs: usize,
+    /// N5: seconds of motion in a run, and of the transfers of N5-fair.
+    pub seconds: u32,
+}
+
+impl Sizes {
+    /// Shows in seconds that everything runs.
+    pub const QUICK: Self = Self { runs: 1, seconds: 4 };
+
+    /// What the goals are about.
+    pub fn full(runs: usize) -> Self {
+        Self { runs, seconds: 15 }
+    }
+}
+
+type Measure = fn(&Sizes) -> anyhow::Result<Vec<Row>>;
+
+const ROWS: [(&str, Measure); 2] = [("N5", motion::measure), ("N5-fair", fairness::measure)];
+
+/// Measures the rows named, all if none is; returns the rows, and the problems of those that could not be measured.
+pub fn run(sizes: &Sizes, only: &[String]) -> (Vec<Row>, Vec<String>) {
+    let (mut rows, mut problems) = (Vec::new(), Vec::new());
+    if let Some(unknown) = only.iter().find(|id| ROWS.iter().all(|(known, _)| known != id)) {
+        problems.push(format!("there is no row {unknown} in net"));
+    }
+    for (id, measure) in ROWS {
+        if !only.is_empty() && !only.iter().any(|wanted| wanted == id) {
+            continue;
+        }
+        eprintln!("gemba bench: {id}");
+        match measure(sizes) {
+            Ok(measured) => rows.extend(measured),
+            Err(error) => problems.push(format!("{id} could not be measured: {error:#}")),
+        }
+    }
+    (rows, problems)
+}
