@@ -60,21 +60,33 @@ pub struct Sequencer {
     site: SiteDir,
     /// The role a person who is not known yet gets.
     admit: Option<Role>,
-    /// For each peer that was let in, the index of the first entry it has not been sent.
-    peers: BTreeMap<PeerNumber, u64>,
+    peers: BTreeMap<PeerNumber, Present>,
     commands: VecDeque<HostCommand>,
     /// The gateway whose devices take commands, and what is to be carried out there.
     gateway: Option<PeerKey>,
     orders: VecDeque<Order>,
     /// The host's clock, as far as it has been told.
     now: Option<Timestamp>,
+    /// What the disk would not take, by peers that are still here and hold no more than net lets them.
+    waiting: Vec<Submission>,
+    /// Likewise, what became of commands: as many as were under way.
+    outcomes: Vec<Vec<u8>>,
+}
+
+/// A peer that was let in.
+#[derive(Debug)]
+struct Present {
+    key: PeerKey,
+    /// Index of the first entry it has not been sent.
+    next: u64,
 }
 
 impl Sequencer {
     /// Begins with nobody present.
     pub fn new(site: SiteDir, admit: Option<Role>) -> Self {
         let (peers, commands, orders) = (BTreeMap::new(), VecDeque::new(), VecDeque::new());
-        Self { site, admit, peers, commands, gateway: None, orders, now: None }
+        let (waiting, outcomes) = (Vec::new(), Vec::new());
+        Self { site, admit, peers, commands, gateway: None, orders, now: None, waiting, outcomes }
     }
 
     /// The site.
@@ -93,36 +105,82 @@ impl Sequencer {
         self.site.state_checkpoint()
     }
 
+    /// The key with which this peer came in; none for who is not here.
+    pub fn key_of(&self, peer: PeerNumber) -> Option<PeerKey> {
+        self.peers.get(&peer).map(|present| present.key)
+    }
+
     /// A peer asks to come in.
     pub fn handle_arrival(&mut self, peer: PeerNumber, newcomer: &Newcomer) -> Result<(), SiteDirError> {
         let Newcomer { key, name, entries_held, .. } = newcomer;
-        if let Err(why) = self.admission(newcomer)? {
+        let admission = match self.admission(newcomer) {
+            // It may come in as soon as the disk takes its admission.
+            Err(why @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_))) => {
+                Err(format!("the site cannot take in anybody new at present: {why}"))
+            }
+            other => other?,
+        };
+        if let Err(why) = admission {
             tracing::info!(%key, name, why, "a peer was not let in");
             self.commands.push_back(HostCommand::Refuse { peer, why });
             return Ok(());
         }
         tracing::info!(peer = peer.0, %key, name, "a peer came in");
-        self.peers.insert(peer, *entries_held);
-        self.commands.push_back(HostCommand::Admit { peer, entries: self.site.log().entries() });
+        self.peers.insert(peer, Present { key: *key, next: *entries_held });
+        self.commands.push_back(HostCommand::Admit { peer, entries: self.site.readable() });
         Ok(())
     }
 
     /// A peer has gone.
     pub fn handle_leave(&mut self, peer: PeerNumber) {
         self.peers.remove(&peer);
+        // It sends them again when it comes back.
+        self.waiting.retain(|submission| submission.peer != peer);
     }
 
-    /// Takes entries in this order, in one commit, and answers each once it is on the disk. When the disk fails nobody
-    /// is answered: the authors keep their entries and send them again to the host that comes after this one.
+    /// Takes entries in this order, in one commit, and answers each once it is on the disk.
+    ///
+    /// When the disk fails nobody is answered, since nobody knows what of it a crash would leave: the entries wait for
+    /// [`Sequencer::handle_retry`], and their authors keep them. Nor is anybody answered while the record is damaged: an
+    /// entry may stand behind the damage.
     pub fn handle_submissions(&mut self, batch: Vec<Submission>) -> Result<(), SiteDirError> {
+        self.waiting.extend(batch);
+        self.handle_retry()
+    }
+
+    /// Whether entries wait for a disk that takes them.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() || !self.outcomes.is_empty()
+    }
+
+    /// Tries again what the disk would not take.
+    pub fn handle_retry(&mut self) -> Result<(), SiteDirError> {
+        if !self.outcomes.is_empty() {
+            self.record_outcomes()?;
+        }
+        let batch = std::mem::take(&mut self.waiting);
         if batch.is_empty() {
             return Ok(());
         }
-        let (askers, entries): (Vec<_>, Vec<_>) = batch.into_iter().map(|s| ((s.peer, s.number), s.entry)).unzip();
-        let (outcomes, overruled) = self.append(entries)?;
-        for (((peer, submission), outcome), overruled) in askers.into_iter().zip(outcomes).zip(overruled) {
+        let (outcomes, overruled) = match self.append(batch.iter().map(|s| s.entry.clone()).collect()) {
+            Ok(outcomes) => outcomes,
+            Err(error @ SiteDirError::Io { .. }) => {
+                tracing::error!(entries = batch.len(), "{error}; what peers say waits until it can be written");
+                self.waiting = batch;
+                return Ok(());
+            }
+            Err(SiteDirError::ReadOnly(problem)) => {
+                tracing::error!("{problem}; what peers say waits with them until the site is repaired");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for ((Submission { peer, number: submission, .. }, outcome), overruled) in
+            batch.into_iter().zip(outcomes).zip(overruled)
+        {
             self.commands.push_back(HostCommand::Answer { peer, submission, outcome, overruled });
         }
+        self.dismiss();
         Ok(())
     }
 
@@ -137,9 +195,15 @@ impl Sequencer {
         let gateway = self.dated(gateway);
         let declared = Body::declare_tags(tags.iter().filter(wanted).cloned().collect());
         let entries = declared.into_iter().map(|body| gateway.sign(body, EntryId(key_file::random())).into_parts().0);
-        for outcome in self.append(entries.collect())?.0 {
-            if let Err(why) = outcome {
-                tracing::error!(why, "tags of the gateway were refused by the record");
+        match self.append(entries.collect()) {
+            // What the record knows already goes on; the gateway finds the others again when it connects anew.
+            Err(error @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_))) => {
+                tracing::error!("{error}; new tags of the gateway are passed over");
+            }
+            outcomes => {
+                for why in outcomes?.0.into_iter().filter_map(Result::err) {
+                    tracing::error!(why, "tags of the gateway were refused by the record");
+                }
             }
         }
         let site = self.site.site();
@@ -170,11 +234,22 @@ impl Sequencer {
     pub fn handle_carried(&mut self, gateway: &Author, carried: Carried) -> Result<(), SiteDirError> {
         let Carried { id, outcome } = carried;
         let body = Body::ReportOutcome(CommandOutcome { command: id, outcome });
-        let entry = self.dated(gateway).sign(body, EntryId(key_file::random())).into_parts().0;
-        for outcome in self.append(vec![entry])?.0 {
-            if let Err(why) = outcome {
-                tracing::error!(why, "the record refuses the outcome of a command");
+        self.outcomes.push(self.dated(gateway).sign(body, EntryId(key_file::random())).into_parts().0);
+        self.record_outcomes()
+    }
+
+    /// What the disk would not take is kept: a command without its outcome would be carried out again.
+    fn record_outcomes(&mut self) -> Result<(), SiteDirError> {
+        let outcomes = match self.append(self.outcomes.clone()) {
+            Err(error @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_))) => {
+                tracing::error!("{error}; what became of commands waits until it can be written");
+                return Ok(());
             }
+            outcomes => outcomes?.0,
+        };
+        self.outcomes.clear();
+        for why in outcomes.into_iter().filter_map(Result::err) {
+            tracing::error!(why, "the record refuses the outcome of a command");
         }
         Ok(())
     }
@@ -206,23 +281,38 @@ impl Sequencer {
         if let Some(command) = self.commands.pop_front() {
             return Ok(Some(command));
         }
-        let Some((peer, first)) = self.lagging() else { return Ok(None) };
-        let entries = self.site.read_entries(first)?;
-        self.peers.insert(peer, first + entries.len() as u64);
-        Ok(Some(HostCommand::Entries { peer: Some(peer), first, entries }))
+        while let Some((peer, first)) = self.lagging() {
+            match self.site.read_entries(first) {
+                Ok(entries) => {
+                    if let Some(present) = self.peers.get_mut(&peer) {
+                        present.next = first + entries.len() as u64;
+                    }
+                    return Ok(Some(HostCommand::Entries { peer: Some(peer), first, entries }));
+                }
+                // What lies before the damage is still sent.
+                Err(SiteDirError::ReadOnly(problem)) => {
+                    tracing::error!("{problem}; the site is open for reading only until it is repaired");
+                    self.site.add_problem(problem);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
-    /// A peer that has not been sent everything, and where to go on.
+    /// A peer that has not been sent everything there is, and where to go on.
     fn lagging(&self) -> Option<(PeerNumber, u64)> {
-        let entries = self.site.log().entries();
-        self.peers.iter().find(|(_, next)| **next < entries).map(|(peer, next)| (*peer, *next))
+        let entries = self.site.readable();
+        self.peers.iter().find(|(_, present)| present.next < entries).map(|(peer, present)| (*peer, present.next))
     }
 
     /// Whether this peer may come in; writes it into the record when that is what the host was told to do.
     fn admission(&mut self, newcomer: &Newcomer) -> Result<Result<(), String>, SiteDirError> {
         let Newcomer { key, name, kind, entries_held, redemption } = newcomer;
+        // Nobody comes in on the strength of what a failed commit has left in memory.
+        self.site.catch_up()?;
         let entries = self.site.log().entries();
-        if *entries_held > entries {
+        if *entries_held > entries && self.site.problems().is_empty() {
             return Ok(Err(format!(
                 "you hold {entries_held} entries of this site and its host only {entries}: it was restored from an \
                  older copy; delete your copy to follow it"
@@ -295,6 +385,19 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Sends away who has lost its role or its key: what is said from now on is not for them.
+    fn dismiss(&mut self) {
+        let site = self.site.site();
+        let may_stay = |key: &PeerKey| site.holder_of(key).is_some_and(|identity| site.may_enter(&identity));
+        let gone: Vec<PeerNumber> =
+            self.peers.iter().filter(|(_, present)| !may_stay(&present.key)).map(|(peer, _)| *peer).collect();
+        for peer in gone {
+            self.handle_leave(peer);
+            let why = "your role or your key in this site was taken back; ask an owner".to_owned();
+            self.commands.push_back(HostCommand::Refuse { peer, why });
+        }
+    }
+
     /// What became of each entry, and what each has overruled.
     fn append(&mut self, entries: Vec<Vec<u8>>) -> Result<(Vec<Outcome>, Vec<Option<u64>>), SiteDirError> {
         let appended = self.site.append_at(entries, self.now)?;
@@ -308,14 +411,12 @@ impl Sequencer {
 
     /// Sends new entries to all who have everything before them; the others get them from the disk in their turn.
     fn broadcast(&mut self, first: u64, entries: Vec<Vec<u8>>) {
-        let current: Vec<PeerNumber> = self.peers.iter().filter(|(_, n)| **n == first).map(|(p, _)| *p).collect();
+        let current: Vec<PeerNumber> = self.peers.iter().filter(|(_, present)| present.next == first).map(|(peer, _)| *peer).collect();
         if entries.is_empty() || current.is_empty() {
             return;
         }
         let next = first + entries.len() as u64;
-        for peer in &current {
-            self.peers.insert(*peer, next);
-        }
+        self.peers.values_mut().filter(|present| present.next == first).for_each(|present| present.next = next);
         if current.len() == self.peers.len() {
             self.commands.push_back(HostCommand::Entries { peer: None, first, entries });
             return;

@@ -228,6 +228,23 @@ impl SiteDir {
         &self.problems
     }
 
+    /// How many entries can be read from the first one on: all, or those before the first that is damaged.
+    pub fn readable(&self) -> u64 {
+        let damaged = self.problems.iter().filter_map(|problem| match problem {
+            Problem::Damaged { entries, .. } => Some(entries.start),
+            _ => None,
+        });
+        // After a commit failed, more may be folded than is stored.
+        damaged.fold(self.log.entries().min(self.store.entries()), u64::min)
+    }
+
+    /// Something was found to be damaged since the site was opened. From now on nothing is added to the record.
+    pub fn add_problem(&mut self, problem: Problem) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
     /// How many entries the newest snapshot folds, from which the site opens; 0 while there is none.
     pub fn snapshot_entries(&self) -> u64 {
         self.snapshots.newest()
@@ -357,8 +374,9 @@ impl SiteDir {
         Some((entries, snapshot))
     }
 
-    /// After a commit failed, folds anew what is on the disk.
-    fn catch_up(&mut self) -> Result<(), SiteDirError> {
+    /// After a commit failed, folds anew what is on the disk. Until that has succeeded, [`SiteDir::site`] may know of
+    /// entries that are not stored.
+    pub fn catch_up(&mut self) -> Result<(), SiteDirError> {
         if self.ahead {
             let repair::Examined { log, problems, .. } =
                 repair::examine(&mut self.store, &mut self.snapshots, &peer_key(&self.host))?;
