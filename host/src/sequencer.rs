@@ -411,7 +411,8 @@ impl Sequencer {
 
     /// Sends new entries to all who have everything before them; the others get them from the disk in their turn.
     fn broadcast(&mut self, first: u64, entries: Vec<Vec<u8>>) {
-        let current: Vec<PeerNumber> = self.peers.iter().filter(|(_, present)| present.next == first).map(|(peer, _)| *peer).collect();
+        let current: Vec<PeerNumber> =
+            self.peers.iter().filter(|(_, present)| present.next == first).map(|(peer, _)| *peer).collect();
         if entries.is_empty() || current.is_empty() {
             return;
         }

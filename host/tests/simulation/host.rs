@@ -49,7 +49,7 @@ struct Running {
     asked: Vec<Submission>,
 }
 
-fn host_key() -> ed25519_dalek::SigningKey {
+pub(crate) fn host_key() -> ed25519_dalek::SigningKey {
     secret(255, 0)
 }
 
@@ -118,15 +118,12 @@ impl HostNode {
     }
 
     /// Starts the process on what the disk holds. `mirror` gives a checkpoint and copies, should something be damaged.
-    pub(crate) fn start(
-        &mut self,
-        model: &mut Model,
-        mirror: (Option<&str>, &[Vec<u8>]),
-    ) -> Result<(), Violation> {
+    pub(crate) fn start(&mut self, model: &mut Model, mirror: (Option<&str>, &[Vec<u8>])) -> Result<(), Violation> {
         if self.flipped.is_some() {
             self.disk.set_faults(Faults::default());
             self.faulty = false;
         }
+        let lost_checkpoint = self.flipped.as_ref().is_some_and(|(name, ..)| name == "checkpoint");
         let opened = SiteDir::open_on(Arc::new(self.disk.clone()));
         if self.notice_power() {
             return Ok(());
@@ -141,7 +138,8 @@ impl HostNode {
         site.set_entries_per_state(ENTRIES_PER_STATE);
         model.reopened(&all(&site)?)?;
         let kept = site.signed_checkpoint().map(verified).transpose()?;
-        model.kept(kept.as_ref().map_or(0, |kept| kept.size))?;
+        // In the place of a damaged one stands a mirror's, which may be older.
+        model.kept(kept.as_ref().map_or(0, |kept| kept.size), lost_checkpoint)?;
         if let Some(kept) = kept {
             model.signed(kept.size, kept.root)?;
         }
@@ -174,7 +172,8 @@ impl HostNode {
         };
         let behind_snapshot =
             opened.as_ref().is_ok_and(|site| damaged.is_some_and(|entry| entry <= site.snapshot_entries()));
-        let matters = name == "site.record" || name == "checkpoint";
+        // What lies behind all that was acknowledged is passed over as the torn end that it looks like.
+        let matters = damaged.map_or(name != "site.mark" && name != "site.index", |entry| entry < model.len());
         ensure(problems.iter().any(names_it) || !matters || behind_snapshot, || {
             format!("byte {byte} of {name} (entry {damaged:?}) was turned, and what is said is {problems:?}")
         })?;
@@ -274,7 +273,14 @@ impl Running {
         Self { sequencer, core, sessions: BTreeMap::new(), inbox: Vec::new(), asked: Vec::new() }
     }
 
-    fn arrive(&mut self, from: Node, session: u64, key: PeerKey, hello: Hello, model: &Model) -> Result<Vec<Packet>, Violation> {
+    fn arrive(
+        &mut self,
+        from: Node,
+        session: u64,
+        key: PeerKey,
+        hello: Hello,
+        model: &Model,
+    ) -> Result<Vec<Packet>, Violation> {
         if self.sessions.contains_key(&session) {
             // The same hello a second time.
             return Ok(Vec::new());
@@ -330,17 +336,28 @@ impl Running {
             match command {
                 HostCommand::Admit { peer, entries } => self.core.admit(peer, "Plant", entries),
                 HostCommand::Refuse { peer, why } => self.core.refuse(peer, &why),
-                HostCommand::Answer { peer, submission, outcome } => packets.extend(self.packet(peer, match outcome {
-                    Ok(index) => ToPeer::Accepted { submission, index },
-                    Err(why) => ToPeer::Rejected { submission, why },
-                })),
+                HostCommand::Answer { peer, submission, outcome } => packets.extend(self.packet(
+                    peer,
+                    match outcome {
+                        Ok(index) => ToPeer::Accepted { submission, index },
+                        Err(why) => ToPeer::Rejected { submission, why },
+                    },
+                )),
                 HostCommand::Entries { peer, first, entries } => {
                     let to: Vec<PeerNumber> = match peer {
                         Some(peer) => vec![peer],
-                        None => self.sessions.values().map(|(_, peer)| *peer).filter(|p| self.core.is_admitted(*p)).collect(),
+                        None => self
+                            .sessions
+                            .values()
+                            .map(|(_, peer)| *peer)
+                            .filter(|p| self.core.is_admitted(*p))
+                            .collect(),
                     };
                     let entries: Vec<_> = entries.into_iter().map(Into::into).collect();
-                    packets.extend(to.into_iter().filter_map(|peer| self.packet(peer, ToPeer::Entries { first, entries: entries.clone() })));
+                    packets.extend(
+                        to.into_iter()
+                            .filter_map(|peer| self.packet(peer, ToPeer::Entries { first, entries: entries.clone() })),
+                    );
                 }
                 _ => {}
             }
@@ -368,7 +385,8 @@ fn or_power_cut<T: Default>(outcome: Result<T, Violation>) -> Result<T, Violatio
 fn all(site: &SiteDir) -> Result<Vec<Vec<u8>>, Violation> {
     let mut entries = Vec::new();
     while (entries.len() as u64) < site.log().entries() {
-        let more = site.read_entries(entries.len() as u64).map_err(|error| format!("the record is unreadable: {error}"))?;
+        let more =
+            site.read_entries(entries.len() as u64).map_err(|error| format!("the record is unreadable: {error}"))?;
         ensure(!more.is_empty(), || "the record ends too early".to_owned())?;
         entries.extend(more);
     }

@@ -218,7 +218,8 @@ impl Model {
     }
 
     /// The host's directory, opened again, has its own checkpoint of this size.
-    pub(crate) fn kept(&self, size: u64) -> Result<(), Violation> {
+    pub(crate) fn kept(&mut self, size: u64, may_be_older: bool) -> Result<(), Violation> {
+        self.shown = if may_be_older { self.shown.min(size) } else { self.shown };
         ensure(size >= self.shown, || format!("the host showed a checkpoint of {} and kept one of {size}", self.shown))
     }
 
@@ -226,14 +227,17 @@ impl Model {
     pub(crate) fn judged_final(&self, note: &SignedCheckpoint, policy: &Policy, said: bool) -> Result<(), Violation> {
         let distinct = |keys: &[VerifierKey]| {
             let lines = note.note().signatures();
-            let mut found: Vec<PeerKey> = keys.iter().filter(|k| lines.iter().any(|l| k.claims(l))).map(VerifierKey::key).collect();
+            let mut found: Vec<PeerKey> =
+                keys.iter().filter(|k| lines.iter().any(|l| k.claims(l))).map(VerifierKey::key).collect();
             found.sort();
             found.dedup();
             found.len()
         };
         let enough = distinct(&policy.witnesses().keys) >= policy.witnesses().needed
             && distinct(&policy.mirrors().keys) >= policy.mirrors().needed;
-        ensure(!said || enough, || "entries are called final though too few different members have cosigned".to_owned())?;
+        ensure(!said || enough, || {
+            "entries are called final though too few different members have cosigned".to_owned()
+        })?;
         ensure(said || !enough, || "entries are not final though enough different members have cosigned".to_owned())
     }
 
@@ -283,7 +287,9 @@ impl Model {
         same("segments", site.segments().iter().map(|s| s.blob).eq(self.segments.iter().copied()))?;
         same("invitations", site.invitations().count() == self.invitations.len())?;
         same("who has come by invitation", {
-            let used = |i: &gemba_record::site::InvitationState| self.invitations.get(&i.invitation.token).map(|(_, used)| *used);
+            let used = |i: &gemba_record::site::InvitationState| {
+                self.invitations.get(&i.invitation.token).map(|(_, used)| *used)
+            };
             site.invitations().all(|i| used(i) == Some(i.used_by.is_some()))
         })
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use gemba_net::wire::ToPeer;
 use gemba_net::Hello;
+use gemba_net::wire::ToPeer;
 use gemba_twin::peer::PeerKey;
 
 use crate::random::Random;
@@ -19,15 +19,24 @@ pub(crate) enum Node {
 /// What is under way.
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
-    Hello { key: PeerKey, hello: Hello },
-    Submit { submission: u64, entry: Vec<u8> },
+    Hello {
+        key: PeerKey,
+        hello: Hello,
+    },
+    Submit {
+        submission: u64,
+        entry: Vec<u8>,
+    },
     ToPeer(ToPeer),
     /// The host asks to be cosigned: the body of `add-checkpoint`.
     AddCheckpoint(String),
     /// A checkpoint for a mirror.
     Checkpoint(String),
     /// The cosignature of a checkpoint of this size, or the size from which the cosigner goes on.
-    Cosigned { size: u64, line: Result<String, u64> },
+    Cosigned {
+        size: u64,
+        line: Result<String, u64>,
+    },
 }
 
 #[derive(Debug, Clone)]

@@ -69,7 +69,11 @@ impl Reader {
     pub(crate) fn standing(&self) -> String {
         let Self { speaker, session, welcome, outbox, .. } = self;
         let entries = self.log.entries();
-        format!("peer {} with {entries} entries, session {session}, welcome {welcome}, {} unanswered", speaker.who, outbox.len())
+        format!(
+            "peer {} with {entries} entries, session {session}, welcome {welcome}, {} unanswered",
+            speaker.who,
+            outbox.len()
+        )
     }
 
     /// Begins a session, whatever became of the last one.
@@ -101,7 +105,8 @@ impl Reader {
 
     /// All that waits for an answer, once more.
     pub(crate) fn again(&self) -> Vec<Message> {
-        let submit = |(submission, entry): (&u64, &Vec<u8>)| Message::Submit { submission: *submission, entry: entry.clone() };
+        let submit =
+            |(submission, entry): (&u64, &Vec<u8>)| Message::Submit { submission: *submission, entry: entry.clone() };
         self.outbox.iter().map(submit).collect()
     }
 

@@ -32,6 +32,7 @@ pub(crate) const COMMENTER: u8 = 2;
 pub(crate) const GATEWAY: u8 = 3;
 pub(crate) const THIEF: u8 = 4;
 pub(crate) const MIRROR: u8 = 5;
+const NEWCOMERS: [u8; 2] = [6, 7];
 const IDENTITIES: usize = 8;
 
 /// A secret key of an identity; its number says which of them.
@@ -106,9 +107,9 @@ impl Speaker {
                 text: String::new(),
             })),
             72..76 => say(device(random, site)),
-            76..80 => say(invite(random, site, self.clock)),
-            80..84 => redeem(random, site),
-            84..92 => key(random, site, who, number),
+            76..79 => say(invite(random, site, self.clock)),
+            79..85 => redeem(random, site),
+            85..93 => key(random, site, who, number),
             _ => say(people(random, site)),
         }
     }
@@ -134,7 +135,9 @@ impl Speaker {
     fn take_back(&mut self, random: &mut Random, site: &Site, id: EntryId) -> Body {
         let again = random.chance(40) && !self.redo.is_empty();
         let taken = if again { self.redo.pop() } else { self.undo.pop() };
-        let Some((thing, change, undoes)) = taken else { return Body::note(self::thing(random, site), "nothing to undo") };
+        let Some((thing, change, undoes)) = taken else {
+            return Body::note(self::thing(random, site), "nothing to undo");
+        };
         let edit = Edit { thing, based_on: site.entries(), change, undoes: Some(undoes) };
         if let Some(inverse) = site.inverse(&edit) {
             if again { &mut self.undo } else { &mut self.redo }.push((thing, inverse, id));
@@ -167,7 +170,8 @@ impl Speaker {
                 // The key in force of the victim is in the thief's hands, the promised one is not.
                 let new = NewKey { key: public(THIEF, 99), next: None };
                 let signing_key = secret(THIEF, 99);
-                Author { number: KeyNumber(number + 1), signing_key, ..author(victim, number) }.sign(Body::RotateKey(new), id)
+                Author { number: KeyNumber(number + 1), signing_key, ..author(victim, number) }
+                    .sign(Body::RotateKey(new), id)
             }
             6 => {
                 let next = public(victim, number + 1);
@@ -207,7 +211,8 @@ pub(crate) fn beginning(random: &mut Random) -> Vec<Vec<u8>> {
     let things = ["Hall", "Hall/A", "Hall/A/Arm", "Hall/B", "Yard"].map(thing).to_vec();
     bodies.push(Body::AddThings { model: MODEL, things });
     let owner = author(OWNER, 0);
-    let mut entries: Vec<_> = bodies.into_iter().map(|body| owner.sign(body, EntryId(random.bytes())).into_parts().0).collect();
+    let mut entries: Vec<_> =
+        bodies.into_iter().map(|body| owner.sign(body, EntryId(random.bytes())).into_parts().0).collect();
     let tags = Body::DeclareTags { tags: vec![tag("Hall/A/Speed", true), tag("Hall/B/Load", false)] };
     entries.push(author(GATEWAY, 0).sign(tags, EntryId(random.bytes())).into_parts().0);
     entries
@@ -225,6 +230,10 @@ fn thing(random: &mut Random, site: &Site) -> ThingId {
     random.pick(site.things()).map_or(ThingId([0; 16]), |thing| thing.id)
 }
 
+fn somewhere(random: &mut Random, site: &Site) -> String {
+    random.pick(site.things()).map_or_else(|| "Hall".to_owned(), |thing| thing.thing.path.to_string())
+}
+
 fn place(random: &mut Random) -> Placement {
     Placement { position: [random.below(9) as f64, 0.0, 0.0], ..Placement::default() }
 }
@@ -238,7 +247,7 @@ fn role(random: &mut Random) -> Role {
 }
 
 fn create(random: &mut Random, site: &Site) -> Body {
-    let under = random.pick(site.things()).map(|t| t.thing.path.to_string()).unwrap_or_default();
+    let under = somewhere(random, site);
     let path = format!("{under}/{}", ["N", "M", "A"][random.below(3)]).parse().expect("a name under a path");
     let like = random.chance(50).then(|| thing(random, site));
     let new = Thing { path, level: Level::Unit, class: Class::Robot, bindings: Vec::new() };
@@ -266,15 +275,17 @@ fn remark(random: &mut Random, site: &Site) -> Body {
 }
 
 fn command(random: &mut Random, site: &Site) -> Body {
-    let tag = random.pick(site.tags()).map_or_else(|| "Nowhere/T".parse().expect("a path"), |tag| tag.path.clone());
+    let writable: Vec<&Tag> = site.tags().iter().filter(|tag| tag.writable || random.chance(20)).collect();
+    let tag = random.pick(&writable).map_or_else(|| "Nowhere/T".parse().expect("a path"), |tag| tag.path.clone());
     let value = if random.chance(90) { Value::Float(1.0) } else { Value::Bool(true) };
     Body::CommandDevice(Command { tag, value, until: Timestamp(5) })
 }
 
 /// What a device says; others say it too, and are refused.
 fn device(random: &mut Random, site: &Site) -> Body {
-    let open: Vec<EntryId> = site.commands().map(|(id, _)| *id).collect();
-    match (random.below(4), random.pick(&open), random.pick(site.segments())) {
+    let open = site.commands().filter(|(_, command)| command.outcome.is_none() || random.chance(10));
+    let open: Vec<EntryId> = open.map(|(id, _)| *id).collect();
+    match (if random.chance(40) { 0 } else { random.below(4) }, random.pick(&open), random.pick(site.segments())) {
         (0, Some(command), _) => {
             let outcome = [Outcome::Done, Outcome::Expired, Outcome::Failed("jammed".into())][random.below(3)].clone();
             Body::ReportOutcome(CommandOutcome { command: *command, outcome })
@@ -286,8 +297,10 @@ fn device(random: &mut Random, site: &Site) -> Body {
             Body::AddSegment(Segment { blob: random.bytes(), bytes: 9, samples: 3, from, to, devices })
         }
         _ => {
-            let at = random.pick(site.things()).map(|t| t.thing.path.to_string()).unwrap_or_default();
-            Body::DeclareTags { tags: vec![tag(&format!("{at}/{}", ["Speed", "Load"][random.below(2)]), random.chance(50))] }
+            let at = somewhere(random, site);
+            Body::DeclareTags {
+                tags: vec![tag(&format!("{at}/{}", ["Speed", "Load"][random.below(2)]), random.chance(50))],
+            }
         }
     }
 }
@@ -298,15 +311,17 @@ fn token(number: usize) -> Token {
 
 fn invite(random: &mut Random, site: &Site, clock: i64) -> Body {
     let scope = random.chance(50).then(|| thing(random, site));
-    let expires = Timestamp(clock + random.below(2_000_000) as i64);
+    let expires = Timestamp(clock + random.below(9_000_000) as i64);
     let token = token(random.below(5)).public();
     Body::Invite(Invitation { token, role: role(random), scope, kind: PeerKind::Person, expires })
 }
 
 /// Somebody comes in with a token, or tries to; an entry like any other, whoever carries it to the host.
 fn redeem(random: &mut Random, site: &Site) -> (u8, u32, Body) {
-    let who = someone(random);
-    let token = token(random.below(5));
+    let who = if random.chance(70) { NEWCOMERS[random.below(2)] } else { someone(random) };
+    let open: Vec<PeerKey> = site.invitations().filter(|i| i.used_by.is_none()).map(|i| i.invitation.token).collect();
+    let offered = random.pick(&open).and_then(|open| (0..5).map(token).find(|token| token.public() == *open));
+    let token = offered.unwrap_or_else(|| token(random.below(5)));
     let signed_for = if random.chance(80) { who } else { someone(random) };
     let signature = token.redeem(SITE, &identity(signed_for));
     let body = Body::RedeemInvitation { token: token.public(), signature, name: "newcomer".into() };

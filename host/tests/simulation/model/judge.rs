@@ -45,7 +45,9 @@ impl Model {
         match (&entry.body, self.peers.get(&entry.author)) {
             (Body::RedeemInvitation { .. }, None) if number == 0 => Ok(entry.author),
             (_, None) => Err("unknown".to_owned()),
-            (Body::RotateKey(new) | Body::RecoverKey { new, .. }, Some(peer)) if number == peer.keys.len() => Ok(new.key),
+            (Body::RotateKey(new) | Body::RecoverKey { new, .. }, Some(peer)) if number == peer.keys.len() => {
+                Ok(new.key)
+            }
             (Body::RotateKey(_) | Body::RecoverKey { .. }, _) => Err("a new key signs for itself".to_owned()),
             (_, Some(peer)) if number + 1 == peer.keys.len() => peer.key_in_force().ok_or("revoked".to_owned()),
             _ => Err("another key is in force".to_owned()),
@@ -140,7 +142,9 @@ impl Model {
                 refuse_unless(held, "no such role")?;
                 refuse_unless(scope.is_some() || self.has_other_owner(peer), "the last owner")
             }
-            Body::Invite(invitation) => refuse_unless(!self.invitations.contains_key(&invitation.token), "a used token"),
+            Body::Invite(invitation) => {
+                refuse_unless(!self.invitations.contains_key(&invitation.token), "a used token")
+            }
             Body::RedeemInvitation { token, signature, .. } => {
                 let (invitation, used) = self.invitations.get(token).ok_or("no such invitation")?;
                 let now = self.time.max(entry.at.map_or(0, |at| at.0));
@@ -254,8 +258,9 @@ impl Model {
             }
             Body::AckAlarm(ack) => drop(self.acks.insert(ack.thing, ack.raised.0)),
             Body::DeclareTags { tags } => {
-                let model = |tag: &gemba_twin::tag::Tag| TagModel { device: author, kind: tag.kind, writable: tag.writable };
-                tags.iter().for_each(|tag| drop(self.tags.insert(tag.path.clone(), model(tag))));
+                let model =
+                    |tag: &gemba_twin::tag::Tag| TagModel { device: author, kind: tag.kind, writable: tag.writable };
+                self.tags.extend(tags.iter().map(|tag| (tag.path.clone(), model(tag))));
             }
             Body::AddSegment(segment) => self.segments.push(segment.blob),
             Body::DropSegments { blobs } => self.segments.retain(|s| !blobs.iter().any(|blob| blob.0 == *s)),
@@ -306,7 +311,7 @@ fn refuse_unless(holds: bool, why: &str) -> Judgement {
 }
 
 fn drawn(thing: &gemba_twin::thing::Thing) -> Thing {
-    let kind = (thing.level, thing.class.clone());
+    let kind = (thing.level, thing.class);
     let path = names(thing.path.as_str());
     Thing { path, place: None, retired: false, kind, placed: false, edits: std::collections::BTreeMap::new() }
 }

@@ -98,10 +98,9 @@ impl Model {
         match &edit.change {
             Change::Move(place) => thing.place = *place,
             Change::Retire(retired) => thing.retired = *retired,
-            Change::Classify(level, class) => thing.kind = (*level, class.clone()),
+            Change::Classify(level, class) => thing.kind = (*level, *class),
             Change::Bind(_) | Change::Rename(_) | Change::Reparent(_) => {}
         }
         thing.edits.insert(edit.change.aspect(), (index, author));
     }
-
 }
