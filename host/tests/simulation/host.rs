@@ -101,7 +101,8 @@ impl HostNode {
         let derived = ["checkpoint", "site.mark", "site.index"][random.below(3)];
         let name = if random.chance(60) { "site.record" } else { derived };
         let size = self.disk.size(name).unwrap_or(0) as usize;
-        if self.running.is_none() && self.flipped.is_none() && size > 0 {
+        // Where the disk refused the mark too, the end of the record cannot be told from a torn one.
+        if self.running.is_none() && self.flipped.is_none() && !self.faulty && size > 0 {
             let (byte, bit) = (random.below(size), random.below(8) as u8);
             self.disk.flip(name, byte, bit);
             self.flipped = Some((name.to_owned(), byte, bit));
@@ -175,7 +176,12 @@ impl HostNode {
         // What lies behind all that was acknowledged is passed over as the torn end that it looks like.
         let matters = damaged.map_or(name != "site.mark" && name != "site.index", |entry| entry < model.len());
         ensure(problems.iter().any(names_it) || !matters || behind_snapshot, || {
-            format!("byte {byte} of {name} (entry {damaged:?}) was turned, and what is said is {problems:?}")
+            let dropped = opened.as_ref().ok().and_then(|site| site.dropped().cloned());
+            format!(
+                "bit {bit} of byte {byte} of {name} (entry {damaged:?} of {}) was turned; what is said is {problems:?}, \
+                 {dropped:?}",
+                model.len()
+            )
         })?;
         let repaired = match opened {
             Ok(site) if problems.is_empty() && !behind_snapshot => return Ok(site),
