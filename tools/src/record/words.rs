@@ -4,9 +4,12 @@ use gemba_record::body::Body;
 use gemba_record::command::Outcome;
 use gemba_record::edit::{Change, Edit};
 use gemba_record::role::Grant;
+use gemba_record::segment::Segment;
 use gemba_record::site::Site;
 use gemba_twin::path::ThingId;
 use gemba_twin::peer::PeerKey;
+
+use crate::clock;
 
 /// What the entry says. `site` names things and peers as they are called now.
 pub(crate) fn words(body: &Body, site: &Site) -> String {
@@ -51,11 +54,18 @@ pub(crate) fn words(body: &Body, site: &Site) -> String {
         }
         Body::RevokeKey { peer: of } => format!("revokes the key of {}", peer(of)),
         Body::CommitState { digest } => format!("commits to the state {}", &hex(digest)[..16]),
-        Body::AddSegment(segment) => {
-            format!("keeps {} samples of {} devices, {} bytes", segment.samples, segment.devices.len(), segment.bytes)
-        }
+        Body::AddSegment(segment) => segment_words(segment, site),
         Body::DropSegments { blobs } => format!("drops {} segments, as its policy says", blobs.len()),
     }
+}
+
+/// All that is needed to check the file: see docs/history.md.
+fn segment_words(segment: &Segment, site: &Site) -> String {
+    let Segment { blob, bytes, samples, from, to, devices } = segment;
+    let (blob, from, to) = (hex(blob), clock::text(*from), clock::text(*to));
+    let measured = devices.iter().map(|told| format!("{} with root {}", name(site, &told.device), hex(&told.root)));
+    let measured = measured.collect::<Vec<_>>().join(", ");
+    format!("keeps {samples} samples from {from} to {to} in {blob}, {bytes} bytes, measured by {measured}")
 }
 
 /// The thing an entry is about, if it is about one.
