@@ -49,7 +49,9 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
     let (tags, batches) = (plant.tags().len(), batches.len());
     Ok(vec![Row {
         id: "R3".to_owned(),
-        what: format!("{count} samples of {tags} tags in {batches} batches to fsynced Parquet, journal and proof included"),
+        what: format!(
+            "{count} samples of {tags} tags in {batches} batches to fsynced Parquet, journal and proof included"
+        ),
         value: ours.median(),
         unit: "samples/s",
         spread: ours.spread(),
@@ -81,7 +83,9 @@ fn python() -> Option<PathBuf> {
     let python = Path::new(&std::env::var_os("HOME")?).join(".cache/gemba/python/bin/python");
     let has_pyarrow = Command::new(&python).args(["-c", "import pyarrow"]).output().is_ok_and(|o| o.status.success());
     if !has_pyarrow {
-        eprintln!("gemba bench: R3 without its rival: there is no pyarrow in ~/.cache/gemba/python (./gemba test installs it)");
+        eprintln!(
+            "gemba bench: R3 without its rival: there is no pyarrow in ~/.cache/gemba/python (./gemba test installs it)"
+        );
     }
     has_pyarrow.then_some(python)
 }

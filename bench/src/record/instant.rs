@@ -11,14 +11,9 @@ use gemba_host::daemon::{Daemon, DaemonConfig};
 use gemba_host::historian::HistorianConfig;
 use gemba_host::site_dir::SiteDir;
 use gemba_net::{Link, LinkCommand, LinkConfig, LinkEvent, Recall, RecallAnswer};
-use gemba_record::author::Author;
-use gemba_record::body::Body;
-use gemba_record::entry::EntryId;
-use gemba_record::role::Role;
 use gemba_twin::path::TagId;
 use gemba_twin::peer::PeerKind;
 use gemba_twin::sample::Timestamp;
-use gemba_twin::tag::Tag;
 use tokio::sync::oneshot;
 
 use super::Sizes;
@@ -36,11 +31,10 @@ const CHARTS: usize = 20;
 
 /// Measures the 99th percentile of each run.
 pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
-    let folder = tempfile::tempdir_in(work)?;
-    let dir = folder.path().join("site");
-    let (site, log) = PlantLog::found(&dir)?;
-    let shift = put_shift(site, sizes.shift_hours)?;
-
+    let (dir, shift) = shift::site_with_shift(work, sizes.shift_hours)?;
+    let site = SiteDir::open(&dir)?;
+    let log = PlantLog::new(site.site().id());
+    drop(site);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listen = "127.0.0.1:0".parse().expect("it is an address");
     let history = HistorianConfig { keep_age: None, ..HistorianConfig::default() };
@@ -64,7 +58,7 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
     drop(asking);
     drop(stop);
     finish(&runtime, serving)?;
-    let (tags, hours) = (shift.tags.len(), sizes.shift_hours);
+    let (tags, hours) = (shift::tags(), sizes.shift_hours);
     let row = |id: &str, runs: Runs, goal: Option<f64>, what: String| Row {
         id: id.to_owned(),
         what,
@@ -77,34 +71,21 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
     };
     let asked = sizes.instants;
     Ok(vec![
-        row("R8", instants, Some(GOAL), format!("any instant of {hours} h with {tags} tags, asked over loopback QUIC to all readings held, p99 of {asked}; drawing not included")),
-        row("R8-chart", charts, None, format!("a chart of one tag over {hours} h, {CHART_POINTS} points, p99 of {CHARTS}")),
+        row(
+            "R8",
+            instants,
+            Some(GOAL),
+            format!(
+                "any instant of {hours} h with {tags} tags, asked over loopback QUIC to all readings held, p99 of {asked}; drawing not included"
+            ),
+        ),
+        row(
+            "R8-chart",
+            charts,
+            None,
+            format!("a chart of one tag over {hours} h, {CHART_POINTS} points, p99 of {CHARTS}"),
+        ),
     ])
-}
-
-/// Gives a new site a plant's tags and a shift of their history.
-fn put_shift(mut site: SiteDir, hours: f64) -> anyhow::Result<Shift> {
-    let gateway = Author::new(site.gateway_key()?, site.site().id());
-    let (kind, name) = (PeerKind::Device, "gateway".to_owned());
-    site.submit(Body::Admit { peer: gateway.key(), kind, name, role: Role::Editor })?;
-    let shift = shift::write(hours, &site.dir().join("history"), site.blobs(), gateway.key())?;
-    declare(&mut site, &gateway, &shift.tags)?;
-    Ok(shift)
-}
-
-fn declare(site: &mut SiteDir, gateway: &Author, tags: &[Tag]) -> anyhow::Result<()> {
-    let mut id = 0u128;
-    let entries = Body::declare_tags(tags.to_vec()).into_iter().map(|body| {
-        id += 1;
-        gateway.sign(body, EntryId(id.to_le_bytes())).into_parts().0
-    });
-    for outcome in site.append(entries.collect())?.outcomes {
-        outcome?;
-    }
-    for (i, tag) in tags.iter().enumerate() {
-        ensure!(site.site().tag_at(&tag.path) == Some(TagId(i as u32)), "the record numbers tags in another order");
-    }
-    Ok(())
 }
 
 /// A peer that asks again and again.
@@ -117,16 +98,16 @@ struct Asking {
 impl Asking {
     fn instants(&mut self, shift: &Shift, count: usize) -> anyhow::Result<Runs> {
         let mut millis = Runs::default();
-        let length = shift.span.1.micros_since(shift.span.0) as u64;
+        let (from, to) = shift.span;
         // Every tag has a value when the first second is over.
-        let first = shift.span.0.plus_micros(1_000_000);
+        let first = Timestamp(from + 1_000_000);
         for _ in 0..count {
-            let at = shift.span.0.plus_micros(self.chance.random(length) as i64).max(first);
+            let at = Timestamp(from + self.chance.random((to - from) as u64) as i64).max(first);
             let begun = Instant::now();
             let answer = self.ask(None, (at, at), 0)?;
             millis.push(begun.elapsed().as_secs_f64() * 1e3);
             let told = answer.samples.len();
-            ensure!(told == shift.tags.len() && answer.covered == [(at, at)], "only {told} tags are known at {at:?}");
+            ensure!(told == shift::tags() && answer.covered == [(at, at)], "only {told} tags are known at {at:?}");
         }
         Ok(millis)
     }
@@ -134,9 +115,9 @@ impl Asking {
     fn charts(&mut self, shift: &Shift) -> anyhow::Result<Runs> {
         let mut millis = Runs::default();
         for _ in 0..CHARTS {
-            let tag = TagId(self.chance.random(shift.tags.len() as u64) as u32);
+            let tag = TagId(self.chance.random(shift::tags() as u64) as u32);
             let begun = Instant::now();
-            let answer = self.ask(Some(vec![tag]), shift.span, CHART_POINTS)?;
+            let answer = self.ask(Some(vec![tag]), (Timestamp(shift.span.0), Timestamp(shift.span.1)), CHART_POINTS)?;
             millis.push(begun.elapsed().as_secs_f64() * 1e3);
             ensure!(answer.samples.iter().all(|sample| sample.tag == tag), "an answer about another tag");
         }

@@ -5,8 +5,6 @@
 use std::path::Path;
 
 use anyhow::ensure;
-use gemba_host::blobs::Blobs;
-use gemba_twin::peer::PeerKey;
 
 use super::Sizes;
 use super::shift;
@@ -16,9 +14,7 @@ const GOAL: f64 = 3.0;
 
 /// Measures; one run, since every run writes the same bytes. The spread is that of the segments.
 pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
-    let folder = tempfile::tempdir_in(work)?;
-    let blobs = Blobs::open(folder.path().join("blobs"))?;
-    let shift = shift::write(sizes.shift_hours, &folder.path().join("history"), blobs, PeerKey([7; 32]))?;
+    let (_, shift) = shift::site_with_shift(work, sizes.shift_hours)?;
     ensure!(shift.segments.iter().map(|(_, samples)| samples).sum::<u64>() == shift.samples, "samples were lost");
     let mut segments = Runs::default();
     shift.segments.iter().for_each(|(bytes, samples)| segments.push(*bytes as f64 / *samples as f64));
@@ -28,7 +24,7 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
         what: format!(
             "a sample on the disk: {} samples of {} tags in {} h, {} segments (their spread)",
             shift.samples,
-            shift.tags.len(),
+            shift::tags(),
             sizes.shift_hours,
             shift.segments.len()
         ),

@@ -1,16 +1,26 @@
 //! What the simulated plant's gateway sees, as long as is wanted: every change of every tag, with the times of device and
-//! gateway. The same for the same number of lines, so that runs can be compared.
+//! gateway. The same for the same number of lines, so that runs can be compared. And a site with a shift of that.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use gemba_devices::simulator::{Reading, STEP_SECS, Simulator};
 use gemba_host::blobs::Blobs;
 use gemba_host::historian::{Historian, HistorianConfig};
-use gemba_net::TagSample;
+use gemba_host::site_dir::SiteDir;
+use gemba_net::{BlobHash, TagSample};
+use gemba_record::author::Author;
+use gemba_record::body::Body;
+use gemba_record::entry::EntryId;
+use gemba_record::role::Role;
 use gemba_twin::path::TagId;
-use gemba_twin::peer::PeerKey;
+use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::{Sample, Timestamp};
 use gemba_twin::tag::Tag;
+use serde::{Deserialize, Serialize};
+
+use super::plant_log::PlantLog;
 
 /// A Saturday morning, seconds since the Unix epoch.
 const BEGAN: i64 = 1_795_248_000;
@@ -58,15 +68,20 @@ impl Plant {
         self.simulator.steps(STEPS);
         let source_time = self.now();
         let server_time = source_time.plus_micros(1_000 + self.random(10_000) as i64);
+        let readings = self.simulator.readings();
+        let is_first = self.shown.is_empty();
+        if is_first {
+            self.shown = readings.to_vec();
+        }
         let mut changed = Vec::new();
-        for (i, reading) in self.simulator.readings().iter().enumerate().take(tags) {
-            if self.shown.get(i) != Some(reading) {
+        for (i, (reading, shown)) in readings.iter().zip(&mut self.shown).enumerate().take(tags) {
+            if is_first || shown != reading {
+                shown.clone_from(reading);
                 let (value, quality) = (Some(reading.value.clone()), reading.quality);
                 let sample = Sample { value, quality, source_time, server_time };
                 changed.push(TagSample { tag: TagId(i as u32), sample });
             }
         }
-        self.shown = self.simulator.readings().to_vec();
         changed
     }
 
@@ -80,12 +95,11 @@ impl Plant {
     }
 }
 
-/// A shift that lies on the disk.
+/// A shift that lies on the disk, in a site whose record knows its tags.
+#[derive(Serialize, Deserialize)]
 pub struct Shift {
-    /// Its tags, by number.
-    pub tags: Vec<Tag>,
-    /// When it began and ended.
-    pub span: (Timestamp, Timestamp),
+    /// When it began and ended, microseconds since the Unix epoch.
+    pub span: (i64, i64),
     /// All samples that were taken.
     pub samples: u64,
     /// Of each segment its bytes and samples, oldest first.
@@ -94,15 +108,68 @@ pub struct Shift {
     pub bytes: u64,
 }
 
-/// Writes a shift of so many hours, sealed every five minutes as a host does, as fast as it goes.
-pub fn write(hours: f64, history: &Path, blobs: Blobs, device: PeerKey) -> anyhow::Result<Shift> {
+/// The number of tags of a shift.
+pub fn tags() -> usize {
+    TAGS
+}
+
+/// The folder of a site with a shift of so many hours. Kept in `work`, since writing it takes minutes, and made anew by
+/// every other build of this program: what is measured is what is built.
+pub fn site_with_shift(work: &Path, hours: f64) -> anyhow::Result<(PathBuf, Shift)> {
+    let program = fs::read(std::env::current_exe()?)?;
+    let build: String = BlobHash::of(&program).to_string().chars().take(16).collect();
+    let dir = work.join(format!("shift-{hours}h-{build}"));
+    let told = dir.join("shift.json");
+    if let Ok(told) = fs::read(&told) {
+        return Ok((dir.join("site"), serde_json::from_slice(&told)?));
+    }
+    forget_others(work)?;
+    let (mut site, log) = PlantLog::found(&dir.join("site"))?;
+    drop(log);
+    let gateway = Author::new(site.gateway_key()?, site.site().id());
+    let (kind, name) = (PeerKind::Device, "gateway".to_owned());
+    site.submit(Body::Admit { peer: gateway.key(), kind, name, role: Role::Editor })?;
     let mut plant = Plant::new(LINES);
-    let tags: Vec<Tag> = plant.tags().iter().take(TAGS).cloned().collect();
-    let mut historian = plant.historian(history, blobs, device)?;
+    declare(&mut site, &gateway, &plant.tags()[..TAGS])?;
+    let historian = plant.historian(&site.dir().join("history"), site.blobs(), gateway.key())?;
+    let shift = write(&mut plant, historian, hours)?;
+    // Last of all: without it the folder is not used again.
+    fs::write(told, serde_json::to_vec(&shift)?)?;
+    Ok((dir.join("site"), shift))
+}
+
+/// Shifts that other builds wrote, or that were not finished.
+fn forget_others(work: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(work)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("shift-") {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn declare(site: &mut SiteDir, gateway: &Author, tags: &[Tag]) -> anyhow::Result<()> {
+    let mut id = 0u128;
+    let entries = Body::declare_tags(tags.to_vec()).into_iter().map(|body| {
+        id += 1;
+        gateway.sign(body, EntryId(id.to_le_bytes())).into_parts().0
+    });
+    for outcome in site.append(entries.collect())?.outcomes {
+        outcome?;
+    }
+    for (i, tag) in tags.iter().enumerate() {
+        ensure!(site.site().tag_at(&tag.path) == Some(TagId(i as u32)), "the record numbers tags in another order");
+    }
+    Ok(())
+}
+
+/// Sealed every five minutes as a host does, as fast as it goes.
+fn write(plant: &mut Plant, mut historian: Historian, hours: f64) -> anyhow::Result<Shift> {
     let mut segments = Vec::new();
     let mut said = 0.0;
     while plant.simulator.secs() < hours * 3600.0 {
-        let changed = plant.changes(tags.len());
+        let changed = plant.changes(TAGS);
         historian.append(&changed, plant.now())?;
         for sealed in historian.poll_seal(plant.now())? {
             historian.confirm(&sealed)?;
@@ -110,13 +177,13 @@ pub fn write(hours: f64, history: &Path, blobs: Blobs, device: PeerKey) -> anyho
         }
         if plant.simulator.secs() >= said + 3600.0 {
             said += 3600.0;
-            eprintln!("gemba bench: hour {} of a shift of {hours}", said / 3600.0);
+            eprintln!("gemba bench: hour {} of a shift of {hours}, kept for the next time", said / 3600.0);
         }
     }
     for sealed in historian.seal(plant.now())? {
         historian.confirm(&sealed)?;
         segments.push((sealed.bytes, sealed.samples));
     }
-    let span = (Timestamp::from_secs(BEGAN), plant.now());
-    Ok(Shift { tags, span, samples: historian.stats().taken, segments, bytes: historian.sealed_bytes() })
+    let span = (Timestamp::from_secs(BEGAN).0, plant.now().0);
+    Ok(Shift { span, samples: historian.stats().taken, segments, bytes: historian.sealed_bytes() })
 }
