@@ -21,8 +21,8 @@ use crate::quality::Quality;
 use crate::run::RunPlan;
 use crate::site::Site;
 use crate::{
-    camera, cursor, free_rect, headset, help, inspector, labels, link, loading, mirror, past, people, plant, readings,
-    report, run, schedule, selection, status, theme, timeline, tree, view, window_icon,
+    camera, cursor, free_rect, headset, help, inspector, labels, link, loading, mirror, past, people, plant, pointer,
+    readings, report, run, schedule, selection, status, theme, timeline, tree, view, window_icon,
 };
 
 /// What the viewer shows.
@@ -71,7 +71,7 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
     );
     add_features(&mut app, viewing.plain);
     if in_headset {
-        app.add_plugins(headset::plugin);
+        app.insert_resource(headset::EyeFiles::new(viewing.eyes.clone())).add_plugins(headset::plugin);
     }
     app
 }
@@ -80,7 +80,7 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
 pub(crate) fn add_features(app: &mut App, plain: bool) {
     app.add_plugins((schedule::plugin, free_rect::plugin, theme::plugin, view::plugin, report::plugin, run::plugin))
         .add_plugins((link::plugin, cursor::plugin, past::plugin, plant::plugin, mirror::plugin, camera::plugin))
-        .add_plugins((selection::plugin, people::plugin));
+        .add_plugins((selection::plugin, people::plugin, pointer::plugin));
     if !plain {
         app.add_plugins((
             status::plugin,
@@ -137,7 +137,7 @@ fn xr_or_desktop(plugins: PluginGroupBuilder, viewing: &Viewing) -> (PluginGroup
     match gemba_xr::probe() {
         Ok(runtime) => {
             eprintln!("gemba: entering the headset: {runtime}");
-            (gemba_xr::add_to(plugins), true)
+            (gemba_xr::add_to(plugins, viewing.headless), true)
         }
         Err(why) => {
             eprintln!("gemba: no headset: {why}; staying on the desktop");

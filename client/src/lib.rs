@@ -22,6 +22,7 @@ pub mod past;
 pub mod people;
 pub mod places;
 pub mod plant;
+pub mod pointer;
 pub mod problems;
 pub mod quality;
 pub mod readings;

@@ -54,7 +54,7 @@ pub struct RunPlan {
 impl RunPlan {
     /// The plan that the command line asks for.
     pub fn from_arguments(viewing: &Viewing) -> Self {
-        let stay = viewing.seconds.or(viewing.headless.then_some(2.0));
+        let stay = viewing.seconds.or((viewing.headless && viewing.eyes.is_none()).then_some(2.0));
         Self {
             stay: stay.map(Duration::from_secs_f64),
             screenshot: viewing.screenshot.clone(),
@@ -215,7 +215,7 @@ fn fail(why: &str, stage: &mut Stage, exit: &mut MessageWriter<AppExit>) {
 }
 
 /// A reader never sees half a file.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     std::fs::write(&part, bytes)?;
@@ -226,7 +226,7 @@ fn write_report(path: &Path, json: &str) -> Result<(), String> {
     write_whole(path, json.as_bytes()).map_err(|e| format!("cannot write the report {}: {e}", path.display()))
 }
 
-fn write_png(image: &Image, path: &Path) -> Result<(), String> {
+pub(crate) fn write_png(image: &Image, path: &Path) -> Result<(), String> {
     let encode = || -> Result<Vec<u8>, String> {
         let pixels = image.clone().try_into_dynamic().map_err(|e| e.to_string())?.to_rgb8();
         let mut bytes = Vec::new();

@@ -1,72 +1,85 @@
-//! The headset, through OpenXR (bevy_mod_openxr). Switched on by `--xr`: [`probe`] says whether there is one, before
-//! the app is built; [`add_to`] puts it under the app; [`plugin`] gives the app what it needs to show the plant there.
+//! The headset, through OpenXR. Switched on by `--xr`: [`probe`] says whether there is one, before the app is built;
+//! [`add_to`] puts it under the app; [`plugin`] gives the app what it needs to show the plant there and to act in it.
 //!
-//! Absent so far: controllers and hands as tools, menus, locomotion, comfort, and reattaching after a runtime has died;
-//! bevy_mod_openxr contacts the runtime once, at the start. No other crate names OpenXR.
+//! No other crate names OpenXR. The app sees plain values: [`HeadsetState`] (how the session stands), [`Tracked`] (head,
+//! hands, buttons, gaze), [`Eye`] (two cameras), [`Rig`] (where the tracking space is in the world), [`Buzz`] and
+//! [`HeadsetNews`].
+//!
+//! - [`course`]: what is to be done with the session next; decides only
+//! - [`session`]: does it, in the main world
+//! - [`frame`]: draws, in the render world
+//! - [`input`] with [`bindings`]: actions; [`pose`]: poses of the runtime as transforms
+//!
+//! bevy_mod_openxr brings Vulkan's and wgpu's devices together at the start, and its swapchains and layers are used; its
+//! session and frame systems are not, because they panic when a runtime dies, and merge the states that must be told
+//! apart (seen without input, and unseen).
+//!
+//! Absent so far: depth layer, visibility mask, refresh rate, foveation, passthrough. Single-pass stereo is blocked by
+//! Bevy 0.19, which passes no multiview mask to any of its pipelines. A headset that is plugged in after a start without
+//! one needs a new start: the runtime has a say in how the Vulkan device is made.
 
 use bevy::app::PluginGroupBuilder;
 use bevy::prelude::*;
-use bevy_mod_xr::session::{XrState, XrStateChanged};
+use bevy::render::RenderPlugin;
+use bevy::render::extract_resource::ExtractResourcePlugin;
+use bevy_mod_openxr::exts::OxrExtensions;
+use bevy_mod_openxr::init::OxrInitPlugin;
+use bevy_mod_xr::session::{XrFirst, XrHandleEvents, XrSessionPlugin};
 
-/// The camera of one eye.
+/// The camera of one eye: 0 is the left.
 pub use bevy_mod_xr::camera::XrCamera as Eye;
 /// Marks the entity whose transform places the tracking space in the world: its origin is on the floor below the person,
 /// +Y up. Moving it moves the person; nothing else may.
 pub use bevy_mod_xr::session::XrTrackingRoot as Rig;
 
+mod bindings;
+mod course;
+mod frame;
+mod input;
+mod pose;
 mod runtime;
+mod session;
+mod tracked;
 
+pub use course::HeadsetState;
 pub use runtime::{Runtime, XrUnavailable, probe};
-
-/// How the session with the headset stands.
-#[derive(Resource, Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum HeadsetState {
-    /// Not yet, or no longer: the desktop goes on.
-    #[default]
-    Away,
-    /// The runtime is there and the session is beginning or ending.
-    Changing,
-    /// The person sees the plant.
-    Running,
-}
+pub use session::eye_texture;
+pub use tracked::{Buzz, EnterHeadset, Hand, HeadsetNews, Side, Tracked};
 
 /// Puts OpenXR under the app: Bevy's renderer is then made by the runtime's wishes. Call only after a [`probe`] that
-/// found a headset.
-pub fn add_to(plugins: PluginGroupBuilder) -> PluginGroupBuilder {
+/// found a headset. `is_whole`: whether no frame may lack what has not been compiled yet.
+pub fn add_to(plugins: PluginGroupBuilder, is_whole: bool) -> PluginGroupBuilder {
     // The head's pose is read right before rendering; a frame of pipelining would make it a frame old.
-    let plugins = plugins.disable::<bevy::render::pipelined_rendering::PipelinedRenderingPlugin>();
-    bevy_mod_openxr::add_xr_plugins(plugins)
+    plugins
+        .disable::<bevy::render::pipelined_rendering::PipelinedRenderingPlugin>()
+        .disable::<RenderPlugin>()
+        .add_before::<RenderPlugin>(XrSessionPlugin { auto_handle: false })
+        .add_before::<RenderPlugin>(OxrInitPlugin {
+            app_info: session::app_info(),
+            exts: OxrExtensions::from(runtime::offered(&session::wanted_extensions())),
+            synchronous_pipeline_compilation: is_whole,
+            ..default()
+        })
+        .add(bevy_mod_xr::camera::XrCameraPlugin)
 }
 
-/// Keeps the session's state where the app can read it.
+/// Keeps the session, its state and the person where the app can read them.
 pub fn plugin(app: &mut App) {
-    app.init_resource::<HeadsetState>().add_systems(PreUpdate, note_state.run_if(resource_exists::<XrState>));
-}
-
-fn note_state(mut changes: MessageReader<XrStateChanged>, mut state: ResMut<HeadsetState>) {
-    for XrStateChanged(change) in changes.read() {
-        let now = headset_state(*change);
-        info!("headset: {change:?}");
-        state.set_if_neq(now);
-    }
-}
-
-fn headset_state(state: XrState) -> HeadsetState {
-    match state {
-        XrState::Running => HeadsetState::Running,
-        XrState::Unavailable | XrState::Available => HeadsetState::Away,
-        _ => HeadsetState::Changing,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_running_session_counts_as_being_in_the_headset() {
-        assert_eq!(headset_state(XrState::Running), HeadsetState::Running);
-        assert_eq!(headset_state(XrState::Available), HeadsetState::Away);
-        assert_eq!(headset_state(XrState::Idle), HeadsetState::Changing);
-    }
+    app.init_resource::<HeadsetState>()
+        .init_resource::<Tracked>()
+        .init_resource::<session::Headset>()
+        .init_resource::<session::FrameNow>()
+        .init_resource::<session::Trouble>()
+        .init_resource::<session::Letting>()
+        .add_message::<Buzz>()
+        .add_message::<EnterHeadset>()
+        .add_message::<HeadsetNews>()
+        .add_plugins((
+            ExtractResourcePlugin::<session::FrameNow>::default(),
+            ExtractResourcePlugin::<session::Trouble>::default(),
+            ExtractResourcePlugin::<session::Letting>::default(),
+            frame::plugin,
+        ))
+        .add_systems(XrFirst, (session::attend, session::wait).chain().in_set(XrHandleEvents::FrameLoop))
+        .add_systems(PostUpdate, session::look.before(TransformSystems::Propagate));
 }

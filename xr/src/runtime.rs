@@ -38,12 +38,23 @@ pub enum XrUnavailable {
     NoHeadset(String),
 }
 
-/// Looks for a runtime with a headset.
-pub fn probe() -> Result<Runtime, XrUnavailable> {
+/// Which of these extensions the runtime has; none where there is no runtime.
+pub(crate) fn offered(wanted: &ExtensionSet) -> ExtensionSet {
+    let available = load().and_then(|entry| entry.enumerate_extensions().ok());
+    available.map(|available| wanted.intersection(&available)).unwrap_or_default()
+}
+
+fn load() -> Option<Entry> {
     #[expect(unsafe_code, reason = "loading a library is unsafe by nature; see the comment on the call")]
     // SAFETY: this loads `libopenxr_loader`, found by the system's own search order. Its initialisers are those of the
     // Khronos loader, which has no requirements on the caller; bevy_mod_openxr loads the same library afterwards.
-    let entry = unsafe { Entry::load() }.map_err(|_| XrUnavailable::NoLoader)?;
+    let entry = unsafe { Entry::load() };
+    entry.ok()
+}
+
+/// Looks for a runtime with a headset.
+pub fn probe() -> Result<Runtime, XrUnavailable> {
+    let entry = load().ok_or(XrUnavailable::NoLoader)?;
     let no_runtime = |e: openxr::sys::Result| XrUnavailable::NoRuntime(e.to_string());
     let available = entry.enumerate_extensions().map_err(no_runtime)?;
     let info = ApplicationInfo {

@@ -11,6 +11,7 @@ use gemba_twin::path::ThingId;
 use super::Connection;
 use crate::camera::Gaze;
 use crate::past::TellHost;
+use crate::people::OwnBody;
 use crate::schedule::Frame;
 use crate::selection::Selection;
 use crate::site::Site;
@@ -18,6 +19,9 @@ use crate::view::{PlantCamera, PlantView};
 
 /// Poses a second that are offered to the link.
 const POSE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The same of a body that a headset tracks: 90 Hz, as it does.
+const TRACKED_INTERVAL: Duration = Duration::from_millis(11);
 
 /// What the host was last told.
 #[derive(Resource, Default)]
@@ -74,13 +78,15 @@ fn send_pose(
     mut connection: ResMut<Connection>,
     mut since: Local<Duration>,
     gaze: Res<Gaze>,
+    body: Res<OwnBody>,
     view: Res<PlantView>,
     time: Res<Time<Real>>,
     keys: Res<ButtonInput<KeyCode>>,
     camera: Single<(&Camera, &GlobalTransform), With<PlantCamera>>,
 ) -> Result {
     *since += time.delta();
-    if *since < POSE_INTERVAL || connection.me.is_none() {
+    let interval = if body.0.is_some() { TRACKED_INTERVAL } else { POSE_INTERVAL };
+    if *since < interval || connection.me.is_none() {
         return Ok(());
     }
     *since = Duration::ZERO;
@@ -94,7 +100,7 @@ fn send_pose(
         Some(ray.get_point(floor.unwrap_or(gaze.distance)).to_array())
     });
     let head = TrackedPoint { place: gaze.eye.to_array(), rotation: gaze.rotation().to_array() };
-    let pose = Pose { head, hands: [None, None], pointer };
+    let pose = body.0.clone().unwrap_or(Pose { head, hands: [None, None], pointer });
     if let Some(link) = connection.link_mut() {
         // A full queue drops this pose; the next one is newer anyway.
         let _ = link.send(LinkCommand::Pose(pose));

@@ -1,11 +1,12 @@
-//! Avatars: a head with a visor, shoulders below it, a name (drawn by the labels), and the laser pointer. The pose
+//! Avatars: a head with a visor, shoulders below it, hands where a headset tracks them, a name (drawn by the labels), and
+//! the laser pointer. The pose
 //! shown lies a little in the past, between the two newest that arrived, so that motion is smooth at 20 poses a second.
 
 use std::collections::BTreeMap;
 
 use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
-use gemba_net::Pose;
+use gemba_net::{Pose, TrackedPoint};
 use gemba_twin::peer::PeerKind;
 
 use super::{People, Person};
@@ -21,6 +22,8 @@ const DELAY_MICROS: i64 = 75_000;
 struct Shapes {
     head: Handle<Mesh>,
     visor: Handle<Mesh>,
+    palm: Handle<Mesh>,
+    finger: Handle<Mesh>,
     body: Handle<Mesh>,
     beam: Handle<Mesh>,
     visor_material: Handle<StandardMaterial>,
@@ -30,6 +33,7 @@ struct Shapes {
 #[derive(Clone, Copy)]
 struct Avatar {
     head: Entity,
+    hands: [Entity; 2],
     beam: Entity,
 }
 
@@ -50,6 +54,8 @@ fn make_shapes(
     commands.insert_resource(Shapes {
         head: meshes.add(Sphere::new(0.13).mesh().ico(3).unwrap_or_else(|_| Sphere::new(0.13).mesh().uv(16, 10))),
         visor: meshes.add(Cuboid::new(0.2, 0.075, 0.07)),
+        palm: meshes.add(Cuboid::new(0.085, 0.035, 0.11)),
+        finger: meshes.add(Cuboid::new(0.022, 0.022, 0.085)),
         body: meshes.add(ConicalFrustum { radius_top: 0.09, radius_bottom: 0.24, height: 0.5 }),
         beam: meshes.add(Cylinder::new(0.008, 1.0).mesh().resolution(6)),
         visor_material: materials.add(StandardMaterial {
@@ -72,6 +78,7 @@ fn come_and_go(
         let here = people.0.contains_key(number);
         if !here {
             commands.entity(avatar.head).despawn();
+            avatar.hands.iter().for_each(|hand| commands.entity(*hand).despawn());
             commands.entity(avatar.beam).despawn();
         }
         here
@@ -101,8 +108,14 @@ fn spawn(
             MeshMaterial3d(shapes.visor_material.clone()),
             Transform::from_xyz(0.0, 0.02, -0.1),
         ))
-        .with_child((Mesh3d(shapes.body.clone()), MeshMaterial3d(skin), Transform::from_xyz(0.0, -0.42, 0.03)))
+        .with_child((Mesh3d(shapes.body.clone()), MeshMaterial3d(skin.clone()), Transform::from_xyz(0.0, -0.42, 0.03)))
         .id();
+    let hands = [(); 2].map(|()| {
+        let palm = (Mesh3d(shapes.palm.clone()), MeshMaterial3d(skin.clone()), Transform::default());
+        let finger =
+            (Mesh3d(shapes.finger.clone()), MeshMaterial3d(skin.clone()), Transform::from_xyz(0.0, 0.0, -0.09));
+        commands.spawn((palm, Visibility::Hidden)).with_child(finger).id()
+    });
     let beam = commands
         .spawn((
             Mesh3d(shapes.beam.clone()),
@@ -112,7 +125,7 @@ fn spawn(
             NotShadowCaster,
         ))
         .id();
-    Avatar { head, beam }
+    Avatar { head, hands, beam }
 }
 
 /// Puts every avatar where its person was a moment ago.
@@ -125,7 +138,15 @@ fn place(
     let shown = readings.live_now().plus_micros(-DELAY_MICROS);
     for (number, avatar) in &avatars.0 {
         let Some(person) = people.0.get(number) else { continue };
-        let Some((place, rotation)) = head_at(&person.poses, shown) else { continue };
+        let Some((place, rotation)) = point_at(&person.poses, shown, |pose| Some(pose.head)) else { continue };
+        let hands = [0, 1].map(|side: usize| point_at(&person.poses, shown, |pose| pose.hands[side]));
+        for (hand, at) in avatar.hands.iter().zip(hands) {
+            let Ok((mut transform, mut visibility)) = transforms.get_mut(*hand) else { continue };
+            visibility.set_if_neq(if at.is_some() { Visibility::Inherited } else { Visibility::Hidden });
+            if let Some((place, rotation)) = at {
+                transform.set_if_neq(Transform::from_translation(place).with_rotation(rotation));
+            }
+        }
         if let Ok((mut transform, _)) = transforms.get_mut(avatar.head) {
             transform.set_if_neq(Transform::from_translation(place).with_rotation(rotation));
         }
@@ -133,8 +154,9 @@ fn place(
         let target = person.poses[1].as_ref().and_then(|(_, pose)| pose.pointer).map(Vec3::from);
         visibility.set_if_neq(if target.is_some() { Visibility::Inherited } else { Visibility::Hidden });
         if let Some(target) = target {
-            // From the hand's height, so that the beam does not blind who it belongs to.
-            let from = place + rotation * Vec3::new(0.18, -0.25, -0.1);
+            // From a hand, or from its height, so that the beam does not blind who it belongs to.
+            let hand = hands[1].or(hands[0]).map(|(place, _)| place);
+            let from = hand.unwrap_or(place + rotation * Vec3::new(0.18, -0.25, -0.1));
             transform.set_if_neq(beam(from, target));
         }
     }
@@ -150,16 +172,17 @@ fn beam(from: Vec3, to: Vec3) -> Transform {
     }
 }
 
-/// The head's place and rotation at an instant: between the two poses, never beyond the newer one.
-fn head_at(
+/// Place and rotation of head or hand at an instant: between the two poses, never beyond the newer one.
+fn point_at(
     poses: &[Option<(gemba_twin::sample::Timestamp, Pose)>; 2],
     at: gemba_twin::sample::Timestamp,
+    part: impl Fn(&Pose) -> Option<TrackedPoint>,
 ) -> Option<(Vec3, Quat)> {
-    let of = |pose: &Pose| (Vec3::from(pose.head.place), Quat::from_array(pose.head.rotation).normalize());
+    let of = |pose: &Pose| part(pose).map(|p| (Vec3::from(p.place), Quat::from_array(p.rotation).normalize()));
     let (newer_at, newer) = poses[1].as_ref()?;
-    let (newer_place, newer_rotation) = of(newer);
-    let Some((older_at, older)) = &poses[0] else { return Some((newer_place, newer_rotation)) };
-    let (older_place, older_rotation) = of(older);
+    let (newer_place, newer_rotation) = of(newer)?;
+    let older = poses[0].as_ref().and_then(|(at, pose)| Some((at, of(pose)?)));
+    let Some((older_at, (older_place, older_rotation))) = older else { return Some((newer_place, newer_rotation)) };
     let span = newer_at.micros_since(*older_at).max(1) as f32;
     let along = (at.micros_since(*older_at) as f32 / span).clamp(0.0, 1.0);
     Some((older_place.lerp(newer_place, along), older_rotation.slerp(newer_rotation, along)))

@@ -42,6 +42,11 @@ impl People {
     }
 }
 
+/// This person's own body as a headset tracks it, world frame: what the others get to see. None on the desktop, where
+/// the camera is the head. Only the headset writes it.
+#[derive(Resource, Default, Debug, Clone)]
+pub struct OwnBody(pub Option<Pose>);
+
 pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<People>().add_plugins(avatar::plugin);
+    app.init_resource::<People>().init_resource::<OwnBody>().add_plugins(avatar::plugin);
 }

@@ -10,6 +10,7 @@ mod outline;
 mod pick;
 
 pub use outline::OutlineMaterial;
+pub(crate) use pick::unit_of;
 
 /// The thing this person has selected.
 #[derive(Resource, Default, Debug, Clone, Copy, PartialEq, Eq)]

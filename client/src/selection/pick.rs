@@ -53,7 +53,7 @@ fn pick(
 }
 
 /// What a person means by a click on a screw is the machine; on what belongs to no machine, the thing itself.
-fn unit_of(site: &Site, thing: ThingIndex) -> ThingIndex {
+pub(crate) fn unit_of(site: &Site, thing: ThingIndex) -> ThingIndex {
     let mut at = Some(thing);
     while let Some(above) = at {
         if site.thing(above).is_some_and(|t| t.level == Level::Unit) {

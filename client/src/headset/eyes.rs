@@ -1,0 +1,154 @@
+//! What each eye sees, as files: for every word on stdin one picture of each eye and a line about how the person stands.
+//! Switched on by `--eyes DIR`; the tests' way to look through the headset. A headset's own way to take pictures is not
+//! this.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+
+use bevy::prelude::*;
+use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
+use gemba_xr::{HeadsetState, Rig, Side, Tracked, eye_texture};
+use serde::Serialize;
+
+use super::moving::Arc;
+use crate::plant::PlantProgress;
+use crate::pointer::{PointedBy, Pointers};
+use crate::run::{write_png, write_whole};
+use crate::schedule::Frame;
+use crate::selection::Selection;
+use crate::site::Site;
+
+/// Words that wait; the sender waits for each answer before the next.
+const WORDS: usize = 8;
+
+/// Where the pictures go, if anywhere.
+#[derive(Resource)]
+pub(crate) struct EyeFiles {
+    folder: Option<PathBuf>,
+    words: Option<Mutex<Receiver<String>>>,
+    /// The word whose pictures are on their way, and how many are still to come.
+    taking: Option<(String, u8)>,
+}
+
+impl EyeFiles {
+    /// Begins to listen, if there is a folder.
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
+        let words = folder.as_ref().map(|_| Mutex::new(listen()));
+        Self { folder, words, taking: None }
+    }
+}
+
+/// How the person stands, for a test to read.
+#[derive(Serialize)]
+struct Standing {
+    state: String,
+    /// Whether the plant is there.
+    ready: bool,
+    /// World frame, metres: where the tracking space is.
+    rig: [f32; 3],
+    /// Angle of the tracking space about +Y, radians.
+    yaw: f32,
+    scale: f32,
+    /// Tracking space.
+    head: Option<[f32; 3]>,
+    /// Tracking space, left first.
+    hands: [Option<[f32; 3]>; 2],
+    triggers: [f32; 2],
+    /// Path of what each hand points at, left first.
+    pointed: [Option<String>; 2],
+    /// Where the teleport's arc lands, world frame.
+    lands: Option<[f32; 3]>,
+    selected: Option<String>,
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, take.in_set(Frame::Send));
+}
+
+/// A thread that reads stdin: the channel ends with it.
+fn listen() -> Receiver<String> {
+    let (sender, words) = sync_channel(WORDS);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { break };
+            if sender.send(line.trim().to_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    words
+}
+
+fn take(
+    mut commands: Commands,
+    mut files: ResMut<EyeFiles>,
+    mut exit: MessageWriter<AppExit>,
+    tracked: Res<Tracked>,
+    state: Res<HeadsetState>,
+    pointers: Res<Pointers>,
+    selection: Res<Selection>,
+    site: Res<Site>,
+    arc: Res<Arc>,
+    progress: Res<PlantProgress>,
+    rig: Single<&Transform, With<Rig>>,
+) {
+    let Some(folder) = files.folder.clone().filter(|_| files.taking.is_none()) else { return };
+    let Some(next) = files.words.as_mut().and_then(|words| words.get_mut().ok()).map(|words| words.try_recv()) else {
+        return;
+    };
+    let word = match next {
+        Ok(word) => word,
+        Err(TryRecvError::Empty) => return,
+        Err(TryRecvError::Disconnected) => {
+            exit.write(AppExit::Success);
+            return;
+        }
+    };
+    if word.is_empty() || !word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        eprintln!("gemba: a word for --eyes is letters, digits and hyphens");
+        return;
+    }
+    let path = |thing| site.thing(thing).map(|t| t.path.to_string());
+    let pointed = |by| pointers.of(by).and_then(|p| p.met).and_then(|met| met.thing).and_then(path);
+    let standing = Standing {
+        state: format!("{:?}", *state),
+        ready: *progress == PlantProgress::Ready,
+        rig: rig.translation.to_array(),
+        yaw: rig.rotation.to_euler(EulerRot::YXZ).0,
+        scale: rig.scale.x,
+        head: tracked.head.map(|head| head.translation.to_array()),
+        hands: Side::BOTH.map(|side| tracked.hand(side).grip.map(|grip| grip.translation.to_array())),
+        triggers: Side::BOTH.map(|side| tracked.hand(side).trigger),
+        pointed: [pointed(PointedBy::LeftHand), pointed(PointedBy::RightHand)],
+        lands: arc.lands.map(|place| place.to_array()),
+        selected: selection.0.and_then(path),
+    };
+    let json = serde_json::to_string(&standing).expect("a standing holds nothing that JSON cannot");
+    if let Err(why) = write_whole(&folder.join(format!("{word}.json")), json.as_bytes()) {
+        eprintln!("gemba: cannot write into {}: {why}", folder.display());
+    }
+    if !state.is_seen() {
+        println!("{word}");
+        return;
+    }
+    files.taking = Some((word.clone(), 2));
+    for (eye, name) in [(0, "left"), (1, "right")] {
+        let file = folder.join(format!("{word}-{name}.png"));
+        commands.spawn(Screenshot(bevy::camera::RenderTarget::TextureView(eye_texture(eye)))).observe(
+            move |shot: On<ScreenshotCaptured>, mut files: ResMut<EyeFiles>| {
+                if let Err(why) = write_png(&shot.image, &file) {
+                    eprintln!("gemba: {why}");
+                }
+                if let Some((word, left)) = &mut files.taking {
+                    *left -= 1;
+                    if *left == 0 {
+                        println!("{word}");
+                        files.taking = None;
+                    }
+                }
+            },
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! In the headset: the person stands on the plant's floor where the desktop's camera was, and each eye sees the plant in
+//! the same light as the desktop does. Added only when `--xr` has found a headset.
+//!
+//! - [`moving`] under a [`comfort`]: teleport, turning, sliding, scale
+//! - [`point`]: what the hands point at, and selecting it
+//! - [`hands`]: the person's own hands and laser, and what the others get to see of them
+//! - [`eyes`]: what each eye sees, as files, for tests
+//!
+//! While the headset is worn the desktop window stands still: drawing the plant a third time is dear.
+
+use bevy::core_pipeline::tonemapping::Tonemapping;
+use bevy::light::{EnvironmentMapLight, ShadowFilteringMethod};
+use bevy::prelude::*;
+use gemba_xr::{Eye, HeadsetNews, HeadsetState, Rig};
+
+use crate::camera::Gaze;
+use crate::mirror::ThingEntities;
+use crate::problems::Problems;
+use crate::quality::Quality;
+use crate::schedule::Frame;
+use crate::view::PlantCamera;
+
+mod comfort;
+mod eyes;
+mod hands;
+mod moving;
+mod point;
+
+pub(crate) use eyes::EyeFiles;
+
+pub(crate) fn plugin(app: &mut App) {
+    app.init_resource::<comfort::Comfort>()
+        .add_plugins((gemba_xr::plugin, moving::plugin, point::plugin, hands::plugin, eyes::plugin))
+        .add_systems(Update, (tell, stand).chain().in_set(Frame::Receive))
+        .add_systems(Update, (open_eyes, rest_desktop).chain().in_set(Frame::Present));
+}
+
+/// What happened to the session, where people read what went wrong.
+fn tell(mut news: MessageReader<HeadsetNews>, mut problems: ResMut<Problems>) {
+    news.read().for_each(|HeadsetNews(what)| problems.note(what.clone()));
+}
+
+/// A new eye sees as the plant camera does.
+fn open_eyes(
+    mut commands: Commands,
+    quality: Res<Quality>,
+    eyes: Query<Entity, Added<Eye>>,
+    environment: Option<Single<&EnvironmentMapLight, With<PlantCamera>>>,
+) {
+    for eye in &eyes {
+        commands.entity(eye).insert((
+            if quality.multisample { Msaa::Sample4 } else { Msaa::Off },
+            if quality.cheap { Tonemapping::None } else { Tonemapping::AgX },
+            if quality.cheap { ShadowFilteringMethod::Hardware2x2 } else { ShadowFilteringMethod::Gaussian },
+        ));
+        if let Some(environment) = &environment {
+            commands.entity(eye).insert((**environment).clone());
+        }
+    }
+}
+
+/// The desktop's picture of the plant rests while the person looks through the headset.
+fn rest_desktop(state: Res<HeadsetState>, mut camera: Single<&mut Camera, With<PlantCamera>>) {
+    let is_active = !state.is_seen();
+    if camera.is_active != is_active {
+        camera.is_active = is_active;
+    }
+}
+
+/// Puts the rig on the floor in front of what the desktop looks at, when the person enters and the plant is there.
+fn stand(
+    mut has_stood: Local<bool>,
+    state: Res<HeadsetState>,
+    gaze: Res<Gaze>,
+    things: Res<ThingEntities>,
+    mut rig: Single<&mut Transform, With<Rig>>,
+) {
+    if *state == HeadsetState::Away {
+        *has_stood = false;
+    }
+    let Some((lowest, _)) = things.plant.filter(|_| state.is_seen() && !*has_stood) else { return };
+    *has_stood = true;
+    let place = gaze.pivot() - gaze.forward().with_y(0.0).normalize_or(Vec3::NEG_Z) * 4.0;
+    **rig = Transform::from_translation(place.with_y(lowest.y)).with_rotation(Quat::from_rotation_y(gaze.yaw));
+}

@@ -1,0 +1,73 @@
+//! What the hands and the eyes point at; pulling the trigger, or pinching, selects it.
+
+use bevy::picking::mesh_picking::ray_cast::{MeshRayCast, MeshRayCastSettings};
+use bevy::prelude::*;
+use gemba_xr::{Buzz, Rig, Side, Tracked};
+
+use crate::mirror::NodeOf;
+use crate::pointer::{Met, PointedBy, Pointer, Pointers, is_pressed};
+use crate::schedule::Frame;
+use crate::selection::{SelectThing, unit_of};
+use crate::site::Site;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(
+        Update,
+        (point, select).chain().in_set(Frame::Act).before(crate::selection::take).after(super::moving::MoveRig),
+    );
+}
+
+/// The pointer that a hand moves.
+pub(super) fn pointed_by(side: Side) -> PointedBy {
+    match side {
+        Side::Left => PointedBy::LeftHand,
+        Side::Right => PointedBy::RightHand,
+    }
+}
+
+fn point(
+    mut pointers: ResMut<Pointers>,
+    mut ray_cast: MeshRayCast,
+    tracked: Res<Tracked>,
+    rig: Single<&Transform, With<Rig>>,
+    nodes: Query<&NodeOf>,
+) {
+    let is_thing = |entity| nodes.contains(entity);
+    // What is behind the person, or between two looks, is met too: not only what is in view.
+    let settings = MeshRayCastSettings::default().with_filter(&is_thing);
+    let mut sources: Vec<(PointedBy, Option<Transform>, f32)> =
+        Side::BOTH.map(|side| (pointed_by(side), tracked.hand(side).aim, tracked.hand(side).trigger)).to_vec();
+    // Eyes point, hands press: whichever hand does.
+    let pull = tracked.hands.iter().map(|hand| hand.trigger).fold(0.0, f32::max);
+    let no_aim = tracked.hands.iter().all(|hand| hand.aim.is_none());
+    sources.push((PointedBy::Gaze, tracked.gaze.filter(|_| no_aim), pull));
+    for (by, aim, pull) in sources {
+        let before = pointers.of(by).is_some_and(|pointer| pointer.is_pressed);
+        let pressed = is_pressed(pull, before);
+        let pointer = aim.and_then(|aim| {
+            let aim = rig.mul_transform(aim);
+            let ray = Ray3d::new(aim.translation, aim.forward());
+            let met = ray_cast.cast_ray(ray, &settings).first().map(|(entity, hit)| Met {
+                thing: nodes.get(*entity).ok().map(|node| node.0),
+                place: hit.point,
+                normal: hit.normal,
+            });
+            Some(Pointer { by, ray, met, is_pressed: pressed, was_pressed: pressed && !before })
+        });
+        pointers.set(by, pointer);
+    }
+}
+
+fn select(
+    mut select: MessageWriter<SelectThing>,
+    mut buzz: MessageWriter<Buzz>,
+    pointers: Res<Pointers>,
+    site: Res<Site>,
+) {
+    for pointer in pointers.iter().filter(|p| p.by != PointedBy::Mouse && p.was_pressed) {
+        let thing = pointer.met.and_then(|met| met.thing).map(|thing| unit_of(&site, thing));
+        select.write(SelectThing(thing));
+        let side = if pointer.by == PointedBy::LeftHand { Side::Left } else { Side::Right };
+        buzz.write(Buzz { side, strength: if thing.is_some() { 0.6 } else { 0.2 }, secs: 0.03 });
+    }
+}

@@ -1,0 +1,380 @@
+//! The session with the runtime, in the main world: does what [`Course`] decides, waits for frames, reads the person.
+//! Whatever the runtime answers, nothing here panics: an error ends the session, and the desktop goes on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bevy::camera::{ManualTextureViewHandle, RenderTarget};
+use bevy::prelude::*;
+use bevy::render::extract_resource::ExtractResource;
+use bevy::render::render_resource::TextureFormat;
+use bevy::render::renderer::RenderDevice;
+use bevy::render::texture::ManualTextureViews;
+use bevy_mod_openxr::error::OxrError;
+use bevy_mod_openxr::exts::OxrExtensions;
+use bevy_mod_openxr::resources::{
+    OxrEntry, OxrFrameStream, OxrFrameWaiter, OxrInstance, OxrSwapchain, OxrSwapchainImages, OxrSystemId,
+    SessionGraphicsCreateInfo,
+};
+use bevy_mod_openxr::session::{OxrSession, OxrSessionCreateNextChain};
+use bevy_mod_openxr::types::{AppInfo, SwapchainCreateFlags, SwapchainCreateInfo, SwapchainUsageFlags};
+use bevy_mod_xr::camera::{XrCamera, XrProjection};
+use openxr::sys::Result as XrResult;
+use openxr::{EnvironmentBlendMode, Event, EventDataBuffer, Posef, ReferenceSpaceType, Space, ViewConfigurationType};
+
+use crate::course::{Course, Deed, HeadsetState, Loss};
+use crate::frame::{locate, projection, view_texture};
+use crate::input::Input;
+use crate::pose::{transform, transform_if_valid};
+use crate::tracked::{Buzz, EnterHeadset, HeadsetNews, Tracked};
+
+/// The texture of the left eye; the right one's is the next. Any number that no other feature takes.
+pub(crate) const EYE_TEXTURES: u32 = 0x6765_6d62;
+
+/// What an eye sees: a target that screenshots can read.
+pub fn eye_texture(eye: u32) -> ManualTextureViewHandle {
+    ManualTextureViewHandle(EYE_TEXTURES + eye)
+}
+
+/// What went wrong in the render world, for the main world to act upon.
+#[derive(Resource, Clone, Default, ExtractResource)]
+pub(crate) struct Trouble(Arc<Mutex<Option<XrResult>>>);
+
+impl Trouble {
+    pub(crate) fn note(&self, why: XrResult) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    fn take(&self) -> Option<XrResult> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The frame that is being made, if there is one.
+#[derive(Resource, Clone, Copy, Default, ExtractResource)]
+pub(crate) struct FrameNow(pub(crate) Option<openxr::FrameState>);
+
+/// All of a session that the render world uses. Made in the main world, taken by the render world once.
+#[derive(Resource)]
+pub(crate) struct Picture {
+    pub(crate) session: OxrSession,
+    pub(crate) stream: OxrFrameStream,
+    pub(crate) swapchain: OxrSwapchain,
+    pub(crate) images: OxrSwapchainImages,
+    pub(crate) stage: Arc<Space>,
+    pub(crate) size: UVec2,
+    pub(crate) format: TextureFormat,
+    pub(crate) blend: EnvironmentBlendMode,
+}
+
+/// Tells the render world to let go of its part of the session.
+#[derive(Resource, Clone, Copy, Default, ExtractResource)]
+pub(crate) struct Letting(pub(crate) bool);
+
+struct Live {
+    session: OxrSession,
+    waiter: OxrFrameWaiter,
+    stage: Arc<Space>,
+    head: Space,
+    input: Option<Input>,
+}
+
+/// The session and its course.
+#[derive(Resource, Default)]
+pub(crate) struct Headset {
+    course: Course,
+    live: Option<Live>,
+}
+
+/// One step of the course: hears the runtime, does what is due. First thing in a frame.
+pub(crate) fn attend(world: &mut World) {
+    let Some(mut headset) = world.remove_resource::<Headset>() else { return };
+    let now = world.resource::<Time<Real>>().elapsed();
+    if world.resource_mut::<Messages<EnterHeadset>>().drain().count() > 0 {
+        headset.course.enter(now);
+    }
+    hear(world, &mut headset);
+    if let Some(why) = world.resource::<Trouble>().take() {
+        lose(world, &mut headset, why);
+    }
+    // A deed may make the next one due at once; a course has no more than these.
+    for _ in 0..3 {
+        let Some(deed) = headset.course.next(now) else { break };
+        match act(world, &mut headset, deed) {
+            Ok(()) => headset.course.done(deed, now),
+            Err(why) => {
+                lose(world, &mut headset, why);
+                break;
+            }
+        }
+    }
+    let state = headset.course.state();
+    let mut shown = world.resource_mut::<HeadsetState>();
+    if *shown != state {
+        info!("headset: {state:?}");
+        *shown = state;
+    }
+    world.insert_resource(headset);
+}
+
+/// Takes in what the runtime has said since the last frame.
+fn hear(world: &mut World, headset: &mut Headset) {
+    let Some(instance) = world.get_resource::<OxrInstance>().cloned() else { return };
+    if headset.live.is_none() {
+        return;
+    }
+    let mut buffer = EventDataBuffer::default();
+    loop {
+        match instance.poll_event(&mut buffer) {
+            Ok(Some(Event::SessionStateChanged(change))) => headset.course.heard(change.state()),
+            Ok(Some(Event::InstanceLossPending(_))) => {
+                return lose(world, headset, XrResult::ERROR_INSTANCE_LOST);
+            }
+            Ok(Some(Event::EventsLost(lost))) => warn!("the headset's runtime lost {} events", lost.lost_event_count()),
+            // A recentred space keeps its handle; the next frame is located in it as it then is.
+            Ok(Some(_)) => {}
+            Ok(None) => return,
+            Err(why) => return lose(world, headset, why),
+        }
+    }
+}
+
+fn lose(world: &mut World, headset: &mut Headset, why: XrResult) {
+    let now = world.resource::<Time<Real>>().elapsed();
+    let was_there = headset.live.is_some();
+    let loss = loss_of(why);
+    headset.course.lost(loss, now);
+    if was_there {
+        let what = if loss == Loss::Instance { "the headset's runtime has gone" } else { "the headset was lost" };
+        let news = format!("{what} ({why}); the desktop goes on, and the headset is tried again");
+        world.write_message(HeadsetNews(news));
+    }
+}
+
+/// An error that concerns more than the session makes a new instance necessary.
+fn loss_of(why: XrResult) -> Loss {
+    match why {
+        XrResult::ERROR_INSTANCE_LOST | XrResult::ERROR_RUNTIME_FAILURE | XrResult::ERROR_RUNTIME_UNAVAILABLE => {
+            Loss::Instance
+        }
+        _ => Loss::Session,
+    }
+}
+
+fn act(world: &mut World, headset: &mut Headset, deed: Deed) -> Result<(), XrResult> {
+    let live = headset.live.as_ref();
+    match deed {
+        Deed::Create { renews_instance } => {
+            if renews_instance {
+                renew(world).map_err(|e| code_of(&e))?;
+            }
+            let live = create(world).map_err(|e| {
+                warn!("no session with the headset: {e}");
+                code_of(&e)
+            })?;
+            headset.live = Some(live);
+            Ok(())
+        }
+        Deed::Begin => live.map_or(Ok(()), |l| l.session.begin(ViewConfigurationType::PRIMARY_STEREO).map(drop)),
+        Deed::End => {
+            world.resource_mut::<FrameNow>().0 = None;
+            live.map_or(Ok(()), |l| l.session.end().map(drop))
+        }
+        Deed::Destroy => {
+            destroy(world);
+            headset.live = None;
+            Ok(())
+        }
+    }
+}
+
+fn code_of(error: &OxrError) -> XrResult {
+    match error {
+        OxrError::OpenXrError(why) => *why,
+        _ => XrResult::ERROR_INITIALIZATION_FAILED,
+    }
+}
+
+/// Asks the runtime anew after it has gone. The Vulkan device stays: Bevy's renderer lives on it.
+fn renew(world: &mut World) -> Result<(), OxrError> {
+    let Some(old) = world.remove_resource::<OxrInstance>() else { return Err(XrResult::ERROR_HANDLE_INVALID.into()) };
+    let (entry, backend) = (OxrEntry(old.entry().clone()), old.backend());
+    let made = entry.enumerate_extensions().and_then(|available| {
+        let wanted = OxrExtensions::from(wanted_extensions()) & available;
+        entry.create_instance(app_info(), wanted, &[], backend)
+    });
+    let instance = match made {
+        Ok(instance) => instance,
+        Err(why) => {
+            world.insert_resource(old);
+            return Err(why);
+        }
+    };
+    let system = instance.system(openxr::FormFactor::HEAD_MOUNTED_DISPLAY);
+    world.insert_resource(instance.clone());
+    let system = system?;
+    // The specification wants this asked before a session is made.
+    instance.graphics_requirements::<openxr::Vulkan>(system)?;
+    world.insert_resource(OxrSystemId(system));
+    Ok(())
+}
+
+/// What we are called in the runtime's own lists.
+pub(crate) fn app_info() -> AppInfo {
+    AppInfo { name: "Gemba".into(), version: bevy_mod_openxr::types::Version(0, 1, 0) }
+}
+
+/// What we use where the runtime has it.
+pub(crate) fn wanted_extensions() -> openxr::ExtensionSet {
+    let mut wanted = openxr::ExtensionSet::default();
+    wanted.khr_vulkan_enable2 = true;
+    wanted.ext_hand_tracking = true;
+    wanted.ext_hand_interaction = true;
+    wanted.ext_eye_gaze_interaction = true;
+    wanted.ext_local_floor = true;
+    wanted.khr_generic_controller = true;
+    wanted.meta_touch_controller_plus = true;
+    wanted.fb_touch_controller_pro = true;
+    wanted.htc_vive_focus3_controller_interaction = true;
+    wanted.bd_controller_interaction = true;
+    wanted
+}
+
+/// Makes a session with its pictures and spaces.
+fn create(world: &mut World) -> Result<Live, OxrError> {
+    let missing = || OxrError::from(XrResult::ERROR_HANDLE_INVALID);
+    let instance = world.get_resource::<OxrInstance>().cloned().ok_or_else(missing)?;
+    let system = world.get_resource::<OxrSystemId>().copied().ok_or_else(missing)?.0;
+    let graphics = world.get_non_send::<SessionGraphicsCreateInfo>().cloned().ok_or_else(missing)?;
+    let device = world.resource::<RenderDevice>().clone();
+    let mut chain = OxrSessionCreateNextChain::default();
+    #[expect(unsafe_code, reason = "the handles of the graphics API cannot be checked by the compiler")]
+    // SAFETY: `graphics` was made by bevy_mod_openxr together with Bevy's own renderer, which outlives every session.
+    let (session, waiter, stream) = unsafe { instance.create_session(system, graphics, &mut chain)? };
+    let stereo = ViewConfigurationType::PRIMARY_STEREO;
+    let views = instance.enumerate_view_configuration_views(system, stereo)?;
+    let view = views.first().ok_or(OxrError::NoAvailableViewConfiguration)?;
+    let size = UVec2::new(view.recommended_image_rect_width, view.recommended_image_rect_height);
+    let offered = session.enumerate_swapchain_formats()?;
+    let format =
+        [TextureFormat::Rgba8UnormSrgb, TextureFormat::Bgra8UnormSrgb].into_iter().find(|f| offered.contains(f));
+    let format = format.ok_or(OxrError::NoAvailableFormat)?;
+    let swapchain = session.create_swapchain(SwapchainCreateInfo {
+        create_flags: SwapchainCreateFlags::EMPTY,
+        usage_flags: SwapchainUsageFlags::COLOR_ATTACHMENT | SwapchainUsageFlags::SAMPLED,
+        format,
+        sample_count: 1,
+        width: size.x,
+        height: size.y,
+        face_count: 1,
+        array_size: 2,
+        mip_count: 1,
+    })?;
+    let images = swapchain.enumerate_images(device.wgpu_device(), format, size)?;
+    let blends = instance.enumerate_environment_blend_modes(system, stereo)?;
+    let blend = blends.iter().copied().find(|b| *b == EnvironmentBlendMode::OPAQUE).or(blends.first().copied());
+    let plain: &openxr::Session<openxr::AnyGraphics> = &session;
+    let stage = Arc::new(plain.create_reference_space(floor(plain, &instance)?, Posef::IDENTITY)?);
+    let head = plain.create_reference_space(ReferenceSpaceType::VIEW, Posef::IDENTITY)?;
+    let input = Input::new(&instance, plain).inspect_err(|why| warn!("the headset has no input: {why}")).ok();
+    let first = images.first().ok_or(OxrError::NoAvailableFormat)?;
+    for eye in 0..2 {
+        let texture = view_texture(first, eye, size, format);
+        world.resource_mut::<ManualTextureViews>().insert(eye_texture(eye), texture);
+        let target = RenderTarget::TextureView(eye_texture(eye));
+        world.spawn((
+            target,
+            XrCamera(eye),
+            Projection::custom(XrProjection::default()),
+            Camera { is_active: false, ..default() },
+        ));
+    }
+    world.insert_resource(Letting(false));
+    world.insert_resource(Picture {
+        session: session.clone(),
+        stream,
+        swapchain,
+        images,
+        stage: stage.clone(),
+        size,
+        format,
+        blend: blend.unwrap_or(EnvironmentBlendMode::OPAQUE),
+    });
+    Ok(Live { session, waiter, stage, head, input })
+}
+
+/// The space whose origin is on the floor: the play area's, else the floor below where the person began.
+fn floor(session: &openxr::Session<openxr::AnyGraphics>, instance: &OxrInstance) -> openxr::Result<ReferenceSpaceType> {
+    let offered = session.enumerate_reference_spaces()?;
+    let mut wanted = vec![ReferenceSpaceType::STAGE];
+    if instance.exts().ext_local_floor.is_some() {
+        wanted.push(ReferenceSpaceType::LOCAL_FLOOR);
+    }
+    Ok(wanted.into_iter().find(|space| offered.contains(space)).unwrap_or(ReferenceSpaceType::LOCAL))
+}
+
+fn destroy(world: &mut World) {
+    world.remove_resource::<Picture>();
+    world.insert_resource(Letting(true));
+    world.resource_mut::<FrameNow>().0 = None;
+    *world.resource_mut::<Tracked>() = Tracked::default();
+    let eyes: Vec<Entity> = world.query_filtered::<Entity, With<XrCamera>>().iter(world).collect();
+    eyes.into_iter().for_each(|eye| {
+        world.despawn(eye);
+    });
+    for eye in 0..2 {
+        world.resource_mut::<ManualTextureViews>().remove(&eye_texture(eye));
+    }
+}
+
+/// Waits until the runtime wants a frame, and reads the person as they will be when it is shown.
+pub(crate) fn wait(
+    mut headset: ResMut<Headset>,
+    mut frame: ResMut<FrameNow>,
+    mut tracked: ResMut<Tracked>,
+    mut buzzes: MessageReader<Buzz>,
+    mut eyes: Query<&mut Camera, With<XrCamera>>,
+    state: Res<HeadsetState>,
+    trouble: Res<Trouble>,
+) {
+    frame.0 = None;
+    let runs = headset.course.runs_frames();
+    let Some(live) = headset.live.as_mut().filter(|_| runs) else { return };
+    let now = match live.waiter.wait() {
+        Ok(now) => now,
+        Err(why) => return trouble.note(why),
+    };
+    frame.0 = Some(now);
+    eyes.iter_mut().filter(|eye| eye.is_active != now.should_render).for_each(|mut e| e.is_active = now.should_render);
+    let at = now.predicted_display_time;
+    let mut person = Tracked::default();
+    if state.is_seen() {
+        person.head = transform_if_valid(live.head.locate(&live.stage, at));
+    }
+    if let Some(input) = live.input.as_ref().filter(|_| *state == HeadsetState::Focused) {
+        if let Err(why) = input.read(&live.session, &live.stage, at, &mut person) {
+            trouble.note(why);
+        }
+        buzzes.read().for_each(|buzz| input.buzz(&live.session, buzz));
+    }
+    *tracked = person;
+}
+
+/// Puts the eyes where they will be, for all that the main world does with cameras (culling, labels). The render world
+/// asks once more at the last moment.
+pub(crate) fn look(
+    headset: Res<Headset>,
+    frame: Res<FrameNow>,
+    mut eyes: Query<(&mut Transform, &mut Projection, &XrCamera)>,
+) {
+    let (Some(live), Some(now)) = (headset.live.as_ref(), frame.0) else { return };
+    let Ok(Some(views)) = locate(&live.session, &live.stage, now.predicted_display_time) else { return };
+    for (mut place, mut lens, eye) in &mut eyes {
+        let Some(view) = views.get(eye.0 as usize) else { continue };
+        *place = transform(view.pose);
+        if let Projection::Custom(lens) = lens.as_mut()
+            && let Some(lens) = lens.get_mut::<XrProjection>()
+        {
+            lens.projection_matrix = projection(lens.near, view);
+        }
+    }
+}
