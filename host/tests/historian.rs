@@ -550,18 +550,7 @@ fn canonical_bytes_stay_what_they_were() {
 
 #[test]
 fn pandas_duckdb_and_polars_read_segments_as_they_are() {
-    let python = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/gemba/python/bin/python"));
-    let has_tools = |python: &std::path::PathBuf| {
-        Command::new(python)
-            .args(["-c", "import pandas, pyarrow, duckdb, polars"])
-            .output()
-            .is_ok_and(|o| o.status.success())
-    };
-    let Some(python) = python.filter(has_tools) else {
-        return println!(
-            "skipped: no pandas, pyarrow, duckdb and polars in ~/.cache/gemba/python; ./gemba test installs them"
-        );
-    };
+    let Some(python) = python() else { return };
     let dir = tempfile::tempdir().unwrap();
     let (sealed, given) = a_plants_segments(dir.path());
     let mut tags: BTreeMap<String, (u64, f64)> = BTreeMap::new();
@@ -592,6 +581,44 @@ fn pandas_duckdb_and_polars_read_segments_as_they_are() {
         String::from_utf8_lossy(&output.stderr)
     );
     println!("{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn what_the_manual_shows_analysts_works() {
+    let Some(python) = python() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (sealed, _) = a_plants_segments(dir.path());
+    let samples: u64 = sealed.iter().map(|sealed| sealed.samples).sum();
+    let manual = include_str!("../../docs/history.md");
+    let blocks: Vec<&str> = manual.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 3, "pandas, DuckDB and Polars");
+    for block in blocks {
+        assert_eq!(block.lines().count(), 3, "{block}");
+        let script = block.replace("SITE", dir.path().to_str().unwrap());
+        let counted = if block.contains("pandas") {
+            ""
+        } else {
+            "\nprint('rows', len(history.pl()) if 'duckdb' in dir() else history.collect().height)"
+        };
+        let output = Command::new(&python).args(["-c", &(script + counted)]).output().unwrap();
+        let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && said.lines().count() > 2, "{block}\n{said}{wrong}");
+        assert!(counted.is_empty() || said.contains(&format!("rows {samples}")), "all segments are found: {said}");
+    }
+}
+
+/// The Python with all that analysts use; without it such a test says that it was skipped.
+fn python() -> Option<std::path::PathBuf> {
+    let python = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/gemba/python/bin/python"));
+    let has_tools = |python: &std::path::PathBuf| {
+        let tried = Command::new(python).args(["-c", "import pandas, pyarrow, duckdb, polars"]).output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    let python = python.filter(has_tools);
+    if python.is_none() {
+        println!("skipped: no pandas, pyarrow, duckdb and polars in ~/.cache/gemba/python; ./gemba test installs them");
+    }
+    python
 }
 
 /// Two segments of a minute of a simulated line each, and one tag of each awkward sort.

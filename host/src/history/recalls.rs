@@ -98,3 +98,59 @@ fn answer_of(request: u32, history: History) -> RecallAnswer {
     }
     RecallAnswer { request, covered, is_thinned, unreadable, samples }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::Receiver;
+    use std::time::Duration;
+
+    use gemba_twin::sample::Timestamp;
+
+    use super::*;
+
+    /// Far longer than anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn recalls() -> (Recalls, Receiver<Job>, mpsc::Receiver<HostCommand>) {
+        let (jobs, received) = sync_channel(64);
+        let (sender, commands) = mpsc::channel(64);
+        (Recalls::new(jobs, sender), received, commands)
+    }
+
+    fn ask(recalls: &mut Recalls, peer: u16) {
+        // The points tell whose question is begun.
+        let (request, points) = (peer.into(), peer.into());
+        let recall = Recall { request, tags: None, from: Timestamp(0), to: Timestamp(1), points };
+        recalls.handle_recall(PeerNumber(peer), recall);
+    }
+
+    /// Whose question is begun, and what is held as long as it is worked on.
+    fn next_begin(jobs: &Receiver<Job>) -> (u16, SyncSender<crate::historian::Recall>) {
+        let Ok(Job::Begin { begun, wish }) = jobs.recv_timeout(PATIENCE) else { panic!("no question is begun") };
+        (wish.points as u16, begun)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn few_are_worked_on_at_once_and_none_for_a_peer_that_has_gone() {
+        let (mut recalls, jobs, mut commands) = recalls();
+        let places = recalls.places.available_permits();
+        let peers = places as u16 + 3;
+        (0..peers).for_each(|peer| ask(&mut recalls, peer));
+        let begun: Vec<_> = (0..places).map(|_| next_begin(&jobs)).collect();
+        assert!(jobs.try_recv().is_err(), "more than {places} at once");
+        let waits = |peer: &u16| begun.iter().all(|(worked_on, _)| worked_on != peer);
+        let gone = PeerNumber((0..peers).find(waits).unwrap());
+        recalls.handle_leave(gone);
+        drop(begun);
+        // Those that waited come in turn; there is no history, so that nothing is covered.
+        (1..peers - places as u16).for_each(|_| drop(next_begin(&jobs)));
+        let mut answered = Vec::new();
+        for _ in 1..peers {
+            let Some(HostCommand::Recalled { peer, answer }) = commands.recv().await else { panic!("no answer") };
+            assert!(answer.covered.is_empty() && answer.request == u32::from(peer.0));
+            answered.push(peer);
+        }
+        drop(recalls);
+        assert!(commands.recv().await.is_none() && !answered.contains(&gone));
+    }
+}
