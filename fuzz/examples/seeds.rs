@@ -9,6 +9,8 @@ use std::path::Path;
 use std::{fs, io};
 
 use ed25519_dalek::SigningKey;
+use gemba_host::blobs::Blobs;
+use gemba_host::historian::{Historian, HistorianConfig};
 use gemba_net::wire::{PoseDown, PoseUp, ToHost, ToPeer, frame};
 use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry};
 use gemba_record::checkpoint::{Checkpoint, origin};
@@ -22,6 +24,8 @@ use gemba_twin::sample::{Quality, Sample, Timestamp, Value};
 fn main() -> io::Result<()> {
     for (target, seeds) in [
         ("checkpoint", checkpoints()),
+        ("historian_journal", journals()),
+        ("historian_segment", segments()?),
         ("model_outline", models()),
         ("record_entry", entries()?),
         ("site_address", addresses()),
@@ -82,7 +86,56 @@ fn addresses() -> Seeds {
     numbered(["127.0.0.1", "::1", "plant.example"].map(|host| address(host).into_bytes()))
 }
 
+/// Payloads as the historian writes them (its module says which): a head, a tag, the clock, samples of that tag, an end.
+fn journals() -> Seeds {
+    let framed = |payloads: &[Vec<u8>]| {
+        let mut all = Vec::new();
+        for payload in payloads {
+            all.extend_from_slice(&(payload.len() as u16).to_le_bytes());
+            all.extend_from_slice(payload);
+        }
+        all
+    };
+    let head = [&[b'H', 1][..], &3u64.to_le_bytes(), &1_790_000_000_000_000i64.to_le_bytes()].concat();
+    let tag = |n: u32| [&b"T"[..], &n.to_le_bytes(), &[7; 32], format!("Hall1/T{n}").as_bytes()].concat();
+    let samples = |count: usize| [&b"S"[..], &telemetry::encode(&(0..count).map(sample).collect::<Vec<_>>())].concat();
+    let at = |kind: u8, secs: i64| [&[kind][..], &(1_790_000_000_000_000 + secs * 1_000_000).to_le_bytes()].concat();
+    let whole = [head.clone(), tag(0), tag(37), tag(74), at(b'N', 1), samples(3), at(b'C', 9)];
+    numbered([framed(&[head.clone()]), framed(&whole), framed(&[head, tag(0), samples(1), samples(40)])])
+}
+
+/// What the historian makes of some samples, and of none.
+fn segments() -> io::Result<Seeds> {
+    let folder = std::env::temp_dir().join(format!("gemba-seeds-{}", std::process::id()));
+    let mut all = Vec::new();
+    for count in [1, 40] {
+        let dir = folder.join(count.to_string());
+        let blobs = Blobs::open(dir.join("blobs")).map_err(io::Error::other)?;
+        let begun = Timestamp(1_790_000_000_000_000);
+        let mut historian = Historian::open(&dir.join("history"), blobs.clone(), HistorianConfig::default(), begun)
+            .map_err(io::Error::other)?;
+        for n in 0..count as u32 {
+            let path = format!("Hall1/Line{}/Tank{n}/Level", n % 3).parse().expect("it is a path");
+            historian.declare(TagId(n * 37), &path, PeerKey([7 + (n % 2) as u8; 32]));
+        }
+        let samples: Vec<TagSample> = (0..count).map(sample).collect();
+        let end = begun.plus_micros(2_000_000);
+        historian.append(&samples, end).map_err(io::Error::other)?;
+        let sealed = historian.seal(end).map_err(io::Error::other)?;
+        for sealed in sealed {
+            all.extend(blobs.read(&sealed.blob.0).map_err(io::Error::other)?);
+        }
+        all.push(fs::read(dir.join("history/start-0.parquet"))?);
+    }
+    fs::remove_dir_all(folder)?;
+    Ok(numbered(all))
+}
+
 fn batches() -> Seeds {
+    numbered([0, 1, 6, 40].map(|count| telemetry::encode(&(0..count).map(sample).collect::<Vec<_>>())))
+}
+
+fn sample(n: usize) -> TagSample {
     let values = [
         None,
         Some(Value::Bool(true)),
@@ -91,7 +144,7 @@ fn batches() -> Seeds {
         Some(Value::Float(0.1)),
         Some(Value::Text("Rezept 7 · α".to_owned())),
     ];
-    let sample = |n: usize| TagSample {
+    TagSample {
         tag: TagId(n as u32 * 37),
         sample: Sample {
             value: values[n % values.len()].clone(),
@@ -99,16 +152,21 @@ fn batches() -> Seeds {
             source_time: Timestamp(1_790_000_000_000_000 + n as i64 * 20_000),
             server_time: Timestamp(1_790_000_000_004_000 + n as i64 * 20_000),
         },
-    };
-    numbered([0, 1, 6, 40].map(|count| telemetry::encode(&(0..count).map(sample).collect::<Vec<_>>())))
+    }
 }
 
 fn messages() -> Seeds {
     let thing = "Hall1/Line1/Robot1".parse::<ThingPath>().expect("it is a path").id();
     let key = PeerKey([9; 32]);
     let name = "Aiko".to_owned();
-    let hello =
-        Hello { oldest_minor: 0, newest_minor: 0, name: name.clone(), kind: PeerKind::Person, entries_held: 300, redemption: None };
+    let hello = Hello {
+        oldest_minor: 0,
+        newest_minor: 0,
+        name: name.clone(),
+        kind: PeerKind::Person,
+        entries_held: 300,
+        redemption: None,
+    };
     let info = PeerInfo { number: PeerNumber(3), key, name, kind: PeerKind::Device };
     let up = [
         ToHost::Hello(hello),

@@ -71,6 +71,8 @@
 
 mod catalogue;
 mod frames;
+#[doc(hidden)]
+pub mod hostile;
 mod journal;
 mod open_segment;
 mod problem;
