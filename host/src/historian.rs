@@ -85,12 +85,12 @@ mod shelf;
 mod tag_table;
 mod thinning;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gemba_net::TagSample;
+use gemba_net::{BlobHash, TagSample};
 use gemba_twin::path::{TagId, TagPath};
 use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::{Quality, Timestamp, Value};
@@ -328,6 +328,12 @@ impl Historian {
     pub fn unconfirmed(&self) -> Vec<Sealed> {
         let waiting = self.catalogue.kept.iter().filter(|(_, is_confirmed)| !is_confirmed);
         waiting.map(|(kept, _)| kept.sealed.clone()).collect()
+    }
+
+    /// How many of these blobs are none of its segments.
+    pub fn lacking(&self, blobs: &[BlobHash]) -> usize {
+        let held: HashSet<BlobHash> = self.catalogue.kept.iter().map(|(kept, _)| kept.sealed.blob).collect();
+        blobs.iter().filter(|blob| !held.contains(blob)).count()
     }
 
     /// Segments that are beyond what the configuration keeps, oldest first. The host tells the record, then deletes them.

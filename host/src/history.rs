@@ -69,6 +69,8 @@ pub struct HistorySetup {
     pub config: HistorianConfig,
     /// Tags that the record knows.
     pub tags: Vec<MeasuredTag>,
+    /// Segments that the record names.
+    pub recorded: Vec<gemba_net::BlobHash>,
     /// Whether anything is going to be measured. If not, what there is is only read.
     pub is_measured: bool,
 }
@@ -81,7 +83,8 @@ impl HistorySetup {
         let measured = tags.filter_map(|(id, tag)| {
             Some(MeasuredTag { tag: id, path: tag.path.clone(), device: site.tag_device(id)? })
         });
-        Self { dir, blobs, config, tags: measured.collect(), is_measured }
+        let recorded = site.segments().iter().map(|segment| gemba_net::BlobHash(segment.blob)).collect();
+        Self { dir, blobs, config, tags: measured.collect(), recorded, is_measured }
     }
 }
 

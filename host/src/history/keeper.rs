@@ -163,7 +163,7 @@ impl Keeper {
     }
 
     fn open(&mut self) {
-        let HistorySetup { dir, blobs, config, tags, is_measured } = &self.setup;
+        let HistorySetup { dir, blobs, config, tags, recorded, is_measured } = &self.setup;
         if !is_measured && !dir.exists() {
             return;
         }
@@ -171,6 +171,10 @@ impl Keeper {
         match Historian::open(dir, blobs.clone(), *config, now) {
             Ok(mut historian) => {
                 declare(&mut historian, tags);
+                let lost = historian.lacking(recorded);
+                if lost > 0 {
+                    tracing::error!("history has gaps: the record names {lost} segments that its catalogue does not");
+                }
                 self.held = Some(now);
                 self.historian = Some(historian);
             }
