@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gemba_host::disk::{Disk, Faults, SimulatedDisk};
 use gemba_host::problem::{Problem, SiteDirError};
 use gemba_host::sequencer::{Newcomer, Sequencer, Submission};
-use gemba_host::site_dir::{Founding, SiteDir};
+use gemba_host::site_dir::{Founding, SiteDir, Stated};
 use gemba_net::host_core::{HostCore, Output};
 use gemba_net::wire::ToPeer;
 use gemba_net::{Hello, HostCommand, PeerNumber};
@@ -243,7 +243,7 @@ impl HostNode {
     /// Signs what it has, for anyone to see.
     pub(crate) fn sign(&mut self, model: &mut Model) -> Result<Option<String>, Violation> {
         let Some(running) = &mut self.running else { return Ok(None) };
-        let Ok(note) = running.sequencer.sign_checkpoint() else {
+        let Ok(note) = running.sequencer.state_checkpoint().and_then(Stated::keep) else {
             // A commit may have been found to be there after all.
             return Ok(None);
         };
@@ -299,9 +299,10 @@ impl Running {
         }
         let peer = self.core.handle_hello(key, &hello).map_err(|why| format!("the host sends a peer away: {why}"))?;
         self.sessions.insert(session, (from, peer));
-        let Hello { name, kind, entries_held, .. } = hello;
+        let Hello { name, kind, entries_held, redemption, .. } = hello;
         ensure(entries_held <= model.len(), || "a peer holds more than was ever acknowledged".to_owned())?;
-        let newcomer = Newcomer { key, name, kind, entries_held };
+        let redemption = redemption.map(Into::into);
+        let newcomer = Newcomer { key, name, kind, entries_held, redemption };
         self.sequencer.handle_arrival(peer, &newcomer).map_err(|error| format!("an arrival ends the host: {error}"))?;
         Ok(Vec::new())
     }
@@ -325,11 +326,16 @@ impl Running {
     ) -> Result<Vec<Packet>, Violation> {
         // What is answered is judged before anything of it is seen.
         for command in &commands {
-            let HostCommand::Answer { peer, submission, outcome } = command else { continue };
+            let HostCommand::Answer { peer, submission, outcome, overruled } = command else { continue };
             let same = |asked: &Submission| asked.peer == *peer && asked.number == *submission;
             let at = self.asked.iter().position(same).ok_or("an answer to what nobody asked")?;
             let outcome = if flatters { Ok(model.len()) } else { outcome.clone() };
             model.answer(&self.asked.remove(at).entry, &outcome)?;
+            if let Ok(index) = outcome
+                && overruled.is_some()
+            {
+                model.overrules(index, *overruled)?;
+            }
         }
         let held = self.sequencer.site().log().entries();
         if held > model.len() {
@@ -342,10 +348,10 @@ impl Running {
             match command {
                 HostCommand::Admit { peer, entries } => self.core.admit(peer, "Plant", entries),
                 HostCommand::Refuse { peer, why } => self.core.refuse(peer, &why),
-                HostCommand::Answer { peer, submission, outcome } => packets.extend(self.packet(
+                HostCommand::Answer { peer, submission, outcome, overruled } => packets.extend(self.packet(
                     peer,
                     match outcome {
-                        Ok(index) => ToPeer::Accepted { submission, index },
+                        Ok(index) => ToPeer::Accepted { submission, index, overruled },
                         Err(why) => ToPeer::Rejected { submission, why },
                     },
                 )),

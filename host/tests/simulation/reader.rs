@@ -16,7 +16,7 @@ use gemba_twin::sample::Timestamp;
 use crate::model::{Model, Violation, ensure};
 use crate::network::Message;
 use crate::random::Random;
-use crate::speech::{GATEWAY, MIRROR, Speaker, key_number, public};
+use crate::speech::{GATEWAY, MIRROR, NEWCOMER, Speaker, identity, key_number, public};
 
 /// Most entries that wait for an answer.
 const OUTBOX: usize = 6;
@@ -31,6 +31,8 @@ pub(crate) struct Reader {
     pub(crate) entries: Vec<Vec<u8>>,
     /// Whether it verifies every signature; others rely on the host, so that more seeds fit into a minute.
     verifies: bool,
+    /// With what it would come in for the first time.
+    redemption: Option<Vec<u8>>,
     outbox: BTreeMap<u64, Vec<u8>>,
     next: u64,
     /// The newest checkpoint of the host that this mirror holds all entries of.
@@ -47,6 +49,7 @@ impl Reader {
             log: Log::new(),
             entries: Vec::new(),
             verifies,
+            redemption: None,
             outbox: BTreeMap::new(),
             next: 1,
             checkpoint: None,
@@ -85,9 +88,20 @@ impl Reader {
         // What it holds of the record may be from before its newest key.
         let guess = if random.chance(50) { random.below(4) as u32 } else { 0 };
         let key = public(who, key_number(self.site(), who) + guess);
+        let is_new = self.site().is_none_or(|site| site.peer(&identity(who)).is_none());
+        if who == NEWCOMER && is_new && (self.redemption.is_none() || random.chance(30)) {
+            self.redemption = Some(self.speaker.redemption(random));
+        }
         let kind = if who == GATEWAY { PeerKind::Device } else { PeerKind::Person };
         let entries_held = self.core.entries_held();
-        let hello = Hello { oldest_minor: 0, newest_minor: 1, name: format!("peer {who}"), kind, entries_held };
+        let hello = Hello {
+            oldest_minor: 0,
+            newest_minor: 2,
+            name: format!("peer {who}"),
+            kind,
+            entries_held,
+            redemption: self.redemption.clone().map(Into::into),
+        };
         Message::Hello { key, hello }
     }
 
@@ -130,7 +144,7 @@ impl Reader {
                 model.received(first, &entries)?;
                 entries.into_iter().try_for_each(|entry| self.take(entry, model))?;
             }
-            Some(LinkEvent::Answer { submission, outcome }) => {
+            Some(LinkEvent::Answer { submission, outcome, .. }) => {
                 if let Some(entry) = self.outbox.remove(&submission) {
                     model.heard(&entry, &outcome)?;
                 }

@@ -32,7 +32,8 @@ pub(crate) const COMMENTER: u8 = 2;
 pub(crate) const GATEWAY: u8 = 3;
 pub(crate) const THIEF: u8 = 4;
 pub(crate) const MIRROR: u8 = 5;
-const NEWCOMERS: [u8; 2] = [6, 7];
+pub(crate) const NEWCOMER: u8 = 6;
+const NEWCOMERS: [u8; 2] = [NEWCOMER, 7];
 const IDENTITIES: usize = 8;
 
 /// A secret key of an identity; its number says which of them.
@@ -87,6 +88,14 @@ impl Speaker {
         author.clock = random.chance(60).then_some(Timestamp(self.clock));
         author.seen = random.chance(10).then(|| Seen { size: site.entries(), root: site.tree().root() });
         author.sign(body, id).into_parts().0
+    }
+
+    /// An entry by which it comes in with one of the tokens that are handed out here.
+    pub(crate) fn redemption(&self, random: &mut Random) -> Vec<u8> {
+        let token = token(random.below(5));
+        let signature = token.redeem(SITE, &identity(self.who));
+        let body = Body::RedeemInvitation { token: token.public(), signature, name: "newcomer".into() };
+        author(self.who, 0).sign(body, EntryId(random.bytes())).into_parts().0
     }
 
     /// Who says it with which of its keys, and what.

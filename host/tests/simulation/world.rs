@@ -16,7 +16,7 @@ use crate::model::{Model, Violation, ensure};
 use crate::network::{Message, Network, Node, Packet};
 use crate::random::Random;
 use crate::reader::Reader;
-use crate::speech::{COMMENTER, GATEWAY, MIRROR, OPERATOR, OWNER, SITE, THIEF, secret};
+use crate::speech::{COMMENTER, GATEWAY, MIRROR, NEWCOMER, OPERATOR, OWNER, SITE, THIEF, secret};
 use crate::witness::WitnessNode;
 
 /// Steps in which things go wrong.
@@ -79,7 +79,7 @@ impl World {
         let (mut host, model) = HostNode::found(seed, &mut random);
         host.flatters = sabotage == Sabotage::FlatteringHost;
         let network = Network::new(&mut random);
-        let readers = [OWNER, OPERATOR, COMMENTER, GATEWAY, THIEF, MIRROR];
+        let readers = [OWNER, OPERATOR, COMMENTER, GATEWAY, THIEF, MIRROR, NEWCOMER];
         let witnesses: Vec<WitnessNode> =
             (0..3).map(|n| WitnessNode::new(n, seed ^ n as u64, host_identity())).collect();
         let mirror = Cosigner::new("mirror.example", secret(200, 0)).expect("a name that a note can hold");
@@ -130,7 +130,11 @@ impl World {
             93..96 if !self.host.is_up() => self.break_or_start_host(),
             93 => self.break_other(),
             95 if self.random.chance(40) => {
-                let node = if self.random.chance(20) { Node::Host } else { Node::Reader(self.random.below(6)) };
+                let node = if self.random.chance(20) {
+                    Node::Host
+                } else {
+                    Node::Reader(self.random.below(self.readers.len()))
+                };
                 self.network.toggle(node);
                 Ok(())
             }
