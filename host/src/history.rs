@@ -8,7 +8,7 @@
 //! peers ── Recall ──▶ recalls ─┘ read files, answer
 //! ```
 //!
-//! The keeper is a thread that alone owns the [`Historian`]. What is measured goes to it and to the peers at the same
+//! The keeper is a thread that alone owns the [`crate::historian::Historian`]. What is measured goes to it and to the peers at the same
 //! time, and waits for neither disk nor record: when the keeper is behind, samples are left out of history, counted and
 //! said. So an error of its disk ends neither the telemetry nor the record, and one of the record leaves segments where
 //! they are until it takes them.
