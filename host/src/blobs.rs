@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::disk::{Disk, FileDisk, Readers, read_whole, write_whole};
+use crate::limits;
 use crate::problem::{SiteDirError, io};
 
 /// The folder of blobs in a site's directory.
@@ -57,6 +58,33 @@ impl Blobs {
             }
             held => Ok(held),
         }
+    }
+
+    /// The size of the blob with this hash, read through and verified; none when it is not here.
+    pub fn verified_size(&self, hash: &[u8; 32]) -> Result<Option<u64>, SiteDirError> {
+        let name = self.name(hash);
+        let (mut hasher, mut size) = (blake3::Hasher::new(), 0);
+        loop {
+            let part = match self.disk.read(&name, size, limits::BLOB_PART_BYTES) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                other => other.map_err(io("read", &self.disk.path(&name)))?,
+            };
+            if part.is_empty() {
+                break;
+            }
+            hasher.update(&part);
+            size += part.len() as u64;
+        }
+        if hasher.finalize().as_bytes() != hash {
+            return Err(SiteDirError::DamagedBlob(self.disk.path(&name)));
+        }
+        Ok(Some(size))
+    }
+
+    /// Bytes of the blob with this hash from `offset` on, unverified: at most `length`, fewer only where it ends.
+    pub fn read_part(&self, hash: &[u8; 32], offset: u64, length: usize) -> Result<Vec<u8>, SiteDirError> {
+        let name = self.name(hash);
+        self.disk.read(&name, offset, length).map_err(io("read", &self.disk.path(&name)))
     }
 
     /// The hashes of all blobs that are here, in no order. Files that are named otherwise are passed over.

@@ -11,16 +11,15 @@
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use gemba_devices::gateway::{self, GatewayConfig, Writer};
-use gemba_net::{Address, BlobHash, Hello, HostCommand, HostEvent, HostPort, ListenConfig, PeerNumber};
+use gemba_net::{Address, Hello, HostCommand, HostEvent, HostPort, ListenConfig};
 use gemba_record::author::Author;
 use gemba_record::role::Role;
 use tokio::sync::mpsc;
 
-use crate::blobs::Blobs;
+use crate::blob_server::BlobServer;
 use crate::clock;
 use crate::device_commands::{self, Carried};
 use crate::gateway_feed::{self, FoundTags, Outlets};
@@ -56,7 +55,7 @@ pub struct Daemon {
     address: Address,
     /// The gateway's identity in the record, and what it finds.
     gateway: Option<RunningGateway>,
-    blobs: mpsc::Sender<BlobWant>,
+    blobs: BlobServer,
     history: History,
     publishing: Publishing,
 }
@@ -74,12 +73,6 @@ struct RunningGateway {
 enum Brought {
     Tags(FoundTags),
     Carried(Carried),
-}
-
-struct BlobWant {
-    peer: PeerNumber,
-    hash: BlobHash,
-    offset: u64,
 }
 
 impl Daemon {
@@ -102,7 +95,7 @@ impl Daemon {
             gemba_net::listen(ListenConfig { address: config.listen, signing_key, site: site_name.clone() }).await?;
         let address: Address = format!("gemba://{}/{site_name}#{host}", reachable(port.local_addr())).parse()?;
         tracing::info!(site = site.site().name(), entries = site.log().entries(), %address, "the site is open");
-        let blobs = serve_blobs(site.blobs(), port.commands.clone());
+        let blobs = BlobServer::new(site.blobs(), port.commands.clone());
         let kept = HistorySetup::of(&site, config.history, config.opcua.is_some());
         let history = History::start(kept, port.commands.clone())?;
         let publishing = Publishing::start(&site)?;
@@ -169,7 +162,7 @@ impl Daemon {
 /// Takes what has gathered: all submissions among it become one commit.
 fn handle_events(
     sequencer: &mut Sequencer,
-    blobs: &mpsc::Sender<BlobWant>,
+    blobs: &BlobServer,
     history: &mut History,
     events: impl Iterator<Item = HostEvent>,
 ) -> anyhow::Result<()> {
@@ -190,10 +183,9 @@ fn handle_events(
                 submissions.push(Submission { peer, number: submission, entry });
             }
             HostEvent::BlobWanted { peer, hash, offset } => {
-                if blobs.try_send(BlobWant { peer, hash, offset }).is_err() {
-                    tracing::warn!(peer = peer.0, "too many blobs wanted at once; one was passed over");
-                }
+                blobs.serve(peer, hash, offset);
             }
+            HostEvent::EntriesTaken { peer } => sequencer.handle_entries_taken(peer),
             HostEvent::Recall { peer, recall } => history.handle_recall(peer, recall),
         }
     }
@@ -253,31 +245,6 @@ fn start_gateway(
     let outlets = Outlets { found: sender, commands, history: history.intake() };
     tokio::spawn(gateway_feed::feed(gateway, author.key(), outlets));
     Ok(RunningGateway { author, found, writer, carried: mpsc::channel(limits::ORDERS), under_way: 0 })
-}
-
-/// Reads wanted blobs on a thread of their own. The last one stays in memory: viewers come in groups and want the same
-/// model, and one that lost its connection asks for the rest.
-fn serve_blobs(blobs: Blobs, commands: mpsc::Sender<HostCommand>) -> mpsc::Sender<BlobWant> {
-    let (sender, mut wants) = mpsc::channel::<BlobWant>(limits::WAITING_BLOBS);
-    tokio::task::spawn_blocking(move || {
-        let mut last: Option<(BlobHash, Arc<[u8]>)> = None;
-        while let Some(BlobWant { peer, hash, offset }) = wants.blocking_recv() {
-            if last.as_ref().is_none_or(|(held, _)| *held != hash) {
-                match blobs.read(&hash.0) {
-                    Ok(bytes) => last = bytes.map(|bytes| (hash, bytes.into())),
-                    Err(error) => {
-                        tracing::error!("{error}");
-                        last = None;
-                    }
-                }
-            }
-            let bytes = last.as_ref().map(|(_, bytes)| bytes.clone());
-            if commands.blocking_send(HostCommand::Blob { peer, hash, offset, bytes }).is_err() {
-                return;
-            }
-        }
-    });
-    sender
 }
 
 /// Says that a port is taken before a site is founded for nothing.

@@ -19,6 +19,7 @@
 //! Absent on purpose: QUIC (that is `net`), OPC UA (`devices`), the rules of the record (`record`).
 
 pub mod audit;
+mod blob_server;
 pub mod blobs;
 pub mod clock;
 pub mod daemon;

@@ -51,8 +51,12 @@ pub const SMALL_BYTES: usize = gemba_record::limits::CHECKPOINT_BYTES;
 /// the record takes.
 pub const GUEST_NAME_CHARS: usize = 64;
 
-/// Wants of blobs that may wait for the disk.
-pub const WAITING_BLOBS: usize = 64;
+/// Blobs that are read from the disk at once: what keeps a disk busy, and few enough that the record's fsync gets its
+/// turn.
+pub const BLOB_READERS: usize = 4;
+
+/// Bytes of a blob that are read at once; for each of a peer's nine streams two such parts may be in memory.
+pub const BLOB_PART_BYTES: usize = 256 << 10;
 
 /// Samples after which a segment is closed whatever its age: 64 MiB in memory at 32 bytes each, some 6 MB on disk, and
 /// at most two of them wait for the disk beside the one that grows.

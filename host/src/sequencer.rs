@@ -79,6 +79,9 @@ struct Present {
     key: PeerKey,
     /// Index of the first entry it has not been sent.
     next: u64,
+    /// Whether it has not taken the last piece of the log that it was sent alone: the next one waits, so that a slow
+    /// newcomer holds no more of the log in memory than one piece.
+    is_taking: bool,
 }
 
 impl Sequencer {
@@ -126,7 +129,7 @@ impl Sequencer {
             return Ok(());
         }
         tracing::info!(peer = peer.0, %key, name, "a peer came in");
-        self.peers.insert(peer, Present { key: *key, next: *entries_held });
+        self.peers.insert(peer, Present { key: *key, next: *entries_held, is_taking: false });
         self.commands.push_back(HostCommand::Admit { peer, entries: self.site.readable() });
         Ok(())
     }
@@ -136,6 +139,13 @@ impl Sequencer {
         self.peers.remove(&peer);
         // It sends them again when it comes back.
         self.waiting.retain(|submission| submission.peer != peer);
+    }
+
+    /// A peer has room for the next piece of the log.
+    pub fn handle_entries_taken(&mut self, peer: PeerNumber) {
+        if let Some(present) = self.peers.get_mut(&peer) {
+            present.is_taking = false;
+        }
     }
 
     /// Takes entries in this order, in one commit, and answers each once it is on the disk.
@@ -286,6 +296,7 @@ impl Sequencer {
                 Ok(entries) => {
                     if let Some(present) = self.peers.get_mut(&peer) {
                         present.next = first + entries.len() as u64;
+                        present.is_taking = true;
                     }
                     return Ok(Some(HostCommand::Entries { peer: Some(peer), first, entries }));
                 }
@@ -300,10 +311,11 @@ impl Sequencer {
         Ok(None)
     }
 
-    /// A peer that has not been sent everything there is, and where to go on.
+    /// A peer that has not been sent everything there is and has room for more, and where to go on.
     fn lagging(&self) -> Option<(PeerNumber, u64)> {
         let entries = self.site.readable();
-        self.peers.iter().find(|(_, present)| present.next < entries).map(|(peer, present)| (*peer, present.next))
+        let lags = |(_, present): &(&PeerNumber, &Present)| present.next < entries && !present.is_taking;
+        self.peers.iter().find(lags).map(|(peer, present)| (*peer, present.next))
     }
 
     /// Whether this peer may come in; writes it into the record when that is what the host was told to do.
@@ -487,7 +499,14 @@ mod tests {
     }
 
     fn commands(host: &mut Host) -> Vec<HostCommand> {
-        std::iter::from_fn(|| host.sequencer.poll_command().unwrap()).collect()
+        let next = || {
+            let command = host.sequencer.poll_command().unwrap();
+            if let Some(HostCommand::Entries { peer: Some(peer), .. }) = &command {
+                host.sequencer.handle_entries_taken(*peer);
+            }
+            command
+        };
+        std::iter::from_fn(next).collect()
     }
 
     /// Up to where a peer that holds `next` entries is sent more by these commands; all of them without a gap.
@@ -615,6 +634,31 @@ mod tests {
         assert_eq!(sent(&to_first, VISITOR, 0), 4);
         assert_eq!(sent(&rest, VISITOR, 4), 6);
         assert_eq!(sent(&rest, PeerNumber(2), 1), 6);
+    }
+
+    #[test]
+    fn a_newcomer_that_takes_nothing_is_sent_one_piece_of_the_log_and_holds_up_nobody() {
+        let mut host = host(Some(Role::Commenter));
+        let author = person(&host, 5);
+        let long = |n: u8| author.sign(Body::note(hall().id(), "x".repeat(4000)), EntryId([n; 16])).bytes().to_vec();
+        host.sequencer.handle_arrival(VISITOR, &newcomer(author.key(), 0)).unwrap();
+        commands(&mut host);
+        host.sequencer.handle_leave(VISITOR);
+        for first in 0..8u8 {
+            let batch = (0..32).map(|n| Submission { peer: VISITOR, number: 1, entry: long(first * 32 + n) });
+            host.sequencer.handle_submissions(batch.collect()).unwrap();
+        }
+        commands(&mut host);
+        let entries = host.sequencer.site().log().entries();
+        assert!(entries > 256, "{entries}");
+        host.sequencer.handle_arrival(PeerNumber(2), &newcomer(author.key(), 0)).unwrap();
+        let poll = |host: &mut Host| std::iter::from_fn(|| host.sequencer.poll_command().unwrap()).collect::<Vec<_>>();
+        let stuck = sent(&poll(&mut host), PeerNumber(2), 0);
+        assert!(stuck > 0 && stuck < entries, "{stuck} of {entries}");
+        host.sequencer.handle_arrival(PeerNumber(3), &newcomer(author.key(), 0)).unwrap();
+        assert_eq!(sent(&commands(&mut host), PeerNumber(3), 0), entries);
+        host.sequencer.handle_entries_taken(PeerNumber(2));
+        assert_eq!(sent(&poll(&mut host), PeerNumber(2), stuck), entries);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub(crate) mod close {
     pub(crate) const TOO_SLOW: u32 = 2;
     /// Not let in.
     pub(crate) const REFUSED: u32 = 3;
+    /// Of a stream: it cannot be served now; ask again.
+    pub(crate) const BUSY: u32 = 5;
     /// Of a stream: a newer answer takes its place.
     pub(crate) const REPLACED: u32 = 4;
 }

@@ -32,6 +32,11 @@ struct Member {
     shared_instant: Option<Timestamp>,
     newest_pose: Option<(u32, PoseDown)>,
     moved: bool,
+    /// Whether the others still have to be told what it has selected, and what it shares.
+    selection_is_news: bool,
+    instant_is_news: bool,
+    /// The tick from which on they may be told.
+    next_telling: u64,
 }
 
 /// The host's view of its peers.
@@ -41,6 +46,7 @@ pub struct HostCore {
     next: u16,
     newest: BTreeMap<TagId, Sample>,
     history: Option<(Timestamp, Timestamp)>,
+    ticks: u64,
     outputs: Vec<Output>,
     /// Pose datagrams that were late, damaged or from a peer that is not in.
     pub poses_dropped: u64,
@@ -82,6 +88,9 @@ impl HostCore {
             shared_instant: None,
             newest_pose: None,
             moved: false,
+            selection_is_news: false,
+            instant_is_news: false,
+            next_telling: 0,
         };
         self.members.insert(number, member);
         Ok(number)
@@ -136,18 +145,18 @@ impl HostCore {
         self.members.get(&peer).is_some_and(|member| member.admitted)
     }
 
-    /// A peer has selected something.
+    /// A peer has selected something. The others are told with the next ticks.
     pub fn handle_select(&mut self, peer: PeerNumber, thing: Option<ThingId>) {
         let Some(member) = self.members.get_mut(&peer).filter(|m| m.admitted) else { return };
         member.selected = thing;
-        self.tell_others(peer, &ToPeer::Selected { peer, thing });
+        member.selection_is_news = true;
     }
 
     /// A peer invites the others to an instant, or withdraws that.
     pub fn handle_share_instant(&mut self, peer: PeerNumber, instant: Option<Timestamp>) {
         let Some(member) = self.members.get_mut(&peer).filter(|m| m.admitted) else { return };
         member.shared_instant = instant;
-        self.tell_others(peer, &ToPeer::InstantShared { peer, instant });
+        member.instant_is_news = true;
     }
 
     /// How far back history goes now.
@@ -196,7 +205,10 @@ impl HostCore {
     }
 
     /// One burst: everybody gets the poses of all others who have moved since the last.
+    /// Of what somebody selects or shares they hear the newest, and not too often.
     pub fn tick(&mut self) {
+        self.ticks += 1;
+        self.tell_news();
         let moved: Vec<PoseDown> = self
             .members
             .values_mut()
@@ -211,6 +223,23 @@ impl HostCore {
         for (number, _) in self.members.iter().filter(|(_, m)| m.admitted) {
             self.outputs.extend(datagrams(*number, moved.iter().filter(|pose| pose.peer != *number)));
         }
+    }
+
+    fn tell_news(&mut self) {
+        let mut news = Vec::new();
+        for (number, member) in &mut self.members {
+            if member.next_telling > self.ticks || !(member.selection_is_news || member.instant_is_news) {
+                continue;
+            }
+            member.next_telling = self.ticks + limits::TELLING_TICKS;
+            if std::mem::take(&mut member.selection_is_news) {
+                news.push((*number, ToPeer::Selected { peer: *number, thing: member.selected }));
+            }
+            if std::mem::take(&mut member.instant_is_news) {
+                news.push((*number, ToPeer::InstantShared { peer: *number, instant: member.shared_instant }));
+            }
+        }
+        news.iter().for_each(|(peer, message)| self.tell_others(*peer, message));
     }
 
     fn tell_others(&mut self, peer: PeerNumber, message: &ToPeer) {
@@ -338,6 +367,25 @@ mod tests {
         core.publish(&[]);
         core.handle_left(stranger);
         assert!(core.poll_outputs().iter().all(|o| matches!(o, Output::Samples(p, _) if *p == ada)));
+    }
+
+    #[test]
+    fn who_selects_a_thousand_times_tells_the_others_little_and_the_newest() {
+        let mut core = HostCore::default();
+        let (ada, grace) = (join(&mut core, "Ada"), join(&mut core, "Grace"));
+        core.poll_outputs();
+        let mut heard = Vec::new();
+        for n in 0..1000u16 {
+            core.handle_select(ada, Some(ThingId([n as u8; 16])));
+            if n % 50 == 0 {
+                core.tick();
+                heard.extend(told(&mut core, grace));
+            }
+        }
+        (0..limits::TELLING_TICKS).for_each(|_| core.tick());
+        heard.extend(told(&mut core, grace));
+        assert!((2..=4).contains(&heard.len()), "{heard:?}");
+        assert_eq!(heard.last(), Some(&ToPeer::Selected { peer: ada, thing: Some(ThingId([(999u16) as u8; 16])) }));
     }
 
     #[test]

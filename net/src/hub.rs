@@ -1,7 +1,9 @@
 //! The one task that owns a host's core: takes what peers' lines bring and what the host program commands, and carries
 //! out what [`HostCore`] says.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use gemba_twin::peer::PeerKey;
@@ -9,12 +11,14 @@ use quinn::{Connection, SendStream, VarInt};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::info;
 
+use crate::allowance::Place;
 use crate::blob_hash::BlobHash;
 use crate::clock::now as clock;
 use crate::frames::close;
 use crate::host_core::{HostCore, Output};
+use crate::host_stats::{HostCounters, count};
 use crate::limits;
-use crate::lines::{self, Input};
+use crate::lines::{self, Input, Outbox, Outgoing, ToHub};
 use crate::listener::{HostCommand, HostEvent};
 use crate::peers::{Hello, PeerNumber};
 use crate::recall::{Answers, Questions};
@@ -24,13 +28,18 @@ use crate::wire::{self, ToHost, ToPeer};
 /// What the hub holds of a peer's connection.
 struct Line {
     connection: Connection,
+    key: PeerKey,
     /// None once the peer has been refused: what was written goes out, then the connection is closed.
-    control: Option<mpsc::Sender<Vec<u8>>>,
+    control: Option<mpsc::Sender<Outgoing>>,
+    /// Bytes of the frames that wait in it.
+    control_bytes: Arc<AtomicUsize>,
     samples: Arc<(Mutex<Conflater>, Notify)>,
     questions: Questions,
     answers: Arc<Answers>,
-    blobs_open: usize,
-    submissions_open: usize,
+    /// Submissions without an answer, with their places.
+    submissions: HashMap<u64, Place>,
+    /// Streams on which blobs are wished for.
+    blobs: HashMap<(BlobHash, u64), Vec<SendStream>>,
 }
 
 /// The one task that owns the core.
@@ -39,45 +48,54 @@ pub(crate) struct Hub {
     core: HostCore,
     lines: HashMap<PeerNumber, Line>,
     events: mpsc::Sender<HostEvent>,
-    blobs: HashMap<(PeerNumber, BlobHash, u64), Vec<SendStream>>,
-    /// Events that commands have brought about: at most one of each peer.
+    inputs: mpsc::WeakSender<Input>,
+    counters: Arc<HostCounters>,
+    /// Events that wait for the host program. Of each peer no more than it has places for.
     pending: VecDeque<HostEvent>,
 }
 
 impl Hub {
-    /// A hub without peers.
-    pub(crate) fn new(site: String, events: mpsc::Sender<HostEvent>) -> Self {
-        let (lines, blobs) = (HashMap::new(), HashMap::new());
-        Self { site, core: HostCore::default(), lines, events, blobs, pending: VecDeque::new() }
+    /// A hub without peers, whose lines bring what they hear to `lines`.
+    pub(crate) fn new(site: String, events: mpsc::Sender<HostEvent>, lines: &ToHub) -> Self {
+        let (inputs, counters) = (lines.inputs.downgrade(), lines.counters.clone());
+        let (core, lines, pending) = (HostCore::default(), HashMap::new(), VecDeque::new());
+        Self { site, core, lines, events, inputs, counters, pending }
     }
 
-    /// Commands are taken at any time. What the peers say waits while the host program is behind with its events:
-    /// waiting for both at once would have hub and program wait for each other.
+    /// Takes commands and inputs at any time, also while the host program is behind with its events: poses and pings
+    /// must not wait for its disk.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<HostCommand>, mut inputs: mpsc::Receiver<Input>) {
         let events = self.events.clone();
-        let mut waiting: Option<HostEvent> = None;
+        let mut ticks = 0u64;
         let mut tick = tokio::time::interval(limits::TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = tick.tick() => self.core.tick(),
+                _ = tick.tick() => {
+                    ticks += 1;
+                    // A burst costs some 26 µs a peer.
+                    if self.lines.len() <= limits::FEW_PEERS || ticks % 2 == 0 {
+                        self.core.tick();
+                    }
+                    self.counters.poses_refused.store(self.core.poses_dropped, Relaxed);
+                }
                 command = commands.recv() => match command {
                     Some(command) => self.command(command),
                     None => break,
                 },
-                place = events.reserve(), if waiting.is_some() => {
+                place = events.reserve(), if !self.pending.is_empty() => {
                     // The program that owns the port has gone: then nobody needs to know.
-                    if let (Ok(place), Some(event)) = (place, waiting.take()) {
+                    if let (Ok(place), Some(event)) = (place, self.pending.pop_front()) {
                         place.send(event);
                     }
                 }
-                input = inputs.recv(), if waiting.is_none() => match input {
-                    Some(input) => waiting = self.input(input),
+                input = inputs.recv() => match input {
+                    Some(input) => {
+                        let event = self.input(input);
+                        self.pending.extend(event);
+                    }
                     None => break,
                 },
-            }
-            if waiting.is_none() {
-                waiting = self.pending.pop_front();
             }
             self.carry_out();
         }
@@ -95,7 +113,7 @@ impl Hub {
             }
             HostCommand::Answer { peer, submission, outcome, overruled } => {
                 if let Some(line) = self.lines.get_mut(&peer) {
-                    line.submissions_open = line.submissions_open.saturating_sub(1);
+                    line.submissions.remove(&submission);
                 }
                 let answer = match outcome {
                     Ok(index) => {
@@ -115,12 +133,14 @@ impl Hub {
             }
             HostCommand::History { from, to } => self.core.set_history(from, to),
             HostCommand::Publish(samples) => self.core.publish(&samples),
-            HostCommand::Blob { peer, hash, offset, bytes } => {
-                for stream in self.blobs.remove(&(peer, hash, offset)).unwrap_or_default() {
-                    if let Some(line) = self.lines.get_mut(&peer) {
-                        line.blobs_open -= 1;
-                    }
-                    tokio::spawn(lines::send_blob(stream, offset, bytes.clone()));
+            HostCommand::Blob { peer, hash, offset, blob } => {
+                let Some(line) = self.lines.get_mut(&peer) else { return };
+                let Entry::Occupied(mut waiting) = line.blobs.entry((hash, offset)) else { return };
+                if let Some(stream) = waiting.get_mut().pop() {
+                    tokio::spawn(lines::send_blob(stream, offset, blob));
+                }
+                if waiting.get().is_empty() {
+                    waiting.remove();
                 }
             }
         }
@@ -142,7 +162,9 @@ impl Hub {
             if full || part.len() == limits::ENTRIES {
                 let count = part.len() as u64;
                 let frame = wire::frame(&ToPeer::Entries { first, entries: std::mem::take(&mut part) });
-                to.iter().for_each(|peer| self.send(*peer, frame.clone()));
+                // Who owns the port sends a newcomer the next piece of the log when this one has been written.
+                let is_end_of_piece = peer.is_some() && rest.peek().is_none();
+                to.iter().for_each(|peer| self.send_as(*peer, Outgoing { frame: frame.clone(), is_end_of_piece }));
                 first += count;
                 bytes = 0;
             }
@@ -155,38 +177,52 @@ impl Hub {
             Input::Hello { connection, control, key, hello, reply } => {
                 return self.hello(connection, control, key, hello, reply);
             }
-            Input::Message(peer, ToHost::Submit { submission, entry }) if self.core.is_admitted(peer) => {
+            Input::Message(peer, ToHost::Submit { submission, entry }, place) if self.core.is_admitted(peer) => {
                 let line = self.lines.get_mut(&peer)?;
-                if line.submissions_open >= limits::SUBMISSIONS_PER_PEER {
-                    let why = "too many submissions at once; wait for the answers".to_owned();
+                if line.submissions.contains_key(&submission) {
+                    let why = "another submission with this number has no answer yet".to_owned();
                     self.send(peer, wire::frame(&ToPeer::Rejected { submission, why }));
                     return None;
                 }
-                line.submissions_open += 1;
+                line.submissions.insert(submission, place.until_answered());
                 return Some(HostEvent::Submitted { peer, submission, entry: entry.into() });
             }
-            Input::Message(peer, ToHost::Select(thing)) => self.core.handle_select(peer, thing),
-            Input::Message(peer, ToHost::ShareInstant(instant)) => self.core.handle_share_instant(peer, instant),
-            Input::Message(peer, ToHost::Recall(recall)) if self.core.knows_past(peer) => {
+            Input::Message(peer, ToHost::Select(thing), _) => self.core.handle_select(peer, thing),
+            Input::Message(peer, ToHost::ShareInstant(instant), _) => self.core.handle_share_instant(peer, instant),
+            Input::Message(peer, ToHost::Recall(recall), _) if self.core.knows_past(peer) => {
                 let recall = self.lines.get_mut(&peer)?.questions.handle_asked(recall)?;
                 return Some(HostEvent::Recall { peer, recall });
             }
-            Input::Message(peer, ToHost::Ping { sent }) => {
+            Input::Message(peer, ToHost::Ping { sent }, _) => {
                 self.send(peer, wire::frame(&ToPeer::Pong { sent, host: clock() }));
             }
             Input::Message(..) => {}
-            Input::Pose(peer, bytes) => self.core.handle_pose(peer, &bytes, clock()),
+            Input::Pose(peer, bytes, place) => {
+                self.core.handle_pose(peer, &bytes, clock());
+                drop(place);
+            }
             Input::Blob { peer, hash, offset, stream } if self.core.is_admitted(peer) => {
-                let line = self.lines.get_mut(&peer).filter(|line| line.blobs_open < limits::BLOBS_PER_PEER)?;
-                line.blobs_open += 1;
-                self.blobs.entry((peer, hash, offset)).or_default().push(stream);
+                // How many there are is bounded by the streams that a peer may have open.
+                self.lines.get_mut(&peer)?.blobs.entry((hash, offset)).or_default().push(stream);
                 return Some(HostEvent::BlobWanted { peer, hash, offset });
             }
-            Input::Blob { .. } => {}
+            Input::Blob { mut stream, .. } => {
+                count(&self.counters.blobs_refused);
+                // If it is over already nobody waits.
+                let _ = stream.reset(VarInt::from_u32(close::BUSY));
+            }
+            Input::EntriesWritten(peer) if self.lines.contains_key(&peer) => {
+                return Some(HostEvent::EntriesTaken { peer });
+            }
+            Input::EntriesWritten(_) => {}
             Input::Gone(peer, why) => {
                 self.core.handle_left(peer);
-                self.blobs.retain(|(of, _, _), _| *of != peer);
-                self.pending.retain(|event| !matches!(event, HostEvent::Recall { peer: of, .. } if *of == peer));
+                // What it asked for and the program has not taken up concerns nobody any more; what it wants in the
+                // record does.
+                self.pending.retain(|event| match event {
+                    HostEvent::Recall { peer: of, .. } | HostEvent::BlobWanted { peer: of, .. } => *of != peer,
+                    _ => true,
+                });
                 return self.lines.remove(&peer).map(|_| HostEvent::Left { peer, why });
             }
         }
@@ -202,15 +238,21 @@ impl Hub {
         reply: oneshot::Sender<PeerNumber>,
     ) -> Option<HostEvent> {
         let (sender, frames) = mpsc::channel(limits::CONTROL_QUEUE);
-        tokio::spawn(lines::write_control(connection.clone(), control, frames));
-        match self.core.handle_hello(key, &hello) {
+        let control_bytes = Arc::new(AtomicUsize::new(0));
+        let outbox = Outbox { frames, bytes: control_bytes.clone() };
+        let number = self.room_for(&key).and_then(|()| self.core.handle_hello(key, &hello));
+        let write = |peer| lines::write_control(connection.clone(), control, outbox, peer, self.inputs.clone());
+        tokio::spawn(write(number.as_ref().ok().copied()));
+        match number {
             Ok(peer) => {
                 let samples = Arc::new((Mutex::new(Conflater::default()), Notify::new()));
                 let answers = Arc::new(Answers::default());
-                tokio::spawn(lines::write_telemetry(connection.clone(), samples.clone(), answers.clone()));
+                let counters = self.counters.clone();
+                tokio::spawn(lines::write_telemetry(connection.clone(), samples.clone(), answers.clone(), counters));
                 let (control, questions) = (Some(sender), Questions::default());
+                let (submissions, blobs) = (HashMap::new(), HashMap::new());
                 let line =
-                    Line { connection, control, samples, questions, answers, blobs_open: 0, submissions_open: 0 };
+                    Line { connection, key, control, control_bytes, samples, questions, answers, submissions, blobs };
                 self.lines.insert(peer, line);
                 // Whoever said hello waits for its number; if it has gone meanwhile it will say so.
                 let _ = reply.send(peer);
@@ -219,16 +261,38 @@ impl Hub {
             }
             Err(why) => {
                 // The queue is new and empty. Its only sender ends here: what is in it goes out, then all is closed.
-                let _ = sender.try_send(wire::frame(&ToPeer::Refused { why }));
+                let frame = wire::frame(&ToPeer::Refused { why });
+                control_bytes.fetch_add(frame.len(), Relaxed);
+                let _ = sender.try_send(Outgoing { frame, is_end_of_piece: false });
                 None
             }
         }
     }
 
+    /// Whether one more session of this key fits, or why not.
+    fn room_for(&self, key: &PeerKey) -> Result<(), String> {
+        let why = if self.lines.values().filter(|line| line.key == *key).count() >= limits::SESSIONS_PER_KEY {
+            "you are here too many times already; leave elsewhere first"
+        } else if self.pending.len() >= limits::PENDING_EVENTS {
+            "this host is busy; try again later"
+        } else {
+            return Ok(());
+        };
+        count(&self.counters.peers_surplus);
+        Err(why.to_owned())
+    }
+
     fn send(&self, peer: PeerNumber, frame: Vec<u8>) {
+        self.send_as(peer, Outgoing { frame, is_end_of_piece: false });
+    }
+
+    fn send_as(&self, peer: PeerNumber, outgoing: Outgoing) {
         let Some(line) = self.lines.get(&peer) else { return };
         let Some(control) = &line.control else { return };
-        if control.try_send(frame).is_err() {
+        let bytes = outgoing.frame.len();
+        let waiting = line.control_bytes.fetch_add(bytes, Relaxed);
+        if (waiting > 0 && waiting + bytes > limits::CONTROL_BYTES) || control.try_send(outgoing).is_err() {
+            count(&self.counters.peers_too_slow);
             line.connection.close(VarInt::from_u32(close::TOO_SLOW), b"too slow to be told what happens");
         }
     }
@@ -239,6 +303,9 @@ impl Hub {
                 Output::Control(peer, message) => self.send(peer, wire::frame(&message)),
                 Output::Datagram(peer, bytes) => {
                     if let Some(line) = self.lines.get(&peer) {
+                        if line.connection.datagram_send_buffer_space() < bytes.len() {
+                            count(&self.counters.poses_unsent);
+                        }
                         // Lost here or on the way is the same: the next pose is newer.
                         let _ = line.connection.send_datagram(bytes.into());
                     }

@@ -15,11 +15,14 @@
 //! Absent on purpose: what an entry says (`record` knows), where samples come from (`devices` knows), and Bevy.
 
 pub mod address;
+mod allowance;
 pub mod blob_hash;
+mod blob_parts;
 pub mod client_core;
 pub mod clock;
 mod frames;
 pub mod host_core;
+mod host_stats;
 mod hub;
 pub mod limits;
 mod lines;
@@ -39,6 +42,8 @@ mod worker;
 
 pub use address::{Address, AddressError};
 pub use blob_hash::BlobHash;
+pub use blob_parts::BlobParts;
+pub use host_stats::HostStats;
 pub use link::{Link, LinkCommand, LinkConfig, LinkEvent, LinkState, LinkStats, QueueFull, connect, redeem};
 pub use listener::{HostCommand, HostEvent, HostPort, ListenConfig, ListenError, listen};
 pub use peers::{Hello, PeerInfo, PeerNumber, Pose, TrackedPoint};

@@ -11,8 +11,35 @@ pub const REDEMPTION_BYTES: usize = 1024;
 /// Entries of one frame end here, unless a single one is larger: a quarter of a second at 8 Mbit/s, so that answers and
 /// pongs are not held up behind a newcomer's log.
 pub const ENTRIES_BYTES: usize = 256 << 10;
-/// Submissions of one peer that wait for an answer; further ones are rejected.
+/// Submissions that one peer has without an answer; further ones wait at its end.
 pub const SUBMISSIONS_PER_PEER: usize = 1024;
+/// Messages and poses of one peer that wait for the hub, which takes some 5 µs each: a peer that floods holds up the
+/// others by less than 0.2 ms.
+pub const INPUTS_PER_PEER: usize = 32;
+/// Bytes of one peer's messages that wait for the hub or for an answer: two of the largest frames and a little. 1,024
+/// peers that all do their worst take 9 GB; each of them has been let in by name.
+pub const INPUT_BYTES_PER_PEER: usize = 2 * FRAME_BYTES + (1 << 20);
+/// What a message counts at least among those bytes: [`SUBMISSIONS_PER_PEER`] and 128 other ones find room.
+pub const INPUT_LEAST_BYTES: usize = INPUT_BYTES_PER_PEER / (SUBMISSIONS_PER_PEER + 128);
+/// Control messages of one peer a second, and at once, submissions aside: pings are five a second, selections follow a
+/// hand.
+pub const MESSAGE_RATE: (u32, u32) = (100, 200);
+/// Pose datagrams of one peer a second, and at once: a headset's 90 Hz with several bodies in its hands.
+pub const POSE_RATE: (u32, u32) = (400, 60);
+/// Ticks between two tellings of one peer's selection or invitation: a tenth of a second; a hand is slower, and each
+/// goes to everyone.
+pub const TELLING_TICKS: u64 = 10;
+/// Bytes of control frames that wait for a slow peer: a live log's worst ten seconds; one that is further behind is let
+/// go. What a newcomer lacks comes in pieces, each after the one before has been written.
+pub const CONTROL_BYTES: usize = 16 << 20;
+/// Sessions of one key at once: a desktop and a headset, and some that the network has not yet given up.
+pub const SESSIONS_PER_KEY: usize = 16;
+/// Events that wait for the host program beyond which nobody new comes in.
+pub const PENDING_EVENTS: usize = 65_536;
+/// Connections being made from which on newcomers prove their address first.
+pub const HANDSHAKES_UNPROVEN: usize = 64;
+/// Connections being made: at some 20 kB each.
+pub const HANDSHAKES: usize = 1024;
 /// Times a pose at rest is told again, since datagrams get lost: four in all get through a line that loses one in ten
 /// but for one time in ten thousand.
 pub const POSE_REPEATS: u8 = 3;
@@ -50,6 +77,8 @@ pub const ENTRIES: usize = 4096;
 pub const CONTROL_QUEUE: usize = 2048;
 /// Events that wait for the program that polls: two seconds of a busy site.
 pub const EVENT_QUEUE: usize = 8192;
+/// What peers' lines have told the hub: room for all that every peer may have waiting.
+pub const INPUT_QUEUE: usize = PEERS * (INPUTS_PER_PEER + 2);
 /// Commands that wait for the link.
 pub const COMMAND_QUEUE: usize = 1024;
 /// Peers at one host.
@@ -58,8 +87,13 @@ pub const PEERS: usize = 1024;
 pub const BLOBS_PER_PEER: usize = 8;
 /// Bytes of poses in one datagram: below what every path carries (QUIC guarantees 1,200 less its own overhead).
 pub const POSE_DATAGRAM_BYTES: usize = 1100;
-/// Between two bursts of poses or telemetry to a peer: one frame at 50 Hz.
-pub const TICK: Duration = Duration::from_millis(20);
+/// Between two bursts of poses to a peer. It is part of the way from a motion to its picture, so short while that costs
+/// little: 50 peers take 0.13 of a core.
+pub const TICK: Duration = Duration::from_millis(10);
+/// Peers above which only every other tick has its burst.
+pub const FEW_PEERS: usize = 50;
+/// Between two batches of telemetry to a peer: one frame at 50 Hz.
+pub const TELEMETRY_TICK: Duration = Duration::from_millis(20);
 /// Between two pings, which are also what tells a living host from a dead one.
 pub const PING_INTERVAL: Duration = Duration::from_millis(200);
 /// A host that says nothing for so long is lost (the product promises to notice within one second).

@@ -1,15 +1,22 @@
 //! The lines of each peer at a host: takes in connections, reads what peers say into the hub's queue, and writes what
-//! the hub has for them.
+//! the hub has for them. Each peer's places in that queue are its own.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use gemba_twin::peer::PeerKey;
-use quinn::{Connection, Endpoint, RecvStream, SendStream, VarInt};
+use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tracing::debug;
 
+use crate::allowance::{Allowance, Place, TokenBucket};
 use crate::blob_hash::BlobHash;
+use crate::blob_parts::BlobParts;
 use crate::frames::{self, FrameError, close};
+use crate::host_stats::{HostCounters, count};
 use crate::limits;
 use crate::peers::{Hello, PeerNumber};
 use crate::recall::{self, Answers};
@@ -26,42 +33,72 @@ pub(crate) enum Input {
         hello: Hello,
         reply: oneshot::Sender<PeerNumber>,
     },
-    Message(PeerNumber, ToHost),
-    Pose(PeerNumber, Vec<u8>),
+    Message(PeerNumber, ToHost, Place),
+    Pose(PeerNumber, Vec<u8>, Place),
     Blob {
         peer: PeerNumber,
         hash: BlobHash,
         offset: u64,
         stream: SendStream,
     },
+    /// The end of a piece of the log has been written.
+    EntriesWritten(PeerNumber),
     Gone(PeerNumber, String),
 }
 
-pub(crate) async fn accept(endpoint: Endpoint, inputs: mpsc::Sender<Input>) {
+/// Where lines bring what they hear.
+#[derive(Clone)]
+pub(crate) struct ToHub {
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) counters: Arc<HostCounters>,
+}
+
+/// Takes in connections. When many are being made at once each newcomer has to prove its address first, which costs us
+/// no memory (RFC 9000, section 8.1.2); when there are too many all the same, the oldest goes: an honest one is done
+/// after two round trips.
+pub(crate) async fn accept(endpoint: Endpoint, hub: ToHub) {
+    let mut making: VecDeque<AbortHandle> = VecDeque::new();
     while let Some(incoming) = endpoint.accept().await {
-        let inputs = inputs.clone();
-        tokio::spawn(async move {
-            match tokio::time::timeout(limits::CONNECT, incoming).await {
-                Ok(Ok(connection)) => serve(connection, inputs).await,
-                Ok(Err(error)) => debug!("a peer failed to connect: {error}"),
-                Err(_) => debug!("a peer was too slow to connect"),
-            }
-        });
+        making.retain(|one| !one.is_finished());
+        if making.len() >= limits::HANDSHAKES_UNPROVEN && !incoming.remote_address_validated() {
+            count(&hub.counters.handshakes_retried);
+            // One that may not be retried any more has proved its address.
+            let _ = incoming.retry();
+            continue;
+        }
+        if making.len() >= limits::HANDSHAKES {
+            count(&hub.counters.handshakes_abandoned);
+            making.pop_front().inspect(AbortHandle::abort);
+        }
+        making.push_back(tokio::spawn(arrive(incoming, hub.clone())).abort_handle());
     }
 }
 
-async fn serve(connection: Connection, inputs: mpsc::Sender<Input>) {
-    let greeting = tokio::time::timeout(limits::CONNECT, greet(&connection, &inputs)).await;
-    let (peer, control) = match greeting.unwrap_or(Greeting::None) {
-        Greeting::Arrived(peer, control) => (peer, control),
-        // It is being told why; whoever tells it closes the connection.
-        Greeting::Refused => return,
-        Greeting::None => return connection.close(VarInt::from_u32(close::PROTOCOL), b"no hello"),
+/// From the first packet to the hello; what follows has a task of its own.
+async fn arrive(incoming: Incoming, hub: ToHub) {
+    let connection = match tokio::time::timeout(limits::CONNECT, incoming).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return debug!("a peer failed to connect: {error}"),
+        Err(_) => return debug!("a peer was too slow to connect"),
     };
+    let greeting = tokio::time::timeout(limits::CONNECT, greet(&connection, &hub)).await;
+    match greeting.unwrap_or(Greeting::None) {
+        Greeting::Arrived(peer, control) => drop(tokio::spawn(serve(connection, peer, control, hub))),
+        // It is being told why; whoever tells it closes the connection.
+        Greeting::Refused => {}
+        Greeting::None => {
+            count(&hub.counters.peers_broken);
+            connection.close(VarInt::from_u32(close::PROTOCOL), b"no hello");
+        }
+    }
+}
+
+async fn serve(connection: Connection, peer: PeerNumber, control: RecvStream, hub: ToHub) {
+    let allowance = Allowance::new();
     let end = tokio::select! {
-        end = read_control(peer, control, &inputs) => end,
-        end = read_datagrams(peer, &connection, &inputs) => end,
-        end = read_blob_wishes(peer, &connection, &inputs) => end,
+        end = read_control(peer, control, &allowance, &hub) => end,
+        end = read_datagrams(peer, &connection, &allowance, &hub) => end,
+        end = read_blob_wishes(peer, &connection, &hub) => end,
     };
     let why = match end {
         LineEnd::Over(why) => {
@@ -69,12 +106,13 @@ async fn serve(connection: Connection, inputs: mpsc::Sender<Input>) {
             why
         }
         LineEnd::Broken(why) => {
+            count(&hub.counters.peers_broken);
             connection.close(VarInt::from_u32(close::PROTOCOL), why.as_bytes());
             why
         }
     };
     // The hub has gone: so have all connections.
-    let _ = inputs.send(Input::Gone(peer, why)).await;
+    let _ = hub.inputs.send(Input::Gone(peer, why)).await;
 }
 
 /// Why a line is not read any more.
@@ -101,55 +139,75 @@ enum Greeting {
     None,
 }
 
-async fn greet(connection: &Connection, inputs: &mpsc::Sender<Input>) -> Greeting {
+async fn greet(connection: &Connection, hub: &ToHub) -> Greeting {
     let Some(key) = tls::peer_key(connection) else { return Greeting::None };
     let Ok((control, mut recv)) = connection.accept_bi().await else { return Greeting::None };
     let Ok(body) = frames::read(&mut recv, limits::HELLO_BYTES, || {}).await else { return Greeting::None };
     let Ok(ToHost::Hello(hello)) = wire::decode_to_host(&body) else { return Greeting::None };
     let (reply, number) = oneshot::channel();
-    if inputs.send(Input::Hello { connection: connection.clone(), control, key, hello, reply }).await.is_err() {
+    let input = Input::Hello { connection: connection.clone(), control, key, hello, reply };
+    if hub.inputs.send(input).await.is_err() {
         return Greeting::None;
     }
     number.await.map_or(Greeting::Refused, |peer| Greeting::Arrived(peer, recv))
 }
 
-async fn read_control(peer: PeerNumber, mut stream: RecvStream, inputs: &mpsc::Sender<Input>) -> LineEnd {
+/// Whoever says more than it may is not read for a while; QUIC's flow control then holds it up at its own end.
+async fn read_control(peer: PeerNumber, mut stream: RecvStream, allowance: &Allowance, hub: &ToHub) -> LineEnd {
+    let mut rate = TokenBucket::new(limits::MESSAGE_RATE, Instant::now());
     loop {
-        let message = match frames::read(&mut stream, limits::FRAME_BYTES, || {}).await {
-            Ok(body) => wire::decode_to_host(&body),
+        let body = match frames::read(&mut stream, limits::FRAME_BYTES, || {}).await {
+            Ok(body) => body,
             Err(error) => return error.into(),
         };
-        match message {
+        let message = match wire::decode_to_host(&body) {
             Ok(ToHost::Hello(_)) => return LineEnd::Broken("said hello twice".to_owned()),
-            Ok(message) => {
-                if inputs.send(Input::Message(peer, message)).await.is_err() {
-                    return LineEnd::Over("the host has stopped".to_owned());
-                }
-            }
+            Ok(message) => message,
             Err(error) => return LineEnd::Broken(error.to_string()),
+        };
+        // Submissions are held up by their answers.
+        while let Err(wait) = rate.take(Instant::now())
+            && !matches!(message, ToHost::Submit { .. })
+        {
+            count(&hub.counters.messages_paced);
+            tokio::time::sleep(wait).await;
+        }
+        let Some(place) = allowance.place(body.len()).await else { return stopped() };
+        if hub.inputs.send(Input::Message(peer, message, place)).await.is_err() {
+            return stopped();
         }
     }
 }
 
-async fn read_datagrams(peer: PeerNumber, connection: &Connection, inputs: &mpsc::Sender<Input>) -> LineEnd {
+fn stopped() -> LineEnd {
+    LineEnd::Over("the host has stopped".to_owned())
+}
+
+async fn read_datagrams(peer: PeerNumber, connection: &Connection, allowance: &Allowance, hub: &ToHub) -> LineEnd {
+    let mut rate = TokenBucket::new(limits::POSE_RATE, Instant::now());
     loop {
-        match connection.read_datagram().await {
-            Ok(bytes) => {
-                // A full hub drops poses first.
-                let _ = inputs.try_send(Input::Pose(peer, bytes.to_vec()));
-            }
+        let bytes = match connection.read_datagram().await {
+            Ok(bytes) => bytes,
             Err(error) => return LineEnd::Over(error.to_string()),
+        };
+        if rate.take(Instant::now()).is_err() {
+            count(&hub.counters.poses_over_rate);
+            continue;
+        }
+        let pose = allowance.place_now().map(|place| Input::Pose(peer, bytes.to_vec(), place));
+        if pose.is_none_or(|pose| hub.inputs.try_send(pose).is_err()) {
+            count(&hub.counters.poses_waiting);
         }
     }
 }
 
-async fn read_blob_wishes(peer: PeerNumber, connection: &Connection, inputs: &mpsc::Sender<Input>) -> LineEnd {
+async fn read_blob_wishes(peer: PeerNumber, connection: &Connection, hub: &ToHub) -> LineEnd {
     loop {
         let (stream, mut wish) = match connection.accept_bi().await {
             Ok(streams) => streams,
             Err(error) => return LineEnd::Over(error.to_string()),
         };
-        let inputs = inputs.clone();
+        let inputs = hub.inputs.clone();
         tokio::spawn(async move {
             let (mut hash, mut offset) = ([0; 32], [0; 8]);
             let read = async { wish.read_exact(&mut hash).await.is_ok() && wish.read_exact(&mut offset).await.is_ok() };
@@ -162,10 +220,34 @@ async fn read_blob_wishes(peer: PeerNumber, connection: &Connection, inputs: &mp
     }
 }
 
-pub(crate) async fn write_control(connection: Connection, mut stream: SendStream, mut frames: mpsc::Receiver<Vec<u8>>) {
-    while let Some(frame) = frames.recv().await {
+/// A frame on its way to one peer.
+pub(crate) struct Outgoing {
+    pub(crate) frame: Vec<u8>,
+    /// Whether the hub wants to know when it has been written.
+    pub(crate) is_end_of_piece: bool,
+}
+
+/// What waits to be written to one peer; `bytes` is the sum of the frames'.
+pub(crate) struct Outbox {
+    pub(crate) frames: mpsc::Receiver<Outgoing>,
+    pub(crate) bytes: Arc<AtomicUsize>,
+}
+
+pub(crate) async fn write_control(
+    connection: Connection,
+    mut stream: SendStream,
+    mut outbox: Outbox,
+    peer: Option<PeerNumber>,
+    hub: mpsc::WeakSender<Input>,
+) {
+    while let Some(Outgoing { frame, is_end_of_piece }) = outbox.frames.recv().await {
         if stream.write_all(&frame).await.is_err() {
             return;
+        }
+        outbox.bytes.fetch_sub(frame.len(), Relaxed);
+        if is_end_of_piece && let (Some(peer), Some(hub)) = (peer, hub.upgrade()) {
+            // A hub that has gone sends no more.
+            let _ = hub.send(Input::EntriesWritten(peer)).await;
         }
     }
     // All senders are gone: the peer has been refused or has left. What was written shall still arrive.
@@ -179,20 +261,28 @@ pub(crate) async fn write_telemetry(
     connection: Connection,
     samples: Arc<(Mutex<Conflater>, Notify)>,
     answers: Arc<Answers>,
+    counters: Arc<HostCounters>,
 ) {
     let Ok(stream) = connection.open_uni().await else { return };
-    tokio::join!(write_samples(&connection, stream, samples), recall::write(&connection, &answers));
+    tokio::join!(write_samples(&connection, stream, samples, &counters), recall::write(&connection, &answers));
 }
 
 /// One batch at a time: while it is on its way the newer ones are conflated.
-async fn write_samples(connection: &Connection, mut stream: SendStream, samples: Arc<(Mutex<Conflater>, Notify)>) {
+async fn write_samples(
+    connection: &Connection,
+    mut stream: SendStream,
+    samples: Arc<(Mutex<Conflater>, Notify)>,
+    counters: &HostCounters,
+) {
     let (conflater, news) = &*samples;
     loop {
         tokio::select! {
             () = news.notified() => {}
             _ = connection.closed() => return,
         }
-        let batches = conflater.lock().map(|mut c| c.take()).unwrap_or_default();
+        let taken = conflater.lock().map(|mut c| (c.take(), std::mem::take(&mut c.dropped)));
+        let (batches, dropped) = taken.unwrap_or_default();
+        counters.samples_conflated.fetch_add(dropped, Relaxed);
         for batch in batches {
             let body = telemetry::encode(&batch);
             let length = (body.len() as u32).to_le_bytes();
@@ -200,20 +290,26 @@ async fn write_samples(connection: &Connection, mut stream: SendStream, samples:
                 return;
             }
         }
-        tokio::time::sleep(limits::TICK).await;
+        tokio::time::sleep(limits::TELEMETRY_TICK).await;
     }
 }
 
-pub(crate) async fn send_blob(mut stream: SendStream, offset: u64, bytes: Option<Arc<[u8]>>) {
+pub(crate) async fn send_blob(mut stream: SendStream, offset: u64, blob: Option<BlobParts>) {
     // Below every other stream of the connection: bulk must not delay what happens now.
     let _ = stream.set_priority(-10);
-    let size = bytes.as_ref().map_or(NO_BLOB, |bytes| bytes.len() as u64);
+    let size = blob.as_ref().map_or(NO_BLOB, |blob| blob.size);
     if stream.write_all(&size.to_le_bytes()).await.is_err() {
         return;
     }
-    if let Some(rest) = bytes.as_deref().and_then(|bytes| bytes.get(usize::try_from(offset).ok()?..)) {
+    let Some(BlobParts { mut parts, .. }) = blob else { return drop(stream.finish()) };
+    let mut sent = offset;
+    while let Some(part) = parts.recv().await {
+        sent += part.len() as u64;
         // A peer that has gone takes no more of it.
-        let _ = stream.write_all(rest).await;
+        if stream.write_all(&part).await.is_err() {
+            return;
+        }
     }
-    let _ = stream.finish();
+    // Cut off: the peer asks again, from where it is.
+    let _ = if sent >= size { stream.finish().is_ok() } else { stream.reset(VarInt::from_u32(close::BUSY)).is_ok() };
 }

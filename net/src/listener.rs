@@ -12,10 +12,12 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use crate::blob_hash::BlobHash;
+use crate::blob_parts::BlobParts;
 use crate::frames::close;
+use crate::host_stats::{HostCounters, HostStats};
 use crate::hub::Hub;
 use crate::limits;
-use crate::lines;
+use crate::lines::{self, ToHub};
 use crate::peers::{Hello, PeerNumber};
 use crate::recall::RecallAnswer;
 use crate::telemetry::TagSample;
@@ -85,6 +87,11 @@ pub enum HostEvent {
         /// From which byte on.
         offset: u64,
     },
+    /// A piece of the log that was for this peer alone has been written to its line: now the next one has room.
+    EntriesTaken {
+        /// Who.
+        peer: PeerNumber,
+    },
     /// A peer asks for the past: answer with [`HostCommand::Recalled`], always, or it can ask nothing more. Of each
     /// peer there is at most one question to be answered.
     Recall {
@@ -142,8 +149,8 @@ pub enum HostCommand {
         hash: BlobHash,
         /// From which byte on.
         offset: u64,
-        /// The whole blob, or none if there is none.
-        bytes: Option<Arc<[u8]>>,
+        /// The blob, or none if there is none.
+        blob: Option<BlobParts>,
     },
     /// Answers a question for the past.
     Recalled {
@@ -171,12 +178,18 @@ pub struct HostPort {
     pub commands: mpsc::Sender<HostCommand>,
     local: SocketAddr,
     endpoint: Endpoint,
+    counters: Arc<HostCounters>,
 }
 
 impl HostPort {
     /// The address that is listened on, with the real port.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// What has been dropped and refused since it began to listen.
+    pub fn stats(&self) -> HostStats {
+        self.counters.stats()
     }
 
     /// Tells all peers that the host leaves on purpose.
@@ -197,10 +210,12 @@ pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
     let local = endpoint.local_addr().map_err(|e| ListenError::Address(config.address, e))?;
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);
     let (commands, command_receiver) = mpsc::channel(limits::COMMAND_QUEUE);
-    let (inputs, input_receiver) = mpsc::channel(limits::EVENT_QUEUE);
-    tokio::spawn(Hub::new(config.site, event_sender).run(command_receiver, input_receiver));
-    tokio::spawn(lines::accept(endpoint.clone(), inputs));
-    Ok(HostPort { events, commands, local, endpoint })
+    let (inputs, input_receiver) = mpsc::channel(limits::INPUT_QUEUE);
+    let lines = ToHub { inputs, counters: Arc::default() };
+    let counters = lines.counters.clone();
+    tokio::spawn(Hub::new(config.site, event_sender, &lines).run(command_receiver, input_receiver));
+    tokio::spawn(lines::accept(endpoint.clone(), lines));
+    Ok(HostPort { events, commands, local, endpoint, counters })
 }
 
 #[cfg(test)]

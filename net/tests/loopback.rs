@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use gemba_net::{
-    Address, BlobHash, HostCommand, HostEvent, HostPort, Link, LinkCommand, LinkConfig, LinkEvent, LinkState,
-    ListenConfig, Pose, TagSample, TrackedPoint, connect, listen,
+    Address, BlobHash, BlobParts, HostCommand, HostEvent, HostPort, Link, LinkCommand, LinkConfig, LinkEvent,
+    LinkState, ListenConfig, Pose, TagSample, TrackedPoint, connect, listen,
 };
 use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::peer::{PeerKey, PeerKind};
@@ -72,13 +72,13 @@ async fn serve(mut port: HostPort, mut log: Vec<Vec<u8>>, blob: Arc<[u8]>) {
                 port.commands.send(answer).await.expect("the hub takes commands as long as the host runs");
             }
             HostEvent::BlobWanted { peer, hash, offset } => {
-                let bytes = (hash == BlobHash::of(&blob)).then(|| blob.clone());
+                let blob = (hash == BlobHash::of(&blob)).then(|| BlobParts::of(&blob, offset));
                 port.commands
-                    .send(HostCommand::Blob { peer, hash, offset, bytes })
+                    .send(HostCommand::Blob { peer, hash, offset, blob })
                     .await
                     .expect("the hub takes commands as long as the host runs");
             }
-            HostEvent::Left { .. } | HostEvent::Recall { .. } => {}
+            HostEvent::Left { .. } | HostEvent::Recall { .. } | HostEvent::EntriesTaken { .. } => {}
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
 use gemba_net::{
-    Address, BlobHash, HostCommand, HostEvent, HostPort, LinkCommand, LinkConfig, LinkEvent, ListenConfig, Recall,
-    RecallAnswer, TagSample, connect, listen,
+    Address, BlobHash, BlobParts, HostCommand, HostEvent, HostPort, LinkCommand, LinkConfig, LinkEvent, ListenConfig,
+    Recall, RecallAnswer, TagSample, connect, listen,
 };
 use gemba_record::log::Log;
 use gemba_twin::layout::tags;
@@ -142,8 +142,8 @@ async fn serve(mut port: HostPort, plant: Plant, beginning: Timestamp, keeps_his
                 say(HostCommand::Entries { peer, first, entries }).await;
             }
             HostEvent::BlobWanted { peer, hash, offset } => {
-                let bytes = (hash == BlobHash::of(&plant.model)).then(|| plant.model.clone());
-                say(HostCommand::Blob { peer, hash, offset, bytes }).await;
+                let blob = (hash == BlobHash::of(&plant.model)).then(|| BlobParts::of(&plant.model, offset));
+                say(HostCommand::Blob { peer, hash, offset, blob }).await;
             }
             HostEvent::Recall { peer, recall } => {
                 let answer = answer(&plant.tags, beginning, &recall);
@@ -153,7 +153,7 @@ async fn serve(mut port: HostPort, plant: Plant, beginning: Timestamp, keeps_his
                 let outcome = Err("the past cannot be edited".to_owned());
                 say(HostCommand::Answer { peer, submission, outcome, overruled: None }).await;
             }
-            HostEvent::Left { .. } => {}
+            HostEvent::Left { .. } | HostEvent::EntriesTaken { .. } => {}
         }
     }
 }

@@ -356,6 +356,9 @@ impl Running {
                     },
                 )),
                 HostCommand::Entries { peer, first, entries } => {
+                    if let Some(peer) = peer {
+                        self.sequencer.handle_entries_taken(peer);
+                    }
                     let to: Vec<PeerNumber> = match peer {
                         Some(peer) => vec![peer],
                         None => self

@@ -67,8 +67,13 @@ impl UdpProxy {
     /// Binds and begins to forward. Fails when the address cannot be bound.
     pub fn start(config: ProxyConfig) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listening = runtime.block_on(UdpSocket::bind(config.listen))?;
+        let listening = std::net::UdpSocket::bind(config.listen)?;
+        listening.set_nonblocking(true)?;
         let local = listening.local_addr()?;
+        let listening = {
+            let _inside = runtime.enter();
+            UdpSocket::from_std(listening)?
+        };
         let (commands, receiver) = mpsc::channel(16);
         let (returns, returned) = mpsc::channel(limits::TEST_NETWORK_RETURNS);
         let worker = Worker {

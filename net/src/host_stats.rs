@@ -1,0 +1,75 @@
+//! What a host counts: every drop, and what it keeps from happening.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Counted since the host began to listen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostStats {
+    /// Poses dropped because their sender sent too many.
+    pub poses_over_rate: u64,
+    /// Poses dropped because the newest ones of their sender still waited.
+    pub poses_waiting: u64,
+    /// Poses that were late, damaged or of a peer that is not in.
+    pub poses_refused: u64,
+    /// Pose datagrams thrown away unsent, since the line to their receiver took no more.
+    pub poses_unsent: u64,
+    /// Times that a peer's control messages were made to wait, since it sent too many.
+    pub messages_paced: u64,
+    /// Samples that newer ones replaced before a slow peer took them.
+    pub samples_conflated: u64,
+    /// Peers let go because they did not take what they were told.
+    pub peers_too_slow: u64,
+    /// Peers let go because they broke the protocol.
+    pub peers_broken: u64,
+    /// Newcomers sent away since the host or their key's share of it was full.
+    pub peers_surplus: u64,
+    /// Newcomers asked to prove their address first, since many connections were being made.
+    pub handshakes_retried: u64,
+    /// Connections given up half made, since newer ones needed the room.
+    pub handshakes_abandoned: u64,
+    /// Wishes for blobs that were sent away.
+    pub blobs_refused: u64,
+}
+
+/// The same, as several tasks count them.
+#[derive(Debug, Default)]
+pub(crate) struct HostCounters {
+    pub(crate) poses_over_rate: AtomicU64,
+    pub(crate) poses_waiting: AtomicU64,
+    pub(crate) poses_refused: AtomicU64,
+    pub(crate) poses_unsent: AtomicU64,
+    pub(crate) messages_paced: AtomicU64,
+    pub(crate) samples_conflated: AtomicU64,
+    pub(crate) peers_too_slow: AtomicU64,
+    pub(crate) peers_broken: AtomicU64,
+    pub(crate) peers_surplus: AtomicU64,
+    pub(crate) handshakes_retried: AtomicU64,
+    pub(crate) handshakes_abandoned: AtomicU64,
+    pub(crate) blobs_refused: AtomicU64,
+}
+
+/// One more.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+impl HostCounters {
+    /// How they stand.
+    pub(crate) fn stats(&self) -> HostStats {
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        HostStats {
+            poses_over_rate: read(&self.poses_over_rate),
+            poses_waiting: read(&self.poses_waiting),
+            poses_refused: read(&self.poses_refused),
+            poses_unsent: read(&self.poses_unsent),
+            messages_paced: read(&self.messages_paced),
+            samples_conflated: read(&self.samples_conflated),
+            peers_too_slow: read(&self.peers_too_slow),
+            peers_broken: read(&self.peers_broken),
+            peers_surplus: read(&self.peers_surplus),
+            handshakes_retried: read(&self.handshakes_retried),
+            handshakes_abandoned: read(&self.handshakes_abandoned),
+            blobs_refused: read(&self.blobs_refused),
+        }
+    }
+}
