@@ -1,22 +1,20 @@
-//! A host with a past: it serves a site as `gembad` would, and answers for the last eight hours from a formula, so that
-//! a test knows what every tag read at every second. No historian, no disk.
+//! A host with a past: the real `gembad` over a site whose historian was given the last eight hours from a formula, so that
+//! a test knows what every tag read at every second. What is measured now comes from the simulator, as ever.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
-use gemba_net::{
-    Address, BlobHash, BlobParts, HostCommand, HostEvent, HostPort, LinkCommand, LinkConfig, LinkEvent, ListenConfig,
-    Recall, RecallAnswer, TagSample, connect, listen,
-};
+use gemba_host::blobs::Blobs;
+use gemba_host::historian::{Historian, HistorianConfig};
+use gemba_net::{LinkConfig, LinkEvent, TagSample, connect};
 use gemba_record::log::Log;
 use gemba_twin::layout::tags;
 use gemba_twin::path::TagId;
-use gemba_twin::peer::PeerKind;
+use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::{Quality, Sample, Timestamp, Value, ValueKind};
 use gemba_twin::tag::Tag;
 
-use crate::plant_site::PlantSite;
+use crate::plant_site::{PlantSite, serve};
 
 /// How far back history goes, seconds.
 pub const HISTORY: i64 = 8 * 3600;
@@ -28,8 +26,6 @@ pub const PERIOD: i64 = 3000;
 pub const FAULT: (i64, i64) = (1200, 240);
 /// Second of that from which nobody knows its state, and for how long.
 const LOST: (i64, i64) = (2400, 120);
-/// What every number tag reads now: nothing that it ever read in the past.
-pub const LIVE: f64 = -777.0;
 
 /// A running host and its address.
 pub struct PastHost {
@@ -37,34 +33,28 @@ pub struct PastHost {
     pub address: String,
     /// When its history begins.
     pub beginning: Timestamp,
-    /// The site it serves: its host has ended, its simulator is idle.
+    /// All tags of the site.
+    pub tags: Vec<Tag>,
+    /// The site it serves.
     pub site: PlantSite,
-    _runtime: tokio::runtime::Runtime,
-}
-
-/// The record of a site and its model, as its host gave them to a peer.
-struct Plant {
-    entries: Vec<Vec<u8>>,
-    tags: Vec<Tag>,
-    model: Arc<[u8]>,
 }
 
 impl PastHost {
     /// Takes over a simulated plant of one line from its own host. With `keeps_history` off it tells nothing of the past.
     pub fn start(keeps_history: bool) -> Self {
         let mut site = PlantSite::start();
-        let plant = fetch(&site);
+        let (tags, gateway) = fetch(&site);
         site.host.kill();
-        let signing_key = key_of(&site);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let before: Address = site.address.parse().expect("the host's own address");
-        let config = ListenConfig { address: ([127, 0, 0, 1], 0).into(), signing_key, site: before.site.clone() };
-        let port = runtime.block_on(listen(config)).expect("a free port");
-        let address = Address { port: port.local_addr().port(), ..before }.to_string();
+        // The little that it has kept itself.
+        std::fs::remove_dir_all(site.site().join("history")).expect("a host with a gateway keeps history");
         let beginning = now().plus_micros(-HISTORY * 1_000_000);
-        runtime.spawn(serve(port, plant, beginning, keeps_history));
-        Self { address, beginning, site, _runtime: runtime }
+        if keeps_history {
+            put_history(&site, &tags, gateway, beginning);
+        }
+        let endpoint = keeps_history.then_some(site.endpoint.as_str());
+        let (host, address) = serve(&site.site(), "127.0.0.1:0", endpoint);
+        site.host = host;
+        Self { address, beginning, tags, site }
     }
 
     /// So many seconds after the beginning of history, as `--at` takes it.
@@ -78,21 +68,13 @@ impl PastHost {
     }
 }
 
-/// The key of a site's host, 64 hexadecimal digits in its directory.
-fn key_of(site: &PlantSite) -> SigningKey {
-    let text = std::fs::read_to_string(site.site().join("host.key")).expect("a host has its key beside its site");
-    let digits: Vec<u8> = text.trim().chars().map(|c| c.to_digit(16).expect("a hexadecimal digit") as u8).collect();
-    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    SigningKey::from_bytes(&bytes.try_into().expect("a key has 32 bytes"))
-}
-
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("no machine is older than Unix");
     Timestamp(i64::try_from(since.as_micros()).expect("not for 290,000 years"))
 }
 
-/// What a peer of the site gets: all entries once the gateway's tags are among them, and the model.
-fn fetch(site: &PlantSite) -> Plant {
+/// What a peer of the site gets: the gateway's tags once they are in the record, and its key.
+fn fetch(site: &PlantSite) -> (Vec<Tag>, PeerKey) {
     let mut link = connect(LinkConfig {
         address: site.address.parse().expect("the host's own address"),
         signing_key: SigningKey::from_bytes(&[77; 32]),
@@ -100,97 +82,43 @@ fn fetch(site: &PlantSite) -> Plant {
         kind: PeerKind::Person,
         entries_held: 0,
     });
-    let (mut log, mut all, mut hash) = (Log::default(), Vec::new(), None);
+    let mut log = Log::default();
     let begun = Instant::now();
     loop {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the site has no tags or no model after a minute");
-        match link.wait(Duration::from_millis(100)) {
-            Some(LinkEvent::Entries { entries, .. }) => {
-                for entry in entries {
-                    log.append(entry.clone()).expect("a host's own record");
-                    all.push(entry);
-                }
+        assert!(begun.elapsed() < Duration::from_secs(60), "the site has no tags after a minute");
+        if let Some(LinkEvent::Entries { entries, .. }) = link.wait(Duration::from_millis(100)) {
+            for entry in entries {
+                log.append(entry).expect("a host's own record");
             }
-            Some(LinkEvent::BlobDone { bytes, .. }) => {
-                let tags = log.site().expect("it was founded").tags().to_vec();
-                return Plant { entries: all, tags, model: bytes.into() };
-            }
-            _ => {}
         }
-        let has_tags = log.site().filter(|site| !site.tags().is_empty());
-        if let Some(model) = has_tags.and_then(|site| site.models().first()).filter(|_| hash.is_none()) {
-            hash = Some(BlobHash(model.blob));
-            link.send(LinkCommand::Fetch(BlobHash(model.blob))).expect("an idle link");
+        let held = log.site().map(|site| (site.tags(), site.tag_device(TagId(0))));
+        if let Some((tags, Some(gateway))) = held {
+            return (tags.to_vec(), gateway);
         }
     }
 }
 
-async fn serve(mut port: HostPort, plant: Plant, beginning: Timestamp, keeps_history: bool) {
-    let commands = port.commands.clone();
-    let say = async |command| commands.send(command).await.expect("the hub takes commands as long as the host runs");
-    if keeps_history {
-        say(HostCommand::History { from: beginning, to: now() }).await;
-    }
-    let live = (0..).map(TagId).zip(&plant.tags).map(|(id, tag)| TagSample { tag: id, sample: live_sample(tag) });
-    say(HostCommand::Publish(live.collect())).await;
-    while let Some(event) = port.events.recv().await {
-        match event {
-            HostEvent::Arrived { peer, hello, .. } => {
-                say(HostCommand::Admit { peer, entries: plant.entries.len() as u64 }).await;
-                let (peer, first) = (Some(peer), hello.entries_held);
-                let entries = plant.entries.get(first as usize..).unwrap_or_default().to_vec();
-                say(HostCommand::Entries { peer, first, entries }).await;
-            }
-            HostEvent::BlobWanted { peer, hash, offset } => {
-                let blob = (hash == BlobHash::of(&plant.model)).then(|| BlobParts::of(&plant.model, offset));
-                say(HostCommand::Blob { peer, hash, offset, blob }).await;
-            }
-            HostEvent::Recall { peer, recall } => {
-                let answer = answer(&plant.tags, beginning, &recall);
-                say(HostCommand::Recalled { peer, answer }).await;
-            }
-            HostEvent::Submitted { peer, submission, .. } => {
-                let outcome = Err("the past cannot be edited".to_owned());
-                say(HostCommand::Answer { peer, submission, outcome, overruled: None }).await;
-            }
-            HostEvent::Left { .. } | HostEvent::EntriesTaken { .. } => {}
-        }
-    }
-}
-
-fn live_sample(tag: &Tag) -> Sample {
-    let value = match tag.kind {
-        ValueKind::Bool => Value::Bool(false),
-        ValueKind::Int => Value::Int(2),
-        ValueKind::Float => Value::Float(LIVE),
-        ValueKind::Text => Value::Text("now".to_owned()),
-    };
-    Sample { value: Some(value), quality: Quality::Good, source_time: now(), server_time: now() }
-}
-
-/// What the historian would say: a sample every second, but for the gap.
-fn answer(tags: &[Tag], beginning: Timestamp, recall: &Recall) -> RecallAnswer {
+/// Gives the site's historian a sample a second, but for the gap, in which no host ran.
+fn put_history(site: &PlantSite, tags: &[Tag], gateway: PeerKey, beginning: Timestamp) {
     let zero = beginning.0.div_euclid(1_000_000);
     let end = now().0.div_euclid(1_000_000) - zero;
-    let covered = [(0, GAP.0), (GAP.1, end)];
-    let is_covered = |at: i64| covered.iter().any(|(from, to)| (*from..=*to).contains(&at));
-    let (from, to) = (recall.from.0.div_euclid(1_000_000) - zero, recall.to.0.div_euclid(1_000_000) - zero);
-    let wanted = recall.tags.clone().unwrap_or_else(|| (0..tags.len() as u32).map(TagId).collect());
-    let mut answer = RecallAnswer { request: recall.request, ..RecallAnswer::default() };
-    for id in wanted {
-        let Some(tag) = tags.get(id.0 as usize) else { continue };
-        let sample = |at: i64| TagSample { tag: id, sample: past_sample(tag, at, Timestamp::from_secs(zero + at)) };
-        let in_force = (0..=from.min(end)).rev().find(|at| is_covered(*at) && is_news(tag, *at));
-        answer.samples.extend(in_force.map(sample));
-        let after: Vec<i64> = (from + 1..=to.min(end)).filter(|at| is_covered(*at) && is_news(tag, *at)).collect();
-        let step = after.len().div_ceil((recall.points as usize).max(1)).max(1);
-        answer.is_thinned |= after.len() > recall.points as usize;
-        answer.samples.extend(after.into_iter().step_by(step).take(recall.points as usize).map(sample));
+    for (from, to) in [(0, GAP.0), (GAP.1, end)] {
+        let time = |at: i64| Timestamp::from_secs(zero + at);
+        let blobs = Blobs::open(site.site().join("blobs")).expect("the site's own folder");
+        let opened = Historian::open(&site.site().join("history"), blobs, HistorianConfig::default(), time(from));
+        let mut historian = opened.expect("a new history");
+        for (id, tag) in (0..).map(TagId).zip(tags) {
+            historian.declare(id, &tag.path, gateway);
+        }
+        for at in from..=to {
+            let told = (0..).map(TagId).zip(tags).filter(|(_, tag)| is_news(tag, at));
+            let samples: Vec<_> =
+                told.map(|(id, tag)| TagSample { tag: id, sample: past_sample(tag, at, time(at)) }).collect();
+            historian.append(&samples, time(at)).expect("the disk takes it");
+            historian.poll_seal(time(at)).expect("the disk takes it");
+        }
+        historian.seal(time(to)).expect("the disk takes it");
     }
-    let spans = covered.map(|(a, b)| (Timestamp::from_secs(zero + a), Timestamp::from_secs(zero + b)));
-    let cut = spans.map(|(a, b)| (a.max(recall.from), b.min(recall.to)));
-    answer.covered = cut.into_iter().filter(|(a, b)| a <= b).collect();
-    answer
 }
 
 /// Whether a tag is reported at this second: a state only when it changes.

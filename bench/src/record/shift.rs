@@ -22,8 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use super::plant_log::PlantLog;
 
-/// A Saturday morning, seconds since the Unix epoch.
-const BEGAN: i64 = 1_795_248_000;
+/// A Saturday morning, seconds since the Unix epoch. In the past of whoever runs this: what comes after the clock of a host
+/// that starts is, to it, the sign of a clock that was set back, and sought everywhere.
+const BEGAN: i64 = 1_784_966_400;
 /// Steps between two readings: 20 a second, as the simulated OPC UA server writes them.
 const STEPS: u64 = 2;
 /// Tags of the shift that the goals are about, and lines that have as many.
