@@ -140,6 +140,12 @@ impl ClientCore {
     }
 }
 
+/// Whether a pose that has rested for so many pings is told again now: any of them may get lost, so it never stops.
+pub fn repeats_pose(pings_at_rest: u32) -> bool {
+    let (first, later) = limits::POSE_REPEATS;
+    first.contains(&pings_at_rest) || (pings_at_rest > 0 && pings_at_rest.is_multiple_of(later))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +180,12 @@ mod tests {
         };
         assert_eq!([shown(1, 40_000), shown(1, 20_000), shown(2, 20_000), shown(1, 60_000)], [1, 0, 1, 1]);
         assert_eq!(shown(1, -9_000_000), 1, "the host's clock was set back");
+    }
+
+    #[test]
+    fn a_pose_at_rest_is_told_again_soon_and_then_now_and_then_for_ever() {
+        let told: Vec<u32> = (0..=100).filter(|pings| repeats_pose(*pings)).collect();
+        assert_eq!(told, [1, 2, 3, 5, 10, 25, 50, 75, 100]);
     }
 
     #[test]

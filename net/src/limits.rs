@@ -40,9 +40,9 @@ pub const PENDING_EVENTS: usize = 65_536;
 pub const HANDSHAKES_UNPROVEN: usize = 64;
 /// Connections being made: at some 20 kB each.
 pub const HANDSHAKES: usize = 1024;
-/// Times a pose at rest is told again, since datagrams get lost: four in all get through a line that loses one in ten
-/// but for one time in ten thousand.
-pub const POSE_REPEATS: u8 = 3;
+/// Pings after which a pose at rest is told again, since datagrams get lost, and between the later ones: every five
+/// seconds, for ever. A line that loses one in ten shows the rest but for one time in ten thousand after 0.6 s.
+pub const POSE_REPEATS: ([u32; 5], u32) = ([1, 2, 3, 5, 10], 25);
 /// A pose older than the newest by less than this was overtaken on its way; by more, the host's clock was set back.
 pub const POSE_OVERTAKEN: Duration = Duration::from_secs(1);
 /// Largest telemetry frame: 20,000 samples at some 25 bytes.
@@ -85,6 +85,11 @@ pub const COMMAND_QUEUE: usize = 1024;
 pub const PEERS: usize = 1024;
 /// Blob transfers a peer may have open at once.
 pub const BLOBS_PER_PEER: usize = 8;
+/// How often a blob that the host breaks off is asked for, and how long to wait in between: a host that is busy for
+/// half a minute loses nobody.
+pub const BLOB_TRIES: u32 = 60;
+/// See [`BLOB_TRIES`].
+pub const BLOB_RETRY: Duration = Duration::from_millis(500);
 /// Bytes of poses in one datagram: below what every path carries (QUIC guarantees 1,200 less its own overhead).
 pub const POSE_DATAGRAM_BYTES: usize = 1100;
 /// Between two bursts of poses to a peer. It is part of the way from a motion to its picture, so short while that costs

@@ -118,35 +118,48 @@ impl Readers {
         }
     }
 
+    /// Brings a blob from `offset` on. A host that breaks off is asked again for the rest.
     pub(crate) async fn blob(self, connection: Connection, hash: BlobHash, mut offset: u64) {
-        let Ok((mut wish, mut stream)) = connection.open_bi().await else { return };
+        for _ in 0..limits::BLOB_TRIES {
+            match self.try_blob(&connection, hash, &mut offset).await {
+                Some(()) => return,
+                None if connection.close_reason().is_some() => return,
+                None => tokio::time::sleep(limits::BLOB_RETRY).await,
+            }
+        }
+        let why = "the host breaks it off again and again; ask for it later".to_owned();
+        // A session that has ended reads no more.
+        let _ = self.heard.send(Arrival::BlobFailed { hash, why }).await;
+    }
+
+    /// Some when nothing more is to be asked for: all is here, or there will be nothing.
+    async fn try_blob(&self, connection: &Connection, hash: BlobHash, offset: &mut u64) -> Option<()> {
+        let (mut wish, mut stream) = connection.open_bi().await.ok()?;
         let asked = [&hash.0[..], &offset.to_le_bytes()].concat();
-        if wish.write_all(&asked).await.is_err() || wish.finish().is_err() {
-            return;
-        }
+        wish.write_all(&asked).await.ok()?;
+        wish.finish().ok()?;
         let mut total = [0; 8];
-        if stream.read_exact(&mut total).await.is_err() {
-            return;
-        }
+        stream.read_exact(&mut total).await.ok()?;
         let total = u64::from_le_bytes(total);
         if total == NO_BLOB || total > limits::BLOB_BYTES {
             let why = if total == NO_BLOB { "the host does not have it" } else { "it is too large" };
             // A session that has ended reads no more.
             let _ = self.heard.send(Arrival::BlobFailed { hash, why: why.to_owned() }).await;
-            return;
+            return Some(());
         }
         if total == 0 {
             let _ = self.heard.send(Arrival::BlobPart { hash, offset: 0, bytes: Vec::new(), total }).await;
         }
-        while offset < total {
-            let most = usize::try_from(total - offset).unwrap_or(usize::MAX).min(256 << 10);
-            let Ok(Some(chunk)) = stream.read_chunk(most, true).await else { return };
-            let part = Arrival::BlobPart { hash, offset, bytes: chunk.bytes.to_vec(), total };
-            offset += chunk.bytes.len() as u64;
+        while *offset < total {
+            let most = usize::try_from(total - *offset).unwrap_or(usize::MAX).min(256 << 10);
+            let chunk = stream.read_chunk(most, true).await.ok()??;
+            let part = Arrival::BlobPart { hash, offset: *offset, bytes: chunk.bytes.to_vec(), total };
+            *offset += chunk.bytes.len() as u64;
             self.counters.blob.fetch_add(chunk.bytes.len() as u64, Relaxed);
             if self.heard.send(part).await.is_err() {
-                return;
+                return Some(());
             }
         }
+        Some(())
     }
 }

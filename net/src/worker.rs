@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::address::Address;
 use crate::blob_hash::BlobHash;
-use crate::client_core::{ClientCore, SessionEnd};
+use crate::client_core::{self, ClientCore, SessionEnd};
 use crate::clock::now as clock;
 use crate::frames::close;
 use crate::limits;
@@ -55,8 +55,8 @@ pub(crate) struct Worker {
     recall: Option<Recall>,
     sequence: u32,
     newest_pose: Option<Pose>,
-    /// How often the newest pose is still to be told again.
-    pose_repeats: u8,
+    /// Pings since the newest pose.
+    pings_at_rest: u32,
 }
 
 impl Worker {
@@ -81,7 +81,7 @@ impl Worker {
             recall: None,
             sequence: 0,
             newest_pose: None,
-            pose_repeats: 0,
+            pings_at_rest: 0,
         }
     }
 
@@ -142,7 +142,7 @@ impl Worker {
             LinkCommand::Recall(recall) => self.recall = Some(recall.clone()),
             LinkCommand::Pose(pose) => {
                 self.newest_pose = Some(pose.clone());
-                self.pose_repeats = limits::POSE_REPEATS;
+                self.pings_at_rest = 0;
             }
         }
         Ok(true)
@@ -270,8 +270,8 @@ impl Worker {
                 }
                 _ = ping.tick() => {
                     say(&mut control, &ToHost::Ping { sent: clock().0 }).await?;
-                    if welcomed && self.pose_repeats > 0 {
-                        self.pose_repeats -= 1;
+                    self.pings_at_rest = self.pings_at_rest.saturating_add(1);
+                    if welcomed && client_core::repeats_pose(self.pings_at_rest) {
                         self.show_pose(connection);
                     }
                 }
@@ -290,7 +290,7 @@ impl Worker {
         readers: &Readers,
         tasks: &mut tokio::task::JoinSet<()>,
     ) -> Result<(), End> {
-        self.pose_repeats = limits::POSE_REPEATS;
+        self.pings_at_rest = 0;
         self.show_pose(connection);
         if let Some(thing) = self.selected {
             say(control, &ToHost::Select(thing)).await?;

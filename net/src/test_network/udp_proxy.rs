@@ -98,17 +98,17 @@ impl UdpProxy {
 
     /// The line behaves otherwise from now on.
     pub fn set_conditions(&self, up: Conditions, down: Conditions) {
-        self.tell(Command::Conditions(up, down));
+        self.do_now(Command::Conditions(up, down));
     }
 
     /// Cuts or mends each way.
     pub fn set_cut(&self, up: bool, down: bool) {
-        self.tell(Command::Cut(up, down));
+        self.do_now(Command::Cut(up, down));
     }
 
     /// Gives every client another port towards the target, as when a laptop changes its network or a router forgets.
     pub fn rebind(&self) {
-        self.tell(Command::Rebind);
+        self.do_now(Command::Rebind);
     }
 
     /// What has become of packets so far.
@@ -117,6 +117,12 @@ impl UdpProxy {
         self.tell(Command::Counts(reply));
         // A thread that has ended, which nothing makes it do before this is dropped, has nothing to tell.
         answer.recv().unwrap_or_default()
+    }
+
+    /// Returns when it has been done, so that what is sent next finds it so.
+    fn do_now(&self, command: Command) {
+        self.tell(command);
+        self.counts();
     }
 
     fn tell(&self, mut command: Command) {
