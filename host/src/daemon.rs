@@ -18,6 +18,7 @@ use gemba_net::{Address, Hello, HostCommand, HostEvent, HostPort, ListenConfig};
 use gemba_record::author::Author;
 use gemba_record::role::Role;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::blob_server::BlobServer;
 use crate::clock;
@@ -28,6 +29,7 @@ use crate::history::{self, History, HistorySetup};
 use crate::key_file::peer_key;
 use crate::limits;
 use crate::publisher::Publishing;
+use crate::scrub::Scrub;
 use crate::sequencer::{Newcomer, Sequencer, Submission};
 use crate::site_dir::SiteDir;
 
@@ -95,6 +97,9 @@ impl Daemon {
             gemba_net::listen(ListenConfig { address: config.listen, signing_key, site: site_name.clone() }).await?;
         let address: Address = format!("gemba://{}/{site_name}#{host}", reachable(port.local_addr())).parse()?;
         tracing::info!(site = site.site().name(), entries = site.log().entries(), %address, "the site is open");
+        for problem in site.problems() {
+            tracing::error!("{problem}; the site is open for reading only until it is repaired from a mirror");
+        }
         let blobs = BlobServer::new(site.blobs(), port.commands.clone());
         let kept = HistorySetup::of(&site, config.history, config.opcua.is_some());
         let history = History::start(kept, port.commands.clone())?;
@@ -121,6 +126,7 @@ impl Daemon {
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         tokio::pin!(stop);
         let mut events = Vec::new();
+        let (mut scrub, mut scrub_at) = (Scrub::default(), Instant::now() + limits::SCRUB_EVERY);
         loop {
             if let Some(gateway) = &mut self.gateway {
                 gateway.carry_out(&mut self.sequencer);
@@ -149,6 +155,13 @@ impl Daemon {
                 report = self.history.next_report() => {
                     self.sequencer.handle_time(clock::now());
                     tokio::task::block_in_place(|| history::record(report, &mut self.sequencer));
+                }
+                () = tokio::time::sleep(limits::DISK_RETRY), if self.sequencer.is_waiting() => {
+                    tokio::task::block_in_place(|| self.sequencer.handle_retry())?;
+                }
+                () = tokio::time::sleep_until(scrub_at) => {
+                    let is_done = tokio::task::block_in_place(|| self.sequencer.handle_scrub(&mut scrub));
+                    scrub_at = Instant::now() + if is_done { limits::SCRUB_AGAIN } else { limits::SCRUB_EVERY };
                 }
                 () = self.publishing.due() => self.publishing.offer(&mut self.sequencer),
             }

@@ -7,6 +7,7 @@
 //! - [`key_file`]: secret keys in files only their owner can read
 //! - [`audit`]: everything about a site on disk that can be verified, verified anew
 //! - [`problem`]: what can be wrong with a site directory
+//! - [`scrub`]: reading it all again, slowly, to find what a disk has forgotten
 //! - [`sequencer`]: who comes in, which entry is next, what each peer still lacks
 //! - [`publisher`]: the log as static files, C2SP tlog-tiles
 //! - [`gateway_feed`]: tags and samples of a gateway on their way to the peers
@@ -32,6 +33,7 @@ pub mod key_file;
 pub mod limits;
 pub mod problem;
 pub mod publisher;
+pub mod scrub;
 pub mod sequencer;
 pub mod site_dir;
 pub mod store;

@@ -5,6 +5,16 @@ use std::time::Duration;
 /// Longest time a stopping host spends on telling its peers so.
 pub const FAREWELL: Duration = Duration::from_millis(500);
 
+/// How long what the disk would not take waits for another try: somebody has to make room for it first.
+pub const DISK_RETRY: Duration = Duration::from_secs(1);
+
+/// Time between two steps of reading the record again, of [`READ_BYTES`] each: 4 MiB/s, which nobody notices, and a
+/// million entries in 70 s.
+pub const SCRUB_EVERY: Duration = Duration::from_millis(250);
+
+/// Time before it is read once more.
+pub const SCRUB_AGAIN: Duration = Duration::from_secs(24 * 3600);
+
 /// Most entries one commit holds. At the 1 ms to 10 ms a fsync takes this is far above what a site needs, and the
 /// first of a batch still waits no longer than verifying all of it takes (some 50 µs each).
 pub const BATCH_ENTRIES: usize = 512;

@@ -29,6 +29,9 @@ struct Args {
     /// Name of the site if it is founded now; the directory's name if not given.
     #[arg(long)]
     name: Option<String>,
+    /// End when stdin is closed, as it is when whoever started this has gone, however that ended.
+    #[arg(long)]
+    until_stdin_closes: bool,
     #[command(flatten)]
     history: HistoryArgs,
 }
@@ -60,12 +63,13 @@ impl HistoryArgs {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Args { dir, listen, opcua, admit, name, history } = Args::parse();
+    let Args { dir, listen, opcua, admit, name, until_stdin_closes, history } = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| format!("warn,gemba_host=info,{}", gemba_devices::QUIET_LIBRARY).into());
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
-    match serve(DaemonConfig { dir, listen, opcua, admit, name, history: history.config() }).await {
+    let config = DaemonConfig { dir, listen, opcua, admit, name, history: history.config() };
+    match serve(config, until_stdin_closes).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gembad: {error:#}");
@@ -74,8 +78,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve(config: DaemonConfig) -> anyhow::Result<()> {
-    let stop = stop_signal()?;
+async fn serve(config: DaemonConfig, until_stdin_closes: bool) -> anyhow::Result<()> {
+    let signal = stop_signal()?;
+    let stop = async {
+        tokio::select! {
+            () = signal => {}
+            () = stdin_closed(), if until_stdin_closes => {}
+        }
+    };
     let daemon = Daemon::start(config).await?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", daemon.address())?;
@@ -98,6 +108,17 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;
     })
+}
+
+/// Ready when nobody holds the other end of stdin any more.
+async fn stdin_closed() {
+    let (closed, ready) = tokio::sync::oneshot::channel();
+    // A thread of its own: a read of stdin cannot be cancelled, and must not keep the runtime from ending.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    let _ = ready.await;
 }
 
 fn endpoint(text: &str) -> Result<String, String> {

@@ -24,6 +24,7 @@ use crate::device_commands::{Carried, Order};
 use crate::key_file;
 use crate::limits;
 use crate::problem::SiteDirError;
+use crate::scrub::{Scrub, Scrubbed};
 use crate::site_dir::{SiteDir, Stated};
 
 /// Who asks to come in. That it holds `key` has been proved; the rest is what it says of itself.
@@ -194,6 +195,26 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Reads a little more of the record again; true when all of it has been read. What is damaged is said, and the site is
+    /// open for reading only from then on.
+    pub fn handle_scrub(&mut self, scrub: &mut Scrub) -> bool {
+        match scrub.step(&mut self.site) {
+            Ok(Scrubbed::Some) => false,
+            Ok(Scrubbed::All(entries)) => {
+                tracing::debug!(entries, "the record is as it was written");
+                true
+            }
+            Ok(Scrubbed::Damage(problem)) => {
+                tracing::error!("{problem}; the site is open for reading only until it is repaired from a mirror");
+                false
+            }
+            Err(error) => {
+                tracing::error!("{error}; the record is read again later");
+                true
+            }
+        }
+    }
+
     /// The gateway that holds `gateway`'s key has found these tags: declares what the record does not have so, and
     /// returns the number of each; none for a tag that is another device's, or that the record refuses.
     pub fn handle_tags(&mut self, gateway: &Author, tags: &[Tag]) -> Result<Vec<Option<TagId>>, SiteDirError> {
@@ -225,7 +246,12 @@ impl Sequencer {
     pub fn admit_gateway(&mut self, gateway: PeerKey) -> Result<(), SiteDirError> {
         if self.site.site().peer(&gateway).is_none() {
             let name = "gateway".to_owned();
-            self.admit_peer(Body::Admit { peer: gateway, kind: PeerKind::Device, name, role: Role::Editor })?;
+            match self.admit_peer(Body::Admit { peer: gateway, kind: PeerKind::Device, name, role: Role::Editor }) {
+                Err(error @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_))) => {
+                    tracing::error!("{error}; the gateway's tags are passed over until the host starts again");
+                }
+                admitted => admitted?,
+            }
         }
         self.gateway = Some(gateway);
         let site = self.site.site();

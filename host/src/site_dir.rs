@@ -238,10 +238,14 @@ impl SiteDir {
         damaged.fold(self.log.entries().min(self.store.entries()), u64::min)
     }
 
-    /// Something was found to be damaged since the site was opened. From now on nothing is added to the record.
-    pub fn add_problem(&mut self, problem: Problem) {
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
+    /// Something was found to be damaged since the site was opened. All of the record is looked at then, since where one
+    /// thing is damaged there may be more, and from now on nothing is added to it.
+    pub fn add_problem(&mut self, found: Problem) {
+        let all = self.store.check().map(<[Problem]>::to_vec).unwrap_or_default();
+        for problem in if all.is_empty() { vec![found] } else { all } {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use gemba_host::disk::{Faults, FileDisk, SimulatedDisk};
 use gemba_host::problem::SiteDirError;
+use gemba_host::scrub::{Scrub, Scrubbed};
 use gemba_host::site_dir::{Founding, SiteDir};
 use gemba_record::author::Author;
 use gemba_record::body::Body;
@@ -349,6 +350,38 @@ fn a_long_site_opens_from_its_snapshot_to_what_a_whole_replay_gives() {
     fs::write(folder.join(name), forged).unwrap();
     let site = SiteDir::open(temp.path()).unwrap();
     assert_eq!((site.snapshot_entries(), site.site().digest(), site.log().root()), (0, digest, root));
+}
+
+#[test]
+fn damage_that_a_snapshot_hides_is_found_by_reading_all_again_and_mended() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut site = long(temp.path());
+    let (signed, digest) = (site.sign_checkpoint().unwrap(), site.site().digest());
+    let mut entries = Vec::new();
+    while (entries.len() as u64) < site.log().entries() {
+        entries.extend(site.read_entries(entries.len() as u64).unwrap());
+    }
+    drop(site);
+    let record = temp.path().join("site.record");
+    let mut bytes = fs::read(&record).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&record, bytes).unwrap();
+    let mut site = SiteDir::open(temp.path()).unwrap();
+    assert!(site.snapshot_entries() > 0 && site.problems().is_empty(), "the snapshot hides it");
+    let (mut scrub, mut found) = (Scrub::default(), 0);
+    let read = loop {
+        match scrub.step(&mut site).unwrap() {
+            Scrubbed::Some => {}
+            Scrubbed::Damage(_) => found += 1,
+            Scrubbed::All(read) => break read,
+        }
+    };
+    assert_eq!((read, found, site.problems().len()), (entries.len() as u64, 1, 1));
+    assert!(site.submit(note("hm")).is_err(), "nothing is added to a damaged record");
+    assert_eq!(site.repair(Some(&signed), copies(&entries)).unwrap(), 1);
+    assert_eq!((site.problems().len(), site.site().digest()), (0, digest));
+    assert_eq!(site.submit(note("hm")).unwrap(), entries.len() as u64);
 }
 
 /// A host on a disk that loses power at a random step, again and again. The seed is all that a failure needs.

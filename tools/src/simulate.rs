@@ -26,6 +26,9 @@ pub(crate) struct SimulateArgs {
     /// Simulated seconds a second.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
+    /// End when stdin is closed, as it is when whoever started this has gone, however that ended.
+    #[arg(long)]
+    until_stdin_closes: bool,
 }
 
 /// Serves until the process is stopped.
@@ -40,6 +43,18 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
         tokio::select! {
             ended = serving.ended() => ended.context("the simulator has stopped"),
             _ = tokio::signal::ctrl_c() => Ok(()),
+            () = stdin_closed(), if args.until_stdin_closes => Ok(()),
         }
     })
+}
+
+/// Ready when nobody holds the other end of stdin any more.
+async fn stdin_closed() {
+    let (closed, ready) = tokio::sync::oneshot::channel();
+    // A thread of its own: a read of stdin cannot be cancelled, and must not keep the runtime from ending.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    let _ = ready.await;
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gemba_host::disk::{Disk, Faults, SimulatedDisk};
 use gemba_host::problem::{Problem, SiteDirError};
+use gemba_host::scrub::{Scrub, Scrubbed};
 use gemba_host::sequencer::{Newcomer, Sequencer, Submission};
 use gemba_host::site_dir::{Founding, SiteDir, Stated};
 use gemba_net::host_core::{HostCore, Output};
@@ -160,6 +161,14 @@ impl HostNode {
         let copy = |range: std::ops::Range<u64>| Some(copies.get(range.start as usize..range.end as usize)?.to_vec());
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let damaged = (name == "site.record").then(|| entry_at(*byte, &model.log)).flatten();
+        let mut opened = opened;
+        if let Ok(site) = &mut opened
+            && site.problems().is_empty()
+        {
+            // What is older than the snapshot is not looked at before.
+            let mut scrub = Scrub::default();
+            while scrub.step(site).map_err(|error| format!("reading all again: {error}"))? == Scrubbed::Some {}
+        }
         let problems = match &opened {
             Ok(site) => site.problems().to_vec(),
             Err(SiteDirError::Unreadable(problem)) => vec![problem.clone()],
@@ -171,11 +180,9 @@ impl HostNode {
             (Problem::Checkpoint { .. }, _) => name == "checkpoint",
             _ => false,
         };
-        let behind_snapshot =
-            opened.as_ref().is_ok_and(|site| damaged.is_some_and(|entry| entry <= site.snapshot_entries()));
         // What lies behind all that was acknowledged is passed over as the torn end that it looks like.
         let matters = damaged.map_or(name != "site.mark" && name != "site.index", |entry| entry < model.len());
-        ensure(problems.iter().any(names_it) || !matters || behind_snapshot, || {
+        ensure(problems.iter().any(names_it) || !matters, || {
             let dropped = opened.as_ref().ok().and_then(|site| site.dropped().cloned());
             format!(
                 "bit {bit} of byte {byte} of {name} (entry {damaged:?} of {}) was turned; what is said is {problems:?}, \
@@ -184,11 +191,7 @@ impl HostNode {
             )
         })?;
         let repaired = match opened {
-            Ok(site) if problems.is_empty() && !behind_snapshot => return Ok(site),
-            Ok(site) if problems.is_empty() => {
-                drop(site);
-                None
-            }
+            Ok(site) if problems.is_empty() => return Ok(site),
             Ok(mut site) => site.repair(checkpoint, copy).ok().map(|_| site),
             Err(_) => SiteDir::repair_on(disk.clone(), checkpoint, copy).ok(),
         };
