@@ -262,4 +262,30 @@ proptest! {
         }
         prop_assert_eq!(plant.site().things().to_vec(), before);
     }
+
+    #[test]
+    fn what_is_undone_and_done_again_is_as_it_was(changes in proptest::collection::vec(any_change(), 1..20), undone in 1usize..20) {
+        let mut plant = Plant::new();
+        let ids: Vec<ThingId> = plant.site().things().iter().map(|thing| thing.id).collect();
+        let mut undo = Vec::new();
+        for (at, change) in changes {
+            let edit = Edit { thing: ids[at], based_on: plant.site().entries(), change, undoes: None };
+            let inverse = plant.site().inverse(&edit).unwrap();
+            if plant.says(2, Body::EditThing(edit)).is_ok() {
+                undo.push((ids[at], inverse));
+            }
+        }
+        let done: Vec<_> = plant.site().things().to_vec();
+        let mut redo = Vec::new();
+        for (thing, change) in undo.into_iter().rev().take(undone) {
+            let edit = Edit { thing, based_on: plant.site().entries(), change, undoes: None };
+            redo.push((thing, plant.site().inverse(&edit).unwrap()));
+            plant.takes(2, Body::EditThing(edit));
+        }
+        for (thing, change) in redo.into_iter().rev() {
+            let edit = Edit { thing, based_on: plant.site().entries(), change, undoes: None };
+            plant.takes(2, Body::EditThing(edit));
+        }
+        prop_assert_eq!(plant.site().things().to_vec(), done);
+    }
 }
