@@ -31,7 +31,7 @@ use crate::limits;
 use crate::publisher::Publishing;
 use crate::scrub::Scrub;
 use crate::sequencer::{Newcomer, Sequencer, Submission};
-use crate::site_dir::SiteDir;
+use crate::site_dir::{PendingSnapshot, SiteDir};
 
 /// What `gembad` was told.
 #[derive(Debug, Clone)]
@@ -82,7 +82,8 @@ impl Daemon {
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
         check_free(config.listen)?;
         let name = config.name.clone().unwrap_or_else(|| name_of(&config.dir));
-        let site = SiteDir::open_or_create(&config.dir, &name)?;
+        let mut site = SiteDir::open_or_create(&config.dir, &name)?;
+        site.defer_snapshots();
         if config.name.is_some_and(|name| name != site.site().name()) {
             tracing::warn!(name = site.site().name(), "the site has its name already; --name is passed over");
         }
@@ -126,10 +127,17 @@ impl Daemon {
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         tokio::pin!(stop);
         let mut events = Vec::new();
+        let mut keeping: Option<tokio::task::JoinHandle<()>> = None;
         let (mut scrub, mut scrub_at) = (Scrub::default(), Instant::now() + limits::SCRUB_EVERY);
         loop {
             if let Some(gateway) = &mut self.gateway {
                 gateway.carry_out(&mut self.sequencer);
+            }
+            // One at a time, so that an older state never takes the place of a newer one.
+            if keeping.as_ref().is_none_or(|keeping| keeping.is_finished())
+                && let Some(snapshot) = self.sequencer.poll_snapshot()
+            {
+                keeping = Some(tokio::task::spawn_blocking(move || keep(snapshot)));
             }
             tokio::select! {
                 biased;
@@ -169,6 +177,12 @@ impl Daemon {
         // Peers that are gone themselves do not keep the host from going.
         let _ = tokio::time::timeout(limits::FAREWELL, self.port.close()).await;
         Ok(())
+    }
+}
+
+fn keep(snapshot: PendingSnapshot) {
+    if let Err(error) = snapshot.keep() {
+        tracing::warn!("{error}; the site opens more slowly until a state of it can be kept");
     }
 }
 

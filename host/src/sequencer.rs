@@ -25,7 +25,7 @@ use crate::key_file;
 use crate::limits;
 use crate::problem::SiteDirError;
 use crate::scrub::{Scrub, Scrubbed};
-use crate::site_dir::{SiteDir, Stated};
+use crate::site_dir::{PendingSnapshot, SiteDir, Stated};
 
 /// Who asks to come in. That it holds `key` has been proved; the rest is what it says of itself.
 #[derive(Debug, Clone)]
@@ -193,6 +193,11 @@ impl Sequencer {
         }
         self.dismiss();
         Ok(())
+    }
+
+    /// A state of the site that is to be kept, by whatever thread has the time; see [`SiteDir::take_snapshot`].
+    pub fn poll_snapshot(&mut self) -> Option<PendingSnapshot> {
+        self.site.take_snapshot()
     }
 
     /// Reads a little more of the record again; true when all of it has been read. What is damaged is said, and the site is

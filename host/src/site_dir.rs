@@ -46,6 +46,7 @@ use crate::disk::{Disk, FileDisk, Readers, write_whole};
 use crate::key_file::{self, peer_key};
 use crate::limits;
 use crate::problem::{Problem, SiteDirError, io};
+pub use crate::site_dir::snapshots::PendingSnapshot;
 pub(crate) use crate::site_dir::snapshots::SNAPSHOTS;
 use crate::site_dir::snapshots::Snapshots;
 use crate::store::{self, Store};
@@ -64,6 +65,8 @@ pub struct SiteDir {
     problems: Vec<Problem>,
     /// Set while more is folded than stored: after a commit failed.
     ahead: bool,
+    defers_snapshots: bool,
+    pending: Option<PendingSnapshot>,
 }
 
 /// What a site begins with.
@@ -168,11 +171,11 @@ impl SiteDir {
         let bytes = first.bytes().to_vec();
         let mut log = Log::new();
         log.append_signed(first)?;
-        let blobs = Blobs::open_on(disk.clone(), BLOBS)?;
+        Blobs::open_on(disk.clone(), BLOBS)?;
         let snapshots = Snapshots::new(Blobs::open_on(disk.clone(), SNAPSHOTS)?);
         let store = Store::create(disk.clone(), site, &bytes)?;
-        let dir = disk.path("");
-        Ok(Self { disk, dir, store, blobs, snapshots, log, host, signed: None, problems: Vec::new(), ahead: false })
+        let examined = repair::Examined { log, signed: None, problems: Vec::new() };
+        Self::with(disk, store, snapshots, host, examined)
     }
 
     fn with(
@@ -188,7 +191,9 @@ impl SiteDir {
             return Err(problem.map_or(SiteDirError::NoRecord(store.path().to_owned()), SiteDirError::Unreadable));
         }
         let (dir, blobs) = (disk.path(""), Blobs::open_on(disk.clone(), BLOBS)?);
-        let site = Self { disk, dir, store, blobs, snapshots, log, host, signed, problems, ahead: false };
+        let (ahead, defers_snapshots, pending) = (false, false, None);
+        let site =
+            Self { disk, dir, store, blobs, snapshots, log, host, signed, problems, ahead, defers_snapshots, pending };
         if site.site().host() != peer_key(&site.host) {
             return Err(SiteDirError::OtherKey(site.disk.path(HOST_KEY)));
         }
@@ -338,12 +343,27 @@ impl SiteDir {
             let _ = self.catch_up();
             return Err(error);
         }
-        if let Some((entries, snapshot)) = committed {
-            // It only saves time; without it the record is folded from an older one.
-            let kept = self.snapshots.keep(entries, &snapshot);
-            kept.unwrap_or_else(|error| tracing::warn!(%error, "no snapshot could be kept"));
+        if let Some(snapshot) = committed {
+            let pending = self.snapshots.pending(snapshot);
+            if self.defers_snapshots {
+                self.pending = Some(pending);
+            } else {
+                // It only saves time; without it the record is folded from an older one.
+                let kept = pending.keep();
+                kept.unwrap_or_else(|error| tracing::warn!(%error, "no snapshot could be kept"));
+            }
         }
         Ok(appended)
+    }
+
+    /// From now on no commit waits for a snapshot: whoever calls this asks [`SiteDir::take_snapshot`] after each.
+    pub fn defer_snapshots(&mut self) {
+        self.defers_snapshots = true;
+    }
+
+    /// A snapshot that is to be kept, by whatever thread has the time. A later one takes the place of one left here.
+    pub fn take_snapshot(&mut self) -> Option<PendingSnapshot> {
+        self.pending.take()
     }
 
     /// The entry that this one overrules without its author's knowledge.
@@ -355,14 +375,14 @@ impl SiteDir {
     }
 
     /// Commits in the record to the state of the site, once in [`gemba_record::limits::ENTRIES_PER_STATE`] entries.
-    /// Returns how many entries that state folds, and its bytes.
-    fn commit_state_if_due(&mut self, appended: &mut Appended) -> Option<(u64, Vec<u8>)> {
+    /// Returns the bytes of that state.
+    fn commit_state_if_due(&mut self, appended: &mut Appended) -> Option<Vec<u8>> {
         let entries = self.log.entries();
         if !self.snapshots.is_due(entries) {
             return None;
         }
-        let snapshot = self.site().snapshot();
-        let digest = *blake3::hash(&snapshot).as_bytes();
+        self.snapshots.tried(entries);
+        let (snapshot, digest) = self.log.snapshot_and_digest()?;
         // The same state is never committed to twice, so that its digest makes an id as good as a random one.
         let (id, _) = digest.split_first_chunk::<16>().expect("a digest has 32 bytes");
         let author = Author::new(self.host.clone(), self.site().id());
@@ -375,7 +395,7 @@ impl SiteDir {
                 return None;
             }
         }
-        Some((entries, snapshot))
+        Some(snapshot)
     }
 
     /// After a commit failed, folds anew what is on the disk. Until that has succeeded, [`SiteDir::site`] may know of

@@ -353,6 +353,55 @@ fn a_long_site_opens_from_its_snapshot_to_what_a_whole_replay_gives() {
 }
 
 #[test]
+fn a_snapshot_that_waits_for_another_thread_or_is_never_kept_costs_time_only() {
+    for is_kept in [true, false] {
+        let temp = tempfile::tempdir().unwrap();
+        let mut site = imported(temp.path());
+        site.defer_snapshots();
+        site.set_entries_per_state(4);
+        site.submit(note("one")).unwrap();
+        let at = site.site().committed().unwrap().entries;
+        let pending = site.take_snapshot().unwrap();
+        // The site goes on meanwhile.
+        site.submit(note("two")).unwrap();
+        if is_kept {
+            std::thread::spawn(|| pending.keep()).join().unwrap().unwrap();
+        }
+        let digest = site.site().digest();
+        drop(site);
+        let site = SiteDir::open(temp.path()).unwrap();
+        assert_eq!((site.snapshot_entries(), site.site().digest()), (if is_kept { at } else { 0 }, digest));
+    }
+}
+
+/// What a commit costs that commits to the state: `cargo test -p gemba-host --test site_dir -- --nocapture a_commit_to`.
+#[test]
+fn a_commit_to_the_state_of_a_large_site_hands_its_snapshot_over() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut site = imported(temp.path());
+    site.defer_snapshots();
+    let blob = site.site().models()[0].blob;
+    let things = (0..100_000).map(|n| thing(&format!("Hall1/Line{}/Robot{}/Joint{n}", n % 100, n % 1000))).collect();
+    site.set_entries_per_state(u64::MAX);
+    site.submit_all(Body::add_things(blob, things)).unwrap();
+    let mut time = |entries| {
+        site.set_entries_per_state(entries);
+        let start = std::time::Instant::now();
+        site.submit(note("hm")).unwrap();
+        (start.elapsed(), site.take_snapshot())
+    };
+    let (usual, none) = time(u64::MAX);
+    let (committing, pending) = time(1);
+    let start = std::time::Instant::now();
+    pending.unwrap().keep().unwrap();
+    println!("100,000 things: a commit {usual:?}, one to the state {committing:?}, keeping it {:?}", start.elapsed());
+    let committed = site.site().committed().unwrap();
+    assert!(none.is_none());
+    drop(site);
+    assert_eq!(SiteDir::open(temp.path()).unwrap().snapshot_entries(), committed.entries);
+}
+
+#[test]
 fn damage_that_a_snapshot_hides_is_found_by_reading_all_again_and_mended() {
     let temp = tempfile::tempdir().unwrap();
     let mut site = long(temp.path());

@@ -162,6 +162,11 @@ impl Log {
         self.site.as_ref()
     }
 
+    /// The site's snapshot and digest, to commit to; none before the first entry.
+    pub fn snapshot_and_digest(&mut self) -> Option<(Vec<u8>, [u8; 32])> {
+        self.site.as_mut().map(Site::snapshot_and_digest)
+    }
+
     /// How many entries there are.
     pub fn entries(&self) -> u64 {
         self.site.as_ref().map_or(0, Site::entries)

@@ -60,6 +60,8 @@ pub struct Site {
     notes_by_id: HashMap<EntryId, usize>,
     /// Commands that have an outcome, oldest first.
     settled_commands: BTreeSet<(u64, EntryId)>,
+    /// The digest after so many entries, where it has been computed: at 100,000 things that takes longer than a commit.
+    digested: Option<(u64, [u8; 32])>,
 }
 
 /// Entries into state.
@@ -112,7 +114,7 @@ impl Site {
         let notes_by_id = state.notes.iter().enumerate().map(|(at, note)| (note.id, at)).collect();
         let settled = state.commands.iter().filter(|(_, c)| c.outcome.is_some()).map(|(id, c)| (c.index, *id));
         let settled_commands = settled.collect();
-        Some(Self { state, placed, plant, tags_by_path, notes_by_id, settled_commands })
+        Some(Self { state, placed, plant, tags_by_path, notes_by_id, settled_commands, digested: None })
     }
 
     /// Where these very bytes stand already; refuses other bytes under the same id.
@@ -216,7 +218,18 @@ impl Site {
 
     /// BLAKE3 of [`Site::snapshot`]: equal on all machines that folded the same entries, and the snapshot's name.
     pub fn digest(&self) -> [u8; 32] {
-        *blake3::hash(&self.snapshot()).as_bytes()
+        match self.digested {
+            Some((entries, digest)) if entries == self.entries() => digest,
+            _ => *blake3::hash(&self.snapshot()).as_bytes(),
+        }
+    }
+
+    /// The snapshot with its digest, which is not computed again for who asks next.
+    pub fn snapshot_and_digest(&mut self) -> (Vec<u8>, [u8; 32]) {
+        let snapshot = self.snapshot();
+        let digest = *blake3::hash(&snapshot).as_bytes();
+        self.digested = Some((self.entries(), digest));
+        (snapshot, digest)
     }
 
     /// The site whose snapshot has these bytes. That they are the right ones the caller knows by their hash.

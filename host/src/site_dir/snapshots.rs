@@ -27,6 +27,25 @@ pub(super) struct Snapshots {
     pub(super) interval: u64,
 }
 
+/// A state that is to be kept, and may be by another thread: until it is, or if it never is, opening takes longer.
+#[derive(Debug)]
+#[must_use = "a snapshot is of use when it is kept"]
+pub struct PendingSnapshot {
+    folder: Blobs,
+    snapshot: Vec<u8>,
+}
+
+impl PendingSnapshot {
+    /// Makes it durable, and then forgets older ones.
+    pub fn keep(self) -> Result<(), SiteDirError> {
+        let kept = self.folder.put(&self.snapshot)?;
+        for other in self.folder.list()?.into_iter().filter(|name| *name != kept) {
+            self.folder.remove(&other)?;
+        }
+        Ok(())
+    }
+}
+
 impl Snapshots {
     pub(super) fn new(folder: Blobs) -> Self {
         Self { folder, newest: 0, interval: ENTRIES_PER_STATE }
@@ -41,19 +60,20 @@ impl Snapshots {
         entries.saturating_sub(self.newest) >= self.interval
     }
 
-    /// Keeps the state after `entries` entries, to which the record on the disk commits by now, and forgets older ones.
-    pub(super) fn keep(&mut self, entries: u64, snapshot: &[u8]) -> Result<(), SiteDirError> {
-        // Whatever becomes of the file, the next one is due when as many entries have come again.
+    /// The record was asked to commit to the state after so many entries. Whatever becomes of that and of the file, the
+    /// next one is due when as many have come again.
+    pub(super) fn tried(&mut self, entries: u64) {
         self.newest = entries;
-        let kept = self.folder.put(snapshot)?;
-        for other in self.folder.list()?.into_iter().filter(|name| *name != kept) {
-            self.folder.remove(&other)?;
-        }
-        Ok(())
+    }
+
+    /// What keeps this state, to which the record on the disk commits by now.
+    pub(super) fn pending(&self, snapshot: Vec<u8>) -> PendingSnapshot {
+        PendingSnapshot { folder: self.folder.clone(), snapshot }
     }
 
     /// The log up to and with the entry that commits to the newest snapshot that holds; none where there is no such.
     pub(super) fn resume(&mut self, store: &Store) -> Option<Log> {
+        self.newest = 0;
         let mut sites: Vec<([u8; 32], Site)> =
             self.folder.list().ok()?.into_iter().filter_map(|name| Some((name, self.read(&name)?))).collect();
         sites.sort_by_key(|(_, site)| std::cmp::Reverse(site.entries()));
