@@ -22,10 +22,12 @@ use std::sync::Arc;
 use gemba_record::checkpoint::{CheckpointError, SignedCheckpoint, origin};
 use gemba_record::merkle::Hash;
 use gemba_record::note::{SignatureKind, VerifierKey};
+use gemba_record::quorum::Standing;
 use gemba_record::site::Site;
 use gemba_twin::peer::PeerKey;
 
 use crate::disk::Disk;
+use crate::notary;
 use crate::problem::{Problem, SiteDirError};
 use crate::publisher::{self, LOG};
 use crate::site_dir::CHECKPOINT;
@@ -54,6 +56,9 @@ pub struct Audit {
     pub held: u64,
     /// The newest checkpoint that is signed by the host and has this record's root.
     pub checkpoint: Option<SignedCheckpoint>,
+    /// What the policy says of the newest checkpoint that it calls final, else of the newest that is signed; none
+    /// without a policy.
+    pub standing: Option<Standing>,
     /// Commitments to the state of the site that were recomputed and are right.
     pub state_digests: u64,
     /// Published files that were compared.
@@ -95,9 +100,9 @@ pub type Watch<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 pub fn audit(disk: Arc<dyn Disk>, config: &AuditConfig, watch: Watch<'_>) -> Result<Option<Audit>, SiteDirError> {
     // Checkpoints first: a host that is running signs for more while we read, never for less.
     let mut checkpoints: Vec<(PathBuf, Result<SignedCheckpoint, CheckpointError>)> = Vec::new();
-    for name in [CHECKPOINT.to_owned(), publisher::CHECKPOINT.to_owned()] {
-        if let Some(note) = small(&*disk, &name)? {
-            checkpoints.push((disk.path(&name), read(note)));
+    for name in [CHECKPOINT, publisher::CHECKPOINT, notary::FINAL] {
+        if let Some(note) = small(&*disk, name)? {
+            checkpoints.push((disk.path(name), read(note)));
         }
     }
     let published_there = checkpoints.iter().any(|(path, _)| *path == disk.path(publisher::CHECKPOINT));
@@ -113,6 +118,9 @@ pub fn audit(disk: Arc<dyn Disk>, config: &AuditConfig, watch: Watch<'_>) -> Res
     }
     let signed = verify_checkpoints(&mut audit, checkpoints);
     let wrong = compare_roots(&disk, &mut audit, &entries, &signed);
+    if wrong.is_none() {
+        audit.standing = standing(&mut audit, &signed);
+    }
     if published_there || disk.list(LOG).is_ok() {
         let newest = signed.iter().map(|(_, signed)| signed).max_by_key(|signed| signed.checkpoint().size);
         let published = Published::new(&*disk, &entries.leaves);
@@ -161,6 +169,25 @@ fn verify_checkpoints(
         }
     }
     signed
+}
+
+/// How final the record is, by the policy that its owners set. A wrong line of a member is a finding.
+fn standing(audit: &mut Audit, signed: &[(PathBuf, SignedCheckpoint)]) -> Option<Standing> {
+    let site = audit.site.as_ref()?;
+    let policy = site.policy()?.quorum(site.id(), site.host()).ok()?;
+    let mut best: Option<Standing> = None;
+    for (path, signed) in signed {
+        match policy.judge(signed) {
+            Ok(standing) => {
+                let rank = |standing: &Standing| (standing.is_final, standing.size);
+                if best.as_ref().is_none_or(|best| rank(best) < rank(&standing)) {
+                    best = Some(standing);
+                }
+            }
+            Err(why) => audit.findings.push(Finding::Cosignature { path: path.clone(), why }),
+        }
+    }
+    best
 }
 
 /// Compares the roots of signed checkpoints, and of those that authors name, with the record's. Returns the newest

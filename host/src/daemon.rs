@@ -26,6 +26,7 @@ use crate::device_commands::{self, Carried};
 use crate::gateway_feed::{self, FoundTags, Outlets};
 use crate::historian::HistorianConfig;
 use crate::history::{self, History, HistorySetup};
+use crate::http;
 use crate::key_file::peer_key;
 use crate::limits;
 use crate::publisher::Publishing;
@@ -46,6 +47,8 @@ pub struct DaemonConfig {
     pub admit: Option<Role>,
     /// Name of a site that is founded; the directory's if not given.
     pub name: Option<String>,
+    /// Where to serve the published log over HTTP (TCP); nowhere without it.
+    pub publish: Option<SocketAddr>,
     /// How long the segments of its history are, and what is kept of them.
     pub history: HistorianConfig,
 }
@@ -105,6 +108,9 @@ impl Daemon {
         let kept = HistorySetup::of(&site, config.history, config.opcua.is_some());
         let history = History::start(kept, port.commands.clone())?;
         let publishing = Publishing::start(&site)?;
+        if let Some(address) = config.publish {
+            http::serve_log(address, site.dir()).await?;
+        }
         let mut sequencer = Sequencer::new(site, config.admit);
         sequencer.handle_time(clock::now());
         let gateway = match config.opcua {

@@ -10,6 +10,8 @@
 //! - [`scrub`]: reading it all again, slowly, to find what a disk has forgotten
 //! - [`sequencer`]: who comes in, which entry is next, what each peer still lacks
 //! - [`publisher`]: the log as static files, C2SP tlog-tiles
+//! - [`log_files`]: published logs to read, in a directory or behind a URL; [`http`] serves them
+//! - [`notary`]: asks witnesses and mirrors to cosign; [`witness_dir`] and [`mirror_dir`]: those, as processes
 //! - [`gateway_feed`]: tags and samples of a gateway on their way to the peers
 //! - [`historian`]: samples on disk as Parquet segments, and what was in force at any instant
 //! - [`history`]: the historian at work: between the gateway, the record and those who ask for the past
@@ -29,11 +31,16 @@ pub mod disk;
 pub mod gateway_feed;
 pub mod historian;
 pub mod history;
+pub mod http;
 pub mod key_file;
 pub mod limits;
+pub mod log_files;
+pub mod mirror_dir;
+pub mod notary;
 pub mod problem;
 pub mod publisher;
 pub mod scrub;
 pub mod sequencer;
 pub mod site_dir;
 pub mod store;
+pub mod witness_dir;

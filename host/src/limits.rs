@@ -38,6 +38,36 @@ pub const READ_BYTES: usize = 1 << 20;
 /// Time between two published checkpoints: what others wait for at most before they can prove an entry.
 pub const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
+/// HTTP connections at once: a witness or mirror has a few clients, and a web server in front has more.
+pub const HTTP_CONNECTIONS: usize = 64;
+
+/// How long a client may take for the head of a request.
+pub const HTTP_HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// How long a connection may last: 16 MB at 1 Mbit/s take 2 minutes.
+pub const HTTP_CONNECTION_TIME: Duration = Duration::from_secs(180);
+
+/// Pause after a connection could not be taken: the system lacks files, which others have to close first.
+pub const HTTP_ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// How long an answer to one question may take.
+pub const HTTP_ASK_TIME: Duration = Duration::from_secs(30);
+
+/// How long a witness or mirror may take for one answer: what hangs delays only what is final.
+pub const COSIGN_TIME: Duration = Duration::from_secs(10);
+
+/// After how long members that did not cosign are asked again while nothing new is published.
+pub const COSIGN_RETRY: Duration = Duration::from_secs(10);
+
+/// How long a thread that waits for work waits at once.
+pub const IDLE: Duration = Duration::from_secs(3600);
+
+/// Requests to one mirror in one round: as many as a mirror that begins with 1,000,000 entries needs, and then some.
+pub const UPLOADS: usize = 512;
+
+/// Entries in one request to a mirror, of which the packages of 256 must be a whole number.
+pub const UPLOAD_ENTRIES: u64 = 4_096;
+
 /// Entries that an audit names one by one when they are not those that were signed: as many as a person reads.
 pub const FINDINGS: usize = 20;
 

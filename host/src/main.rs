@@ -32,6 +32,9 @@ struct Args {
     /// End when stdin is closed, as it is when whoever started this has gone, however that ended.
     #[arg(long)]
     until_stdin_closes: bool,
+    /// Serve the published log over HTTP for witnesses, mirrors and auditors: tiles, entries and checkpoints, read-only.
+    #[arg(long, value_name = "ADDR")]
+    publish: Option<SocketAddr>,
     #[command(flatten)]
     history: HistoryArgs,
 }
@@ -63,12 +66,12 @@ impl HistoryArgs {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Args { dir, listen, opcua, admit, name, until_stdin_closes, history } = Args::parse();
+    let Args { dir, listen, opcua, admit, name, until_stdin_closes, publish, history } = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| format!("warn,gemba_host=info,{}", gemba_devices::QUIET_LIBRARY).into());
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
-    let config = DaemonConfig { dir, listen, opcua, admit, name, history: history.config() };
+    let config = DaemonConfig { dir, listen, opcua, admit, name, publish, history: history.config() };
     match serve(config, until_stdin_closes).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

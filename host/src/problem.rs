@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use gemba_record::checkpoint::CheckpointError;
+use gemba_record::note::NoteError;
 use gemba_record::refusal::Refusal;
+use gemba_record::witness::WitnessError;
 use thiserror::Error;
 
 /// Why a site directory cannot be created, opened or written.
@@ -58,6 +60,15 @@ pub enum SiteDirError {
         /// Entries of the record's checkpoint.
         size: u64,
     },
+    /// A name or key that cannot cosign.
+    #[error("nothing can be cosigned so: {0}; a name is best the URL without its scheme")]
+    Cosigner(NoteError),
+    /// A log that cannot be watched or mirrored.
+    #[error(transparent)]
+    Witness(WitnessError),
+    /// A mirror's copy that is not what it cosigned.
+    #[error("{0} is damaged: it is not what this mirror cosigned; delete the folder, and the log is copied anew")]
+    BadCopy(PathBuf),
     /// A host's key that cannot sign for a log.
     #[error("the key of the site's host is weak; nothing can be published in its name")]
     NoLogKey,

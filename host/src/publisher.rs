@@ -10,12 +10,13 @@
 //!
 //! Left out: serving the files, which any web server does.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gemba_record::checkpoint::{SignedCheckpoint, origin};
 use gemba_record::entry::SiteId;
 use gemba_record::merkle::{Hash, leaf_hash};
 use gemba_record::note::{SignatureKind, VerifierKey};
+use gemba_record::policy::SitePolicy;
 use gemba_record::tile::{Bundle, Resource, Tile, TileEdge, WIDTH};
 use gemba_twin::peer::PeerKey;
 use tokio::sync::mpsc;
@@ -23,6 +24,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::disk::{Disk, FileDisk, Readers, folder_of, read_whole, write_whole};
 use crate::limits;
+use crate::notary::Seeking;
 use crate::problem::{SiteDirError, io};
 use crate::sequencer::Sequencer;
 use crate::site_dir::{SiteDir, Stated};
@@ -31,10 +33,36 @@ use crate::store::Reader;
 /// The folder of published files in a site's directory.
 pub const LOG: &str = "log";
 
+/// The file of the published checkpoint. It is replaced by a newer one, or by the same with more signatures. Clones are
+/// the same file.
+#[derive(Debug, Clone)]
+pub struct CheckpointFile {
+    disk: Arc<dyn Disk>,
+    /// Entries of the one that is there.
+    size: Arc<Mutex<u64>>,
+}
+
+impl CheckpointFile {
+    /// Writes it, unless a newer one is there by now.
+    pub fn put(&self, signed: &SignedCheckpoint) -> Result<(), SiteDirError> {
+        // Held while the file is written, so that no older one comes after a newer.
+        let mut size = self.size.lock().unwrap_or_else(PoisonError::into_inner);
+        if signed.checkpoint().size < *size {
+            return Ok(());
+        }
+        self.disk.make_folder(LOG).map_err(io("create", &self.disk.path(LOG)))?;
+        write_whole(&*self.disk, CHECKPOINT, signed.to_string().as_bytes(), Readers::Usual)
+            .map_err(io("write", &self.disk.path(CHECKPOINT)))?;
+        *size = signed.checkpoint().size;
+        Ok(())
+    }
+}
+
 /// Writes the published files of one site.
 #[derive(Debug)]
 pub struct Publisher {
     disk: Arc<dyn Disk>,
+    file: CheckpointFile,
     site: SiteId,
     log: VerifierKey,
     reader: Reader,
@@ -54,7 +82,14 @@ impl Publisher {
         let note = note.and_then(|note| String::from_utf8(note).ok());
         let newest = note.and_then(|note| SignedCheckpoint::open(&note, &log).ok());
         let reader = Reader::new(disk.clone(), site);
-        Ok(Self { disk, site, log, reader, edge: TileEdge::default(), bundle: Vec::new(), newest })
+        let size = newest.as_ref().map_or(0, |newest| newest.checkpoint().size);
+        let file = CheckpointFile { disk: disk.clone(), size: Arc::new(Mutex::new(size)) };
+        Ok(Self { disk, file, site, log, reader, edge: TileEdge::default(), bundle: Vec::new(), newest })
+    }
+
+    /// The file of the published checkpoint, for who has more signatures for it.
+    pub fn checkpoint_file(&self) -> CheckpointFile {
+        self.file.clone()
     }
 
     /// The newest published checkpoint.
@@ -80,7 +115,7 @@ impl Publisher {
             self.reader = Reader::new(self.disk.clone(), self.site);
             return Err(error);
         }
-        self.put_checkpoint(&signed)?;
+        self.file.put(&signed)?;
         Ok(self.newest.insert(signed))
     }
 
@@ -97,13 +132,6 @@ impl Publisher {
             Some(bundle) => self.write_bundle(bundle),
             None => Ok(()),
         }
-    }
-
-    /// Replaces the published checkpoint by the same one with more signatures.
-    pub fn put_checkpoint(&self, signed: &SignedCheckpoint) -> Result<(), SiteDirError> {
-        self.folder(LOG)?;
-        write_whole(&*self.disk, CHECKPOINT, signed.to_string().as_bytes(), Readers::Usual)
-            .map_err(io("write", &self.disk.path(CHECKPOINT)))
     }
 
     /// Reads entries up to `size` and writes the tiles and bundles that they fill. Those that a published checkpoint
@@ -181,7 +209,7 @@ pub(crate) const CHECKPOINT: &str = "log/checkpoint";
 
 /// The thread that publishes for a running host, and when it is due.
 pub(crate) struct Publishing {
-    stated: mpsc::Sender<Stated>,
+    stated: mpsc::Sender<(Stated, Option<SitePolicy>)>,
     tick: tokio::time::Interval,
     /// Entries of the newest checkpoint that was handed over.
     handed: u64,
@@ -193,15 +221,18 @@ impl Publishing {
         // Files of its own: those of the store stay open as the store needs them.
         let disk = Arc::new(FileDisk::new(site.dir()));
         let mut publisher = Publisher::open(disk, site.site().id(), site.site().host())?;
-        let (stated, mut waiting) = mpsc::channel(1);
+        let (stated, mut waiting) = mpsc::channel::<(Stated, Option<SitePolicy>)>(1);
+        let seeking = Seeking::start(site, publisher.checkpoint_file())?;
         std::thread::Builder::new()
             .name("publisher".to_owned())
             .spawn(move || {
-                while let Some(stated) = waiting.blocking_recv() {
-                    if let Err(error) = publisher.publish(stated) {
-                        tracing::error!(%error, "the newest checkpoint is not published");
+                while let Some((stated, policy)) = waiting.blocking_recv() {
+                    match publisher.publish(stated) {
+                        Ok(published) => seeking.seek(published.clone(), policy),
+                        Err(error) => tracing::error!(%error, "the newest checkpoint is not published"),
                     }
                 }
+                seeking.stop();
             })
             .map_err(io("start a thread for", site.dir()))?;
         let mut tick = tokio::time::interval(limits::PUBLISH_EVERY);
@@ -224,7 +255,7 @@ impl Publishing {
         let Ok(permit) = self.stated.try_reserve() else { return };
         match sequencer.state_checkpoint() {
             Ok(stated) => {
-                permit.send(stated);
+                permit.send((stated, sequencer.site().site().policy().cloned()));
                 self.handed = entries;
             }
             Err(error) => tracing::error!(%error, "no checkpoint can be stated"),

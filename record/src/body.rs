@@ -14,6 +14,7 @@ use crate::entry::EntryId;
 use crate::identity::{Approval, Inception, NewKey};
 use crate::invitation::Invitation;
 use crate::limits;
+use crate::policy::SitePolicy;
 use crate::refusal::Refusal;
 use crate::role::{Grant, Role};
 use crate::segment::Segment;
@@ -210,6 +211,9 @@ pub enum Body {
         #[n(0)]
         blobs: Vec<BlobHash>,
     },
+    /// An owner says which witnesses and mirrors have to have cosigned what is final; replaces what was said before.
+    #[n(25)]
+    SetPolicy(#[n(0)] SitePolicy),
 }
 
 /// BLAKE3 of a blob, in a list.
@@ -282,6 +286,9 @@ impl Body {
             Body::RedeemInvitation { name, .. } => check_name(name),
             Body::AddSegment(segment) => check_segment(segment),
             Body::DropSegments { blobs } => check_batch(blobs.len()),
+            Body::SetPolicy(policy) if !policy.has_sound_urls() => {
+                content("a policy with a URL that is none; it looks like http://host:port/path")
+            }
             _ => Ok(()),
         }
     }

@@ -18,6 +18,7 @@
 //! - [`note`]: C2SP signed notes; [`tile`] and [`tile_tree`]: the log as static files, and proofs from them
 //! - [`proof_file`]: an entry's proof that verifies offline
 //! - [`witness`], [`cosignature`], [`quorum`]: others who vouch that the log has one history, and when that is enough
+//! - [`policy`]: what a site's owners want for that; [`mirror`]: who holds a copy, and says so
 //! - [`equivocation`]: the evidence where it had two
 //! - [`refusal`]: why an entry is not taken
 //! - [`limits`]: the size of everything that comes from outside
@@ -35,7 +36,9 @@ pub mod invitation;
 pub mod limits;
 pub mod log;
 pub mod merkle;
+pub mod mirror;
 pub mod note;
+pub mod policy;
 pub mod proof_file;
 pub mod quorum;
 pub mod refusal;

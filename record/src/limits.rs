@@ -99,3 +99,7 @@ pub const WITNESSED_LOGS: usize = 10_000;
 
 /// Longest proof file in bytes: a checkpoint, 63 hashes, and 64 kB of extra data in base64.
 pub const PROOF_FILE_BYTES: usize = CHECKPOINT_BYTES + 64 * 45 + (96 << 10);
+
+/// Longest request with entries that a mirror takes at once: one package of the largest entries, with its proof and
+/// head. With usual entries of 250 bytes that is 250 packages, 64,000 entries.
+pub const UPLOAD_BYTES: usize = crate::tile::BUNDLE_BYTES + 64 * 32 + ENTRY_BYTES + 64;

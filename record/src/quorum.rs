@@ -14,7 +14,7 @@ use gemba_twin::peer::PeerKey;
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};
 use crate::cosignature;
 use crate::limits;
-use crate::note::{SignatureKind, VerifierKey};
+use crate::note::{NoteError, SignatureKind, VerifierKey};
 
 /// Who has to have cosigned what is final. Checked when it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,9 @@ pub enum PolicyError {
     /// A log's key among the cosigners, or the other way round.
     #[error("the key of {0} is of the wrong kind: logs sign with type 1, witnesses and mirrors with type 4")]
     Kind(String),
+    /// A key or name that no signature can be verified with.
+    #[error("a key of the policy is of no use: {0}")]
+    Key(NoteError),
     /// More than is worth it.
     #[error("a policy names at most {} witnesses and as many mirrors", limits::POLICY_MEMBERS)]
     TooMany,

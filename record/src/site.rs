@@ -102,6 +102,7 @@ impl Site {
             acks: BTreeMap::new(),
             segments: Vec::new(),
             committed: None,
+            policy: None,
         };
         let mut placed = PlacedIds::default();
         placed.insert(entry, 0, hash);
@@ -284,7 +285,7 @@ impl Site {
             Body::Found { .. } => return Err(Refusal::FoundedAlready),
             Body::PromiseKey(_) | Body::RotateKey(_) | Body::RecoverKey { .. } => (Role::Viewer, Place::Any),
             Body::RevokeKey { peer } if *peer == entry.author => (Role::Viewer, Place::Any),
-            Body::Admit { .. } | Body::RevokeKey { .. } => (Role::Owner, Place::Site),
+            Body::Admit { .. } | Body::RevokeKey { .. } | Body::SetPolicy(_) => (Role::Owner, Place::Site),
             Body::GrantRole { grant, .. } => (Role::Owner, people::place_of_scope(&self.state, &self.plant, grant)?),
             Body::RevokeRole { scope, .. } => {
                 let grant = Grant { role: Role::Owner, scope: *scope };

@@ -133,7 +133,7 @@ pub(crate) fn hashes_from_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Res
 }
 
 impl Response {
-    fn new(status: u16, body: impl Into<String>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<String>) -> Self {
         Self { status, content_type: "text/plain; charset=utf-8", body: body.into() }
     }
 

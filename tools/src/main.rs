@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod clock;
 mod generate;
 mod import;
+mod interrupt;
 mod progress;
 mod proxy;
 mod record;
@@ -33,7 +34,7 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// A bad network in front of a site's host: delay, loss, a bottleneck, cuts.
     Proxy(proxy::ProxyArgs),
-    /// Look into a site's record.
+    /// Look into a site's record, verify it, prove with it, mirror it.
     #[command(subcommand)]
     Record(record::RecordCommand),
 }

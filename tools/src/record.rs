@@ -7,8 +7,16 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use gemba_host::site_dir::SiteDir;
 
+mod archive;
+mod fork;
+mod mirror;
+mod policy;
+mod prove;
+mod repair;
+mod serve;
 mod show;
 mod verify;
+mod witness;
 mod words;
 
 /// What to do with the record.
@@ -18,6 +26,24 @@ pub(crate) enum RecordCommand {
     Verify(verify::VerifyArgs),
     /// List the entries in words.
     Show(show::ShowArgs),
+    /// Write a proof that an entry is in the record, to be verified offline.
+    Prove(prove::ProveArgs),
+    /// Verify such a proof.
+    VerifyProof(prove::VerifyProofArgs),
+    /// Write a whole site into one file.
+    Export(archive::ExportArgs),
+    /// Make a site of such a file.
+    Import(archive::ImportArgs),
+    /// Compare two checkpoints: do they prove that the log told two stories?
+    Fork(fork::ForkArgs),
+    /// Replace what is damaged by a mirror's copies.
+    Repair(repair::RepairArgs),
+    /// Say which witnesses and mirrors make an entry final.
+    Policy(policy::PolicyArgs),
+    /// Watch logs and cosign what is consistent.
+    Witness(witness::WitnessArgs),
+    /// Hold a copy of a log, serve it, and cosign what is held.
+    Mirror(mirror::MirrorArgs),
 }
 
 /// Runs the command.
@@ -25,6 +51,15 @@ pub(crate) fn run(command: &RecordCommand) -> Result<()> {
     match command {
         RecordCommand::Verify(args) => verify::run(args),
         RecordCommand::Show(args) => show::run(args),
+        RecordCommand::Prove(args) => prove::prove(args),
+        RecordCommand::VerifyProof(args) => prove::verify(args),
+        RecordCommand::Export(args) => archive::export(args),
+        RecordCommand::Import(args) => archive::import(args),
+        RecordCommand::Fork(args) => fork::run(args),
+        RecordCommand::Repair(args) => repair::run(args),
+        RecordCommand::Policy(args) => policy::run(args),
+        RecordCommand::Witness(args) => witness::run(args),
+        RecordCommand::Mirror(args) => mirror::run(args),
     }
 }
 
@@ -44,4 +79,12 @@ fn read_file(path: &Path, most: usize) -> Result<Vec<u8>> {
         bail!("{} has more than {most} bytes, which is more than what it should be may have", path.display());
     }
     Ok(bytes)
+}
+
+/// Writes a file that is not there yet.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write;
+    let failed = || format!("cannot write {}", path.display());
+    let mut file = std::fs::File::create_new(path).with_context(failed)?;
+    file.write_all(bytes).with_context(failed)
 }

@@ -49,7 +49,7 @@ fn run(edits: u64, work: &Path) -> anyhow::Result<Runs> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listen = "127.0.0.1:0".parse().expect("it is an address");
     let history = HistorianConfig::default();
-    let config = DaemonConfig { dir, listen, opcua: None, admit: None, name: None, history };
+    let config = DaemonConfig { dir, listen, opcua: None, admit: None, name: None, publish: None, history };
     let daemon = runtime.block_on(Daemon::start(config))?;
     let address = daemon.address().clone();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -39,7 +39,7 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
     let listen = "127.0.0.1:0".parse().expect("it is an address");
     let history = HistorianConfig { keep_age: None, ..HistorianConfig::default() };
     let daemon =
-        runtime.block_on(Daemon::start(DaemonConfig { dir, listen, opcua: None, admit: None, name: None, history }))?;
+        runtime.block_on(Daemon::start(DaemonConfig { dir, listen, opcua: None, admit: None, name: None, publish: None, history }))?;
     let (address, signing_key) = (daemon.address().clone(), log.first_author().clone());
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = runtime.spawn(daemon.run(async {

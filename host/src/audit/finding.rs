@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use gemba_record::quorum::QuorumError;
 use gemba_record::tile::{Resource, TileError};
 use gemba_twin::peer::PeerKey;
 use thiserror::Error;
@@ -64,6 +65,14 @@ pub enum Finding {
         author: PeerKey,
         /// Of the checkpoint it names.
         size: u64,
+    },
+    /// A cosignature that claims to be by a member of the policy and is not.
+    #[error("{}: {why}", .path.display())]
+    Cosignature {
+        /// The checkpoint's file.
+        path: PathBuf,
+        /// What is wrong.
+        why: QuorumError,
     },
     /// A published file that differs from what the record makes.
     #[error("{}: differs from the record at bytes {} to {}, which are {what} of entry {entry}", .path.display(), .bytes.start, .bytes.end - 1)]
@@ -145,6 +154,7 @@ impl Finding {
             | Self::Entry { path, .. }
             | Self::Seen { path, .. }
             | Self::Tile { path, .. }
+            | Self::Cosignature { path, .. }
             | Self::Published { path, .. }
             | Self::Snapshot { path, .. }
             | Self::Blob { path, .. } => path,

@@ -10,6 +10,7 @@ use crate::command::{AlarmAckState, CommandState};
 use crate::edit::Aspect;
 use crate::entry::{EntryId, SiteId};
 use crate::merkle::Frontier;
+use crate::policy::SitePolicy;
 use crate::segment::Segment;
 
 impl Site {
@@ -165,6 +166,11 @@ impl Site {
     /// The historian's segments, the newest last.
     pub fn segments(&self) -> &[Segment] {
         &self.state.segments
+    }
+
+    /// What makes an entry final; none while the owners have not said.
+    pub fn policy(&self) -> Option<&SitePolicy> {
+        self.state.policy.as_ref()
     }
 
     /// The newest state the host has committed to.

@@ -96,6 +96,10 @@ impl Site {
                 }
                 _ => Ok(()),
             },
+            Body::SetPolicy(policy) => match policy.quorum(state.id, state.host) {
+                Ok(_) => Ok(()),
+                Err(why) => Err(Refusal::Content(why.to_string())),
+            },
             Body::CommitState { digest } if *digest != self.digest() => Err(Refusal::OtherState),
             Body::AddSegment(segment) if state.segments.iter().rev().any(|s| s.blob == segment.blob) => {
                 Err(Refusal::Content("this segment is in the record already".to_owned()))
@@ -188,6 +192,7 @@ impl Site {
                 state.acks.insert(ack.thing, AlarmAckState { raised: ack.raised, text: ack.text, author, index });
             }
             Body::CommitState { digest } => state.committed = Some(Committed { entries: index, digest }),
+            Body::SetPolicy(policy) => state.policy = Some(policy),
             Body::AddSegment(segment) => state.segments.push(segment),
             Body::DropSegments { blobs } => {
                 let blobs: std::collections::HashSet<[u8; 32]> = blobs.iter().map(|blob| blob.0).collect();

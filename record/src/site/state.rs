@@ -18,6 +18,7 @@ use crate::entry::{EntryId, SiteId};
 use crate::identity::Keys;
 use crate::invitation::Invitation;
 use crate::merkle::Frontier;
+use crate::policy::SitePolicy;
 use crate::role::{Grant, Role};
 use crate::segment::Segment;
 
@@ -205,4 +206,6 @@ pub(super) struct State {
     pub(super) segments: Vec<Segment>,
     #[n(17)]
     pub(super) committed: Option<Committed>,
+    #[n(18)]
+    pub(super) policy: Option<SitePolicy>,
 }

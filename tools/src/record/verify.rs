@@ -9,6 +9,7 @@ use clap::Args;
 use gemba_host::audit::{Audit, AuditConfig, Finding, Phase, audit};
 use gemba_host::disk::FileDisk;
 use gemba_record::checkpoint::{origin, verifier_key};
+use gemba_record::note::VerifierKey;
 use gemba_twin::peer::PeerKey;
 use serde::Serialize;
 
@@ -56,6 +57,10 @@ struct Verified {
     digest: Option<String>,
     state_digests: u64,
     signed_entries: u64,
+    /// Entries from the first on that the policy calls final; none without a policy.
+    final_entries: Option<u64>,
+    witnesses: Vec<String>,
+    mirrors: Vec<String>,
     checkpoint: Option<String>,
     tiles: u64,
     snapshots: u64,
@@ -113,7 +118,8 @@ fn kept(files: &[PathBuf]) -> Result<Vec<(PathBuf, String)>> {
 }
 
 fn verified(audit: &Audit, seconds: f64) -> Verified {
-    let site = audit.site.as_ref();
+    let (site, standing) = (audit.site.as_ref(), audit.standing.as_ref());
+    let names = |who: &[(VerifierKey, u64)]| who.iter().map(|(key, _)| key.name().to_owned()).collect::<Vec<_>>();
     Verified {
         holds: audit.findings.is_empty(),
         site: site.map(|site| site.name().to_owned()),
@@ -128,6 +134,9 @@ fn verified(audit: &Audit, seconds: f64) -> Verified {
         digest: site.map(|site| hex(&site.digest())),
         state_digests: audit.state_digests,
         signed_entries: audit.checkpoint.as_ref().map_or(0, |signed| signed.checkpoint().size),
+        final_entries: standing.map(|standing| if standing.is_final { standing.size } else { 0 }),
+        witnesses: standing.map_or_else(Vec::new, |standing| names(&standing.witnesses)),
+        mirrors: standing.map_or_else(Vec::new, |standing| names(&standing.mirrors)),
         checkpoint: audit.checkpoint.as_ref().map(ToString::to_string),
         tiles: audit.tiles,
         snapshots: audit.snapshots,

@@ -55,6 +55,13 @@ pub(crate) fn words(body: &Body, site: &Site) -> String {
         Body::RevokeKey { peer: of } => format!("revokes the key of {}", peer(of)),
         Body::CommitState { digest } => format!("commits to the state {}", &hex(digest)[..16]),
         Body::AddSegment(segment) => segment_words(segment, site),
+        Body::SetPolicy(policy) => format!(
+            "calls final what {} of {} witnesses and {} of {} mirrors have cosigned",
+            policy.witnesses_needed,
+            policy.witnesses.len(),
+            policy.mirrors_needed,
+            policy.mirrors.len()
+        ),
         Body::DropSegments { blobs } => format!("drops {} segments, as its policy says", blobs.len()),
     }
 }
