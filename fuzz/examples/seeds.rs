@@ -13,10 +13,16 @@ use gemba_host::blobs::Blobs;
 use gemba_host::historian::{Historian, HistorianConfig};
 use gemba_net::wire::{PoseDown, PoseUp, ToHost, ToPeer, frame};
 use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry};
-use gemba_record::checkpoint::{Checkpoint, origin};
+use gemba_record::checkpoint::{Checkpoint, SignedCheckpoint, origin};
+use gemba_record::cosignature::Cosigner;
 use gemba_record::entry::SiteId;
 use gemba_record::log::Log;
+use gemba_record::merkle::{Tree, leaf_hash};
+use gemba_record::mirror::{Package, Upload};
+use gemba_record::proof_file::ProofFile;
 use gemba_record::site::Site;
+use gemba_record::tile::Bundle;
+use gemba_record::witness::Submission;
 use gemba_twin::path::{TagId, ThingPath};
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::{Quality, Sample, Timestamp, Value};
@@ -26,7 +32,10 @@ fn main() -> io::Result<()> {
         ("checkpoint", checkpoints()),
         ("historian_journal", journals()),
         ("historian_segment", segments()?),
+        ("cosigner_requests", requests()),
+        ("log_tiles", published()),
         ("model_outline", models()),
+        ("proof_file", proofs()),
         ("record_entry", entries()?),
         ("site_address", addresses()),
         ("snapshot", snapshots()?),
@@ -78,6 +87,50 @@ fn checkpoints() -> Seeds {
     let mut all = vec![note(0), note(7), note(u64::MAX)];
     all.push(format!("{}\u{2014} witness.example/w {}\n", note(7), "A".repeat(104)));
     numbered(all.into_iter().map(String::into_bytes))
+}
+
+/// A log of twenty entries as its host states it.
+fn small_log() -> (Tree, Vec<Vec<u8>>, SignedCheckpoint) {
+    let entries: Vec<Vec<u8>> = (0..20u8).map(|n| vec![n; 5]).collect();
+    let mut tree = Tree::default();
+    entries.iter().for_each(|entry| tree.push(leaf_hash(entry)));
+    let stated = Checkpoint { origin: origin(SiteId([5; 16])), size: tree.size(), root: tree.root() };
+    let signed = SignedCheckpoint::read(&stated.sign(&SigningKey::from_bytes(&[1; 32])));
+    (tree, entries, signed.expect("what was just written reads"))
+}
+
+fn proofs() -> Seeds {
+    let (tree, entries, signed) = small_log();
+    let cosigner = Cosigner::new("w", SigningKey::from_bytes(&[2; 32])).expect("a strong key");
+    let mut cosigned = signed.clone();
+    cosigned.add(cosigner.cosign(&signed, 1_790_000_000));
+    let file = |index: u64, extra, checkpoint| {
+        let proof = tree.inclusion(index, tree.size()).expect("it is in the log");
+        ProofFile { extra, index, proof, checkpoint }.to_string().into_bytes()
+    };
+    numbered([file(0, None, signed), file(19, Some(entries[19].clone()), cosigned)])
+}
+
+fn requests() -> Seeds {
+    let (tree, entries, checkpoint) = small_log();
+    let (origin, end) = (checkpoint.checkpoint().origin.clone(), tree.size());
+    let submission = Submission { old: 0, proof: Vec::new(), checkpoint: checkpoint.clone() };
+    let proof = tree.consistency(7, 20).expect("both sizes were the log's");
+    let later = Submission { old: 7, proof, checkpoint };
+    let packages = vec![Package { entries, proof: vec![[3; 32]] }];
+    let upload = Upload { origin: origin.clone(), start: 0, end, packages };
+    let asking = Upload { origin, start: 0, end: 0, packages: Vec::new() };
+    let info = b"20\n7\n\n".to_vec();
+    numbered([submission.encode().into_bytes(), later.encode().into_bytes(), upload.encode(), asking.encode(), info])
+}
+
+fn published() -> Seeds {
+    let paths = ["checkpoint", "tile/0/x001/234", "tile/entries/000.p/20", "tile/5/x123/x456/789.p/1"];
+    let (_, entries, _) = small_log();
+    let bundle = Bundle::encode(entries.iter().map(Vec::as_slice)).expect("twenty entries fit");
+    let sized = |bytes: &[u8]| [&20u16.to_be_bytes()[..], bytes].concat();
+    let paths = paths.iter().map(|path| path.as_bytes().to_vec());
+    numbered(paths.chain([sized(&bundle), sized(&[7; 20 * 32]), sized(&[7; 256 * 32])]))
 }
 
 fn addresses() -> Seeds {

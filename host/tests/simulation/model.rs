@@ -89,7 +89,7 @@ pub(crate) struct Model {
     /// What was answered to whom, by the entry's bytes.
     answers: BTreeMap<Vec<u8>, u64>,
     /// Taken entries by their kind, for the sum of all runs.
-    pub(crate) kinds: [u32; 25],
+    pub(crate) kinds: [u32; 26],
 }
 
 impl Model {
@@ -127,7 +127,7 @@ impl Model {
             shown: 0,
             overruled: BTreeMap::new(),
             answers: BTreeMap::new(),
-            kinds: [0; 25],
+            kinds: [0; 26],
         };
         model.peers.insert(host, peer(host, PeerKind::Host, Role::Viewer));
         model.peers.insert(author, peer(author, PeerKind::Person, Role::Owner));

@@ -88,7 +88,7 @@ impl Model {
             Body::RedeemInvitation { .. } => return Err("a newcomer has no role".to_owned()),
             Body::PromiseKey(_) | Body::RotateKey(_) | Body::RecoverKey { .. } => (Role::Viewer, Where::Anywhere),
             Body::RevokeKey { peer } if *peer == entry.author => (Role::Viewer, Where::Anywhere),
-            Body::RevokeKey { .. } | Body::Admit { .. } => (Role::Owner, Where::Site),
+            Body::RevokeKey { .. } | Body::Admit { .. } | Body::SetPolicy(_) => (Role::Owner, Where::Site),
             Body::GrantRole { grant, .. } => (Role::Owner, scope(&grant.scope)?),
             Body::RevokeRole { scope: of, .. } => (Role::Owner, scope(of)?),
             Body::Invite(invitation) => (Role::Owner, scope(&invitation.scope)?),
@@ -369,5 +369,6 @@ pub(crate) fn kind(body: &Body) -> usize {
         Body::CommitState { .. } => 22,
         Body::AddSegment(_) => 23,
         Body::DropSegments { .. } => 24,
+        Body::SetPolicy(_) => 25,
     }
 }
