@@ -21,8 +21,9 @@ use crate::quality::Quality;
 use crate::run::RunPlan;
 use crate::site::Site;
 use crate::{
-    camera, cursor, free_rect, headset, help, inspector, labels, link, loading, mirror, past, people, plant, pointer,
-    readings, report, run, schedule, selection, status, theme, timeline, tree, view, window_icon,
+    actions, camera, cursor, edits, free_rect, headset, help, inspector, labels, link, loading, mirror, past, people,
+    plant, pointer, readings, report, run, schedule, selection, status, theme, timeline, toasts, tree, view,
+    viewpoints, window_icon,
 };
 
 /// What the viewer shows.
@@ -80,13 +81,15 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
 pub(crate) fn add_features(app: &mut App, plain: bool) {
     app.add_plugins((schedule::plugin, free_rect::plugin, theme::plugin, view::plugin, report::plugin, run::plugin))
         .add_plugins((link::plugin, cursor::plugin, past::plugin, plant::plugin, mirror::plugin, camera::plugin))
-        .add_plugins((selection::plugin, people::plugin, pointer::plugin));
+        .add_plugins((selection::plugin, people::plugin, pointer::plugin, edits::plugin, toasts::plugin));
     if !plain {
         app.add_plugins((
             status::plugin,
             timeline::plugin,
             tree::plugin,
             inspector::plugin,
+            actions::plugin,
+            viewpoints::plugin,
             labels::plugin,
             loading::plugin,
             help::plugin,

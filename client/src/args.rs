@@ -52,7 +52,7 @@ pub struct Demo {
 /// `gemba view`.
 #[derive(Args, Debug)]
 pub struct View {
-    /// A gemba:// address, a site directory, or a .glb/.gltf file.
+    /// A gemba:// address, an invitation, a site directory, or a .glb/.gltf file.
     pub target: String,
     /// How to view it.
     #[command(flatten)]

@@ -81,7 +81,8 @@ impl Drop for Scratch {
 pub fn run(demo: &Demo) -> Result<AppExit> {
     let scratch = Scratch::new()?;
     let site = demo.site.clone().unwrap_or_else(|| scratch.0.join("demo"));
-    if !site.join("site.record").exists() {
+    let is_new = !site.join("site.record").exists();
+    if is_new {
         import_plant(demo, &scratch.0, &site)?;
     }
     let (lines, seed) = (demo.lines.to_string(), demo.seed.to_string());
@@ -96,9 +97,22 @@ pub fn run(demo: &Demo) -> Result<AppExit> {
     if !demo.viewing.headless {
         eprintln!("gemba: others can join with:  ./gemba view '{address}'");
     }
+    // Whoever starts a plant of their own may do everything in it.
+    let address = if is_new { invitation(&site)? } else { address };
     let exit = app::run_viewer(target::site(&address, &demo.viewing)?, &demo.viewing);
     drop((host, simulator));
     exit
+}
+
+/// A link that makes who opens it an owner of the site.
+fn invitation(site: &Path) -> Result<String> {
+    let arguments = ["invite", "owner", "--for", "1h", "--site"].map(OsStr::new);
+    let mut inviting =
+        Companion::start("gembactl", &[&arguments[..], &[site.as_os_str(), OsStr::new("--json")]].concat())?;
+    let line = inviting.first_line()?;
+    inviting.finish()?;
+    let told: serde_json::Value = serde_json::from_str(&line).context("the invitation cannot be read")?;
+    told["link"].as_str().map(str::to_owned).context("the invitation holds no link")
 }
 
 fn import_plant(demo: &Demo, scratch: &Path, site: &Path) -> Result<()> {

@@ -4,12 +4,14 @@
 //! Absent on purpose: anything of the host (the demo starts `gembad` beside the viewer), any device protocol, and any
 //! decision about who may do what.
 
+pub mod actions;
 pub mod app;
 pub mod args;
 pub mod calendar;
 pub mod camera;
 pub mod cursor;
 pub mod demo;
+pub mod edits;
 pub mod free_rect;
 pub mod headset;
 pub mod help;
@@ -36,6 +38,8 @@ pub mod status;
 pub mod target;
 pub mod theme;
 pub mod timeline;
+pub mod toasts;
 pub mod tree;
 pub mod view;
+pub mod viewpoints;
 pub mod window_icon;

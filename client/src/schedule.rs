@@ -39,6 +39,12 @@ pub enum Screen {
     Labels,
     /// What says that the plant is not shown live.
     NotLive,
+    /// Kept views.
+    Views,
+    /// What can be done with what is selected.
+    Actions,
+    /// What has just happened.
+    Toasts,
     /// What is shown until the plant is there.
     Loading,
     /// Windows over everything.
@@ -60,6 +66,9 @@ pub(crate) fn plugin(app: &mut App) {
                 Screen::View,
                 Screen::Labels,
                 Screen::NotLive,
+                Screen::Views,
+                Screen::Actions,
+                Screen::Toasts,
                 Screen::Loading,
                 Screen::Windows,
             )

@@ -27,12 +27,12 @@ use crate::gateway_feed::{self, FoundTags, Outlets};
 use crate::historian::HistorianConfig;
 use crate::history::{self, History, HistorySetup};
 use crate::http;
-use crate::key_file::peer_key;
+use crate::key_file::{self, peer_key};
 use crate::limits;
 use crate::publisher::Publishing;
 use crate::scrub::Scrub;
 use crate::sequencer::{Newcomer, Sequencer, Submission};
-use crate::site_dir::{PendingSnapshot, SiteDir};
+use crate::site_dir::{ADDRESS, PendingSnapshot, SiteDir};
 
 /// What `gembad` was told.
 #[derive(Debug, Clone)]
@@ -100,6 +100,8 @@ impl Daemon {
         let port =
             gemba_net::listen(ListenConfig { address: config.listen, signing_key, site: site_name.clone() }).await?;
         let address: Address = format!("gemba://{}/{site_name}#{host}", reachable(port.local_addr())).parse()?;
+        let told = key_file::write_whole(&config.dir.join(ADDRESS), format!("{address}\n").as_bytes(), false);
+        told.unwrap_or_else(|error| tracing::warn!(%error, "who invites to this site has to say where it is"));
         tracing::info!(site = site.site().name(), entries = site.log().entries(), %address, "the site is open");
         for problem in site.problems() {
             tracing::error!("{problem}; the site is open for reading only until it is repaired from a mirror");

@@ -454,7 +454,10 @@ impl SiteDir {
     }
 }
 
-const HOST_KEY: &str = "host.key";
+/// File with the host's secret key.
+pub const HOST_KEY: &str = "host.key";
+/// File with the address the site was last served at.
+pub const ADDRESS: &str = "address";
 const HOST_KEY_NEW: &str = "host.key.new";
 const GATEWAY_KEY: &str = "gateway.key";
 pub(crate) const CHECKPOINT: &str = "checkpoint";

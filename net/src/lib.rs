@@ -24,6 +24,7 @@ mod frames;
 pub mod host_core;
 mod host_stats;
 mod hub;
+pub mod invitation_link;
 pub mod limits;
 mod lines;
 pub mod link;

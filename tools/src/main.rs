@@ -1,4 +1,4 @@
-//! `gembactl`: generate a plant, import models, simulate devices, spoil a network, and look into a record.
+//! `gembactl`: generate a plant, import models, invite people, simulate devices, spoil a network, and look into a record.
 //!
 //! Parses the command line and runs one command. Exit codes: 0, 2 for bad usage (clap's own), 1 for the rest.
 
@@ -10,6 +10,7 @@ mod clock;
 mod generate;
 mod import;
 mod interrupt;
+mod invite;
 mod progress;
 mod proxy;
 mod record;
@@ -30,6 +31,8 @@ enum Command {
     Plant(PlantCommand),
     /// glTF into a site.
     Import(import::ImportArgs),
+    /// A link that lets one person into a site.
+    Invite(invite::InviteArgs),
     /// A simulated plant behind a real OPC UA server.
     Simulate(simulate::SimulateArgs),
     /// A bad network in front of a site's host: delay, loss, a bottleneck, cuts.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Plant(PlantCommand::Generate(args)) => generate::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Invite(args) => invite::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Proxy(args) => proxy::run(&args),
         Command::Record(command) => record::run(&command),

@@ -23,6 +23,7 @@ const COLUMNS: [&[(&str, &str)]; 2] = [
         ("W A S D", "move (fly, walk)"),
         ("P", "pause, play the past"),
         (",  .", "a second back, on; Shift: a minute"),
+        ("Ctrl+Z", "take back; Shift: do again"),
     ],
     &[
         ("Q  E", "down, up (fly)"),
@@ -33,6 +34,7 @@ const COLUMNS: [&[(&str, &str)]; 2] = [
         ("T", "show or hide the tree"),
         ("B  N", "event before, next event"),
         ("L", "back to live"),
+        ("V", "kept views"),
         ("?  or F1", "show or hide this help"),
     ],
 ];

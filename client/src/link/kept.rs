@@ -25,6 +25,11 @@ impl KeptEntries {
         }
     }
 
+    /// One entry; none if it is not kept.
+    pub(super) fn entry(&self, index: u64) -> Option<&[u8]> {
+        self.entries.get(usize::try_from(index).ok()?).map(Vec::as_slice)
+    }
+
     /// The record of the first `count` entries; none if they are not kept.
     pub(super) fn fold(&self, count: u64) -> Option<Log> {
         let entries = self.entries.get(..usize::try_from(count).ok()?)?;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bevy::prelude::*;
+use ed25519_dalek::SigningKey;
 use gemba_net::{BlobHash, Link, LinkState, PeerNumber};
 use gemba_record::log::Log;
 use gemba_record::site::Site as Fold;
@@ -14,10 +15,12 @@ use crate::schedule::Frame;
 
 mod kept;
 mod receive;
+mod say;
 mod send;
 
 use kept::KeptEntries;
 pub(crate) use receive::receive;
+pub use say::{Answered, Landed};
 
 /// How the connection to the host stands.
 #[derive(Resource)]
@@ -30,6 +33,10 @@ pub struct Connection {
     /// Entries of the record that the shown plant was folded from.
     entries_shown: u64,
     expected_host: Option<PeerKey>,
+    /// This person's key, and what they have said that has not come back yet.
+    voice: Option<say::Voice>,
+    /// Entries of this person's own that have come back since the last frame.
+    landed: Vec<Landed>,
     /// What the link says of itself; none for a bare file.
     pub state: Option<LinkState>,
     /// Our number at the host, once welcomed.
@@ -82,9 +89,9 @@ impl Connection {
         Self::new(None, None)
     }
 
-    /// A connection over this link to the host with this key.
-    pub fn over(link: Link, host: PeerKey) -> Self {
-        Self::new(Some(link), Some(host))
+    /// A connection over this link to the host with this key, as the holder of `signing_key`.
+    pub fn over(link: Link, host: PeerKey, signing_key: SigningKey) -> Self {
+        Self { voice: Some(say::Voice::new(signing_key)), ..Self::new(Some(link), Some(host)) }
     }
 
     fn new(link: Option<Link>, expected_host: Option<PeerKey>) -> Self {
@@ -92,6 +99,8 @@ impl Connection {
             expected_host,
             state: link.as_ref().map(|_| LinkState::Connecting { attempt: 0 }),
             link,
+            voice: None,
+            landed: Vec::new(),
             log: Log::default(),
             earlier: None,
             kept: KeptEntries::default(),
@@ -110,6 +119,11 @@ impl Connection {
     /// Whether this viewer is at a site rather than looking at a bare file.
     pub fn is_site(&self) -> bool {
         self.link.is_some()
+    }
+
+    /// Whether the host answers now.
+    pub fn is_here(&self) -> bool {
+        self.state == Some(LinkState::Connected)
     }
 
     /// The site's record as folded here.
@@ -140,5 +154,9 @@ impl Connection {
 }
 
 pub(crate) fn plugin(app: &mut App) {
-    app.add_message::<BlobArrived>().add_systems(Update, receive.in_set(Frame::Receive)).add_plugins(send::plugin);
+    app.add_message::<BlobArrived>()
+        .add_message::<Landed>()
+        .add_message::<Answered>()
+        .add_systems(Update, receive.in_set(Frame::Receive))
+        .add_plugins(send::plugin);
 }

@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use gemba_net::{LinkEvent, LinkState};
 use gemba_twin::sample::Timestamp;
 
-use super::{BlobArrived, Connection};
+use super::{Answered, BlobArrived, Connection, Landed};
 use crate::cursor::Cursor;
 use crate::past::{InstantShared, PastNews};
 use crate::people::People;
@@ -18,7 +18,7 @@ use crate::site::Site;
 const EVENTS_PER_FRAME: usize = 4096;
 
 /// Our clock, which nothing trusts but through the offset to the host's.
-fn our_clock() -> Timestamp {
+pub(super) fn our_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
@@ -32,6 +32,8 @@ pub(crate) fn receive(
     mut blobs: MessageWriter<BlobArrived>,
     mut past: MessageWriter<PastNews>,
     mut shared: MessageWriter<InstantShared>,
+    mut answered: MessageWriter<Answered>,
+    mut landed: MessageWriter<Landed>,
     cursor: Res<Cursor>,
 ) {
     let connection = &mut *connection;
@@ -48,10 +50,8 @@ pub(crate) fn receive(
                 site.name = name;
             }
             LinkEvent::Entries { first, entries } => connection.take_entries(first, entries, &mut problems),
-            LinkEvent::Answer { submission, outcome, .. } => {
-                if let Err(why) = outcome {
-                    problems.note(format!("the host refused entry {submission}: {why}"));
-                }
+            LinkEvent::Answer { submission, outcome, overruled } => {
+                answered.write(Answered { submission, outcome, overruled });
             }
             LinkEvent::Samples(samples) => {
                 samples.into_iter().for_each(|s| readings.apply(s.tag, s.sample));
@@ -89,6 +89,7 @@ pub(crate) fn receive(
             }
         }
     }
+    landed.write_batch(connection.landed.drain(..));
     let wanted = cursor.instant().map_or(connection.log.entries(), |instant| connection.entries_at(instant));
     if std::mem::take(&mut connection.fold_changed) || connection.entries_shown != wanted {
         connection.show_fold(wanted, &mut site);
@@ -132,7 +133,9 @@ impl Connection {
 
     fn append(&mut self, entry: Vec<u8>) -> Result<(), String> {
         self.kept.keep(&entry);
+        let own = self.own_before(&entry);
         self.log.append(entry).map_err(|e| e.to_string())?;
+        self.landed.extend(own);
         match self.log.site().map(|site| site.host()) {
             Some(host) if Some(host) != self.expected_host => {
                 Err(format!("it belongs to the host {}, not to the one we are connected to", host.short()))

@@ -21,6 +21,7 @@ use crate::readings::Readings;
 use crate::schedule::Screen;
 use crate::site::Site;
 use crate::theme;
+use crate::viewpoints::ToggleViewpoints;
 
 mod rates;
 mod words;
@@ -59,6 +60,7 @@ struct Asked<'w> {
     all: MessageWriter<'w, ShowAll>,
     frame: MessageWriter<'w, FrameSelection>,
     help: MessageWriter<'w, ToggleHelp>,
+    views: MessageWriter<'w, ToggleViewpoints>,
 }
 
 pub(crate) fn plugin(app: &mut App) {
@@ -127,6 +129,9 @@ fn top(ui: &mut egui::Ui, shown: &Shown, mode: &mut ResMut<CameraMode>, asked: &
             }
             if ui.button("Home").on_hover_text("show the whole plant (Home)").clicked() {
                 asked.all.write(ShowAll);
+            }
+            if shown.connection.is_site() && ui.button("Views").on_hover_text("kept views of this site (V)").clicked() {
+                asked.views.write(ToggleViewpoints);
             }
             ui.add_space(12.0);
             for (wanted, key) in [(CameraMode::Walk, "3"), (CameraMode::Fly, "2"), (CameraMode::Orbit, "1")] {

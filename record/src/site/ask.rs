@@ -6,11 +6,13 @@ use gemba_twin::sample::Timestamp;
 use gemba_twin::tag::Tag;
 
 use super::{Committed, InvitationState, LastEdit, Model, Note, Peer, Site, ThingState, ViewpointState, plant};
+use crate::body::Body;
 use crate::command::{AlarmAckState, CommandState};
 use crate::edit::Aspect;
-use crate::entry::{EntryId, SiteId};
+use crate::entry::{Entry, EntryId, KeyNumber, SiteId, VERSION};
 use crate::merkle::Frontier;
 use crate::policy::SitePolicy;
+use crate::refusal::Refusal;
 use crate::segment::Segment;
 
 impl Site {
@@ -61,6 +63,13 @@ impl Site {
             Some(peer) if holds(peer) => Some(*key),
             _ => self.state.peers.iter().find(|(_, peer)| holds(peer)).map(|(identity, _)| *identity),
         }
+    }
+
+    /// Whether this peer's roles allow it to say this, here. Whether the site can take it is another question.
+    pub fn may_say(&self, author: &PeerKey, body: &Body) -> Result<(), Refusal> {
+        let (site, id, body) = (self.id(), EntryId([0; 16]), body.clone());
+        let (version, author, key) = (VERSION, *author, KeyNumber::default());
+        self.check_permission(&Entry { version, site, author, id, body, key, at: None, seen: None })
     }
 
     /// All peers, by key.
