@@ -178,7 +178,9 @@ fn segments() -> io::Result<Seeds> {
         for sealed in sealed {
             all.extend(blobs.read(&sealed.blob.0).map_err(io::Error::other)?);
         }
-        all.push(fs::read(dir.join("history/start-0.parquet"))?);
+        if count == 1 {
+            all.push(fs::read(dir.join("history/start-0.parquet"))?);
+        }
     }
     fs::remove_dir_all(folder)?;
     Ok(numbered(all))
@@ -232,7 +234,7 @@ fn messages() -> Seeds {
         ToPeer::Welcome { me: PeerNumber(1), site: "Plant 1".into(), entries: 1_000_000, minor: 0 },
         ToPeer::Refused { why: "not admitted".into() },
         ToPeer::Entries { first: 9, entries: vec![vec![1; 30].into(), vec![2; 3].into()] },
-        ToPeer::Accepted { submission: 1, index: 70_000 },
+        ToPeer::Accepted { submission: 1, index: 70_000, overruled: None },
         ToPeer::Rejected { submission: 2, why: "the role is too low".into() },
         ToPeer::Joined(info),
         ToPeer::Left(PeerNumber(65_535)),
