@@ -141,7 +141,7 @@ pub const PAGE_ROWS: usize = 32_768;
 /// Largest dictionary of one column of a row group; beyond it values are written out: paths of 100,000 tags.
 pub const DICTIONARY_BYTES: usize = 8 << 20;
 
-/// zstd's level for segments, measured on the simulator's data: see `examples/historian_cost.rs`.
+/// zstd's level for segments, measured on the simulator's data: see R4 of `./gemba bench record`.
 pub const ZSTD_LEVEL: i32 = 3;
 
 /// Most samples one recall returns, all tags together: 1,000 tags with 1,000 points, some 100 MB.
