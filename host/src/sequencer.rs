@@ -615,6 +615,31 @@ mod tests {
     }
 
     #[test]
+    fn who_loses_their_role_while_present_is_sent_away_after_their_own_answer() {
+        let mut host = host(Some(Role::Viewer));
+        let owner = Author::new(host.sequencer.site.host_key().clone(), host.sequencer.site().site().id());
+        let guest = person(&host, 5);
+        host.sequencer.handle_arrival(VISITOR, &newcomer(guest.key(), 0)).unwrap();
+        commands(&mut host);
+        let say = |author: &Author, body, n| author.sign(body, EntryId([n; 16])).into_parts().0;
+        let revoke = say(&owner, Body::RevokeRole { peer: guest.key(), scope: None }, 1);
+        let late = say(&guest, Body::note(hall().id(), "hm"), 2);
+        let batch = (1..).zip([revoke, late]).map(|(number, entry)| Submission { peer: VISITOR, number, entry });
+        host.sequencer.handle_submissions(batch.collect()).unwrap();
+        let last: Vec<_> = commands(&mut host).into_iter().rev().take(3).collect();
+        assert!(matches!(&last[0], HostCommand::Refuse { peer: VISITOR, why } if why.contains("taken back")));
+        assert!(matches!(&last[1], HostCommand::Answer { submission: 2, outcome: Err(_), .. }));
+        assert!(matches!(&last[2], HostCommand::Answer { submission: 1, outcome: Ok(_), .. }));
+        let revived = say(&owner, Body::note(hall().id(), "without them"), 3);
+        host.sequencer.handle_submissions(vec![Submission { peer: PeerNumber(9), number: 1, entry: revived }]).unwrap();
+        let told = commands(&mut host);
+        assert!(
+            !told.iter().any(|command| matches!(command, HostCommand::Entries { .. })),
+            "nobody is left to be told"
+        );
+    }
+
+    #[test]
     fn a_device_is_never_let_in_as_a_guest() {
         let mut host = host(Some(Role::Editor));
         let key = person(&host, 5).key();
