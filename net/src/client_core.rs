@@ -55,6 +55,11 @@ impl ClientCore {
         self.minor >= wire::PAST_MINOR
     }
 
+    /// Whether the host of this session takes a second connection for blobs.
+    pub fn host_takes_bulk(&self) -> bool {
+        self.minor >= wire::BULK_MINOR
+    }
+
     /// A session begins.
     pub fn handle_connected(&mut self, now: Instant) {
         self.heard = Some(now);

@@ -391,9 +391,9 @@ mod tests {
     #[test]
     fn a_peer_of_another_version_is_told_so() {
         let mut core = HostCore::default();
-        let newer = Hello { oldest_minor: 3, newest_minor: 4, ..hello("x") };
+        let newer = Hello { oldest_minor: 4, newest_minor: 5, ..hello("x") };
         let why = core.handle_hello(PeerKey([1; 32]), &newer).unwrap_err();
-        assert!(why.contains("1.2") && why.contains("1.4"), "{why}");
+        assert!(why.contains("1.3") && why.contains("1.5"), "{why}");
     }
 
     #[test]

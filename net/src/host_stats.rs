@@ -29,6 +29,8 @@ pub struct HostStats {
     pub handshakes_abandoned: u64,
     /// Wishes for blobs that were sent away.
     pub blobs_refused: u64,
+    /// Second connections, for blobs, that were made.
+    pub bulk_lines: u64,
 }
 
 /// The same, as several tasks count them.
@@ -46,6 +48,7 @@ pub(crate) struct HostCounters {
     pub(crate) handshakes_retried: AtomicU64,
     pub(crate) handshakes_abandoned: AtomicU64,
     pub(crate) blobs_refused: AtomicU64,
+    pub(crate) bulk_lines: AtomicU64,
 }
 
 /// One more.
@@ -70,6 +73,7 @@ impl HostCounters {
             handshakes_retried: read(&self.handshakes_retried),
             handshakes_abandoned: read(&self.handshakes_abandoned),
             blobs_refused: read(&self.blobs_refused),
+            bulk_lines: read(&self.bulk_lines),
         }
     }
 }

@@ -38,6 +38,8 @@ struct Line {
     answers: Arc<Answers>,
     /// Submissions without an answer, with their places.
     submissions: HashMap<u64, Place>,
+    /// Its connection for blobs, and one that may not be known to have ended.
+    bulk: Vec<Connection>,
     /// Streams on which blobs are wished for.
     blobs: HashMap<(BlobHash, u64), Vec<SendStream>>,
 }
@@ -177,6 +179,7 @@ impl Hub {
             Input::Hello { connection, control, key, hello, reply } => {
                 return self.hello(connection, control, key, hello, reply);
             }
+            Input::Bulk { connection, key, reply } => self.bulk(connection, key, reply),
             Input::Message(peer, ToHost::Submit { submission, entry }, place) if self.core.is_admitted(peer) => {
                 let line = self.lines.get_mut(&peer)?;
                 if line.submissions.contains_key(&submission) {
@@ -223,7 +226,9 @@ impl Hub {
                     HostEvent::Recall { peer: of, .. } | HostEvent::BlobWanted { peer: of, .. } => *of != peer,
                     _ => true,
                 });
-                return self.lines.remove(&peer).map(|_| HostEvent::Left { peer, why });
+                let line = self.lines.remove(&peer)?;
+                line.bulk.iter().for_each(|bulk| bulk.close(VarInt::from_u32(close::LEFT), b""));
+                return Some(HostEvent::Left { peer, why });
             }
         }
         None
@@ -250,9 +255,19 @@ impl Hub {
                 let counters = self.counters.clone();
                 tokio::spawn(lines::write_telemetry(connection.clone(), samples.clone(), answers.clone(), counters));
                 let (control, questions) = (Some(sender), Questions::default());
-                let (submissions, blobs) = (HashMap::new(), HashMap::new());
-                let line =
-                    Line { connection, key, control, control_bytes, samples, questions, answers, submissions, blobs };
+                let (submissions, blobs, bulk) = (HashMap::new(), HashMap::new(), Vec::new());
+                let line = Line {
+                    connection,
+                    key,
+                    control,
+                    control_bytes,
+                    samples,
+                    questions,
+                    answers,
+                    submissions,
+                    blobs,
+                    bulk,
+                };
                 self.lines.insert(peer, line);
                 // Whoever said hello waits for its number; if it has gone meanwhile it will say so.
                 let _ = reply.send(peer);
@@ -266,6 +281,19 @@ impl Hub {
                 let _ = sender.try_send(Outgoing { frame, is_end_of_piece: false });
                 None
             }
+        }
+    }
+
+    /// Gives a connection for blobs to a session of the same key.
+    fn bulk(&mut self, connection: Connection, key: PeerKey, reply: oneshot::Sender<PeerNumber>) {
+        let core = &self.core;
+        for (peer, line) in self.lines.iter_mut().filter(|(peer, line)| line.key == key && core.is_admitted(**peer)) {
+            line.bulk.retain(|bulk| bulk.close_reason().is_none());
+            if line.bulk.len() < limits::BULK_LINES && reply.send(*peer).is_ok() {
+                count(&self.counters.bulk_lines);
+                line.bulk.push(connection);
+            }
+            return;
         }
     }
 

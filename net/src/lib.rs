@@ -18,6 +18,7 @@ pub mod address;
 mod allowance;
 pub mod blob_hash;
 mod blob_parts;
+mod bulk_line;
 pub mod client_core;
 pub mod clock;
 mod frames;

@@ -36,6 +36,8 @@ pub const CONTROL_BYTES: usize = 16 << 20;
 pub const SESSIONS_PER_KEY: usize = 16;
 /// Events that wait for the host program beyond which nobody new comes in.
 pub const PENDING_EVENTS: usize = 65_536;
+/// Connections for blobs of one session: one, and one that ended without a word.
+pub const BULK_LINES: usize = 2;
 /// Connections being made from which on newcomers prove their address first.
 pub const HANDSHAKES_UNPROVEN: usize = 64;
 /// Connections being made: at some 20 kB each.

@@ -2,7 +2,7 @@
 //! the hub has for them. Each peer's places in that queue are its own.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -22,6 +22,7 @@ use crate::peers::{Hello, PeerNumber};
 use crate::recall::{self, Answers};
 use crate::telemetry::{self, Conflater};
 use crate::tls;
+use crate::transport;
 use crate::wire::{self, NO_BLOB, ToHost};
 
 /// What connections tell the hub.
@@ -31,6 +32,12 @@ pub(crate) enum Input {
         control: SendStream,
         key: PeerKey,
         hello: Hello,
+        reply: oneshot::Sender<PeerNumber>,
+    },
+    /// A second connection, for blobs; answered with the session that it belongs to, if there is one.
+    Bulk {
+        connection: Connection,
+        key: PeerKey,
         reply: oneshot::Sender<PeerNumber>,
     },
     Message(PeerNumber, ToHost, Place),
@@ -49,6 +56,8 @@ pub(crate) enum Input {
 /// Where lines bring what they hear.
 #[derive(Clone)]
 pub(crate) struct ToHub {
+    /// How connections are made.
+    pub(crate) server: quinn::ServerConfig,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) counters: Arc<HostCounters>,
 }
@@ -76,7 +85,14 @@ pub(crate) async fn accept(endpoint: Endpoint, hub: ToHub) {
 
 /// From the first packet to the hello; what follows has a task of its own.
 async fn arrive(incoming: Incoming, hub: ToHub) {
-    let connection = match tokio::time::timeout(limits::CONNECT, incoming).await {
+    let is_bulk = Arc::new(AtomicBool::new(false));
+    let mut server = hub.server.clone();
+    server.transport_config(Arc::new(transport::undecided(is_bulk.clone())));
+    let connecting = match incoming.accept_with(Arc::new(server)) {
+        Ok(connecting) => connecting,
+        Err(error) => return debug!("a peer failed to connect: {error}"),
+    };
+    let connection = match tokio::time::timeout(limits::CONNECT, connecting).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return debug!("a peer failed to connect: {error}"),
         Err(_) => return debug!("a peer was too slow to connect"),
@@ -84,6 +100,14 @@ async fn arrive(incoming: Incoming, hub: ToHub) {
     let greeting = tokio::time::timeout(limits::CONNECT, greet(&connection, &hub)).await;
     match greeting.unwrap_or(Greeting::None) {
         Greeting::Arrived(peer, control) => drop(tokio::spawn(serve(connection, peer, control, hub))),
+        Greeting::Bulk(peer) => {
+            is_bulk.store(true, Relaxed);
+            tokio::spawn(async move {
+                // It ends with the session that it belongs to, or before.
+                drop(read_blob_wishes(peer, &connection, &hub).await);
+                connection.close(VarInt::from_u32(close::LEFT), b"");
+            });
+        }
         // It is being told why; whoever tells it closes the connection.
         Greeting::Refused => {}
         Greeting::None => {
@@ -135,6 +159,7 @@ impl From<FrameError> for LineEnd {
 /// How a connection begins.
 enum Greeting {
     Arrived(PeerNumber, RecvStream),
+    Bulk(PeerNumber),
     Refused,
     None,
 }
@@ -143,8 +168,16 @@ async fn greet(connection: &Connection, hub: &ToHub) -> Greeting {
     let Some(key) = tls::peer_key(connection) else { return Greeting::None };
     let Ok((control, mut recv)) = connection.accept_bi().await else { return Greeting::None };
     let Ok(body) = frames::read(&mut recv, limits::HELLO_BYTES, || {}).await else { return Greeting::None };
-    let Ok(ToHost::Hello(hello)) = wire::decode_to_host(&body) else { return Greeting::None };
     let (reply, number) = oneshot::channel();
+    let hello = match wire::decode_to_host(&body) {
+        Ok(ToHost::Hello(hello)) => hello,
+        Ok(ToHost::Bulk) => {
+            let asked = hub.inputs.send(Input::Bulk { connection: connection.clone(), key, reply }).await;
+            let peer = if asked.is_ok() { number.await.ok() } else { None };
+            return peer.map_or(Greeting::None, Greeting::Bulk);
+        }
+        _ => return Greeting::None,
+    };
     let input = Input::Hello { connection: connection.clone(), control, key, hello, reply };
     if hub.inputs.send(input).await.is_err() {
         return Greeting::None;
@@ -161,7 +194,7 @@ async fn read_control(peer: PeerNumber, mut stream: RecvStream, allowance: &Allo
             Err(error) => return error.into(),
         };
         let message = match wire::decode_to_host(&body) {
-            Ok(ToHost::Hello(_)) => return LineEnd::Broken("said hello twice".to_owned()),
+            Ok(ToHost::Hello(_) | ToHost::Bulk) => return LineEnd::Broken("said hello twice".to_owned()),
             Ok(message) => message,
             Err(error) => return LineEnd::Broken(error.to_string()),
         };

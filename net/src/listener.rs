@@ -203,7 +203,7 @@ impl HostPort {
 pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
     let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&config.signing_key)?));
     server.transport_config(Arc::new(transport::real_time()));
-    let endpoint = Endpoint::server(server, config.address).map_err(|error| match error.kind() {
+    let endpoint = Endpoint::server(server.clone(), config.address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => ListenError::PortInUse(config.address),
         _ => ListenError::Address(config.address, error),
     })?;
@@ -211,7 +211,7 @@ pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);
     let (commands, command_receiver) = mpsc::channel(limits::COMMAND_QUEUE);
     let (inputs, input_receiver) = mpsc::channel(limits::INPUT_QUEUE);
-    let lines = ToHub { inputs, counters: Arc::default() };
+    let lines = ToHub { server, inputs, counters: Arc::default() };
     let counters = lines.counters.clone();
     tokio::spawn(Hub::new(config.site, event_sender, &lines).run(command_receiver, input_receiver));
     tokio::spawn(lines::accept(endpoint.clone(), lines));

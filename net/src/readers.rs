@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::blob_hash::BlobHash;
+use crate::bulk_line::BulkLine;
 use crate::frames::{self, FrameError};
 use crate::limits;
 use crate::link::Counters;
@@ -41,6 +42,7 @@ pub(crate) enum Arrival {
 pub(crate) struct Readers {
     pub(crate) heard: mpsc::Sender<Arrival>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) bulk: Arc<BulkLine>,
 }
 
 impl Readers {
@@ -118,10 +120,12 @@ impl Readers {
         }
     }
 
-    /// Brings a blob from `offset` on. A host that breaks off is asked again for the rest.
-    pub(crate) async fn blob(self, connection: Connection, hash: BlobHash, mut offset: u64) {
+    /// Brings a blob from `offset` on, on the second connection if the host takes one. A host that breaks off is asked
+    /// again for the rest.
+    pub(crate) async fn blob(self, connection: Connection, takes_bulk: bool, hash: BlobHash, mut offset: u64) {
         for _ in 0..limits::BLOB_TRIES {
-            match self.try_blob(&connection, hash, &mut offset).await {
+            let bulk = if takes_bulk { self.bulk.connection().await } else { None };
+            match self.try_blob(bulk.as_ref().unwrap_or(&connection), hash, &mut offset).await {
                 Some(()) => return,
                 None if connection.close_reason().is_some() => return,
                 None => tokio::time::sleep(limits::BLOB_RETRY).await,

@@ -17,9 +17,11 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use quinn::congestion::{Controller, ControllerFactory};
+use quinn::congestion::{Controller, ControllerFactory, CubicConfig};
+use quinn_proto::RttEstimator;
 
 use crate::limits;
 
@@ -62,54 +64,70 @@ const FULLNESS_MEMORY: f64 = 0.96;
 const SLACK: Duration = Duration::from_millis(25);
 
 /// Makes controllers with one budget.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RtConfig {
     /// Never more than this, bytes a second.
     pub budget: u64,
+    /// Whether the connection has turned out to be for bulk. A host learns that when the peer has said so, on a
+    /// connection that stands; from then on quinn's Cubic decides, which has been told everything too.
+    pub is_bulk: Arc<AtomicBool>,
 }
 
 impl Default for RtConfig {
     fn default() -> Self {
-        Self { budget: limits::REAL_TIME_BUDGET }
+        Self { budget: limits::REAL_TIME_BUDGET, is_bulk: Arc::default() }
     }
 }
 
 impl ControllerFactory for RtConfig {
     fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
-        Box::new(RtController { control: RtControl::new(self.budget, mtu, now), initial: *self })
+        let bulk = Arc::new(CubicConfig::default()).build(now, mtu);
+        Box::new(RtController { control: RtControl::new(self.budget, mtu, now), bulk, config: self })
     }
 }
 
 /// The real-time connection's controller, as quinn calls it.
-#[derive(Debug, Clone)]
 pub struct RtController {
     control: RtControl,
-    initial: RtConfig,
+    bulk: Box<dyn Controller>,
+    config: Arc<RtConfig>,
 }
 
 impl Controller for RtController {
-    fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, _: bool, _: &quinn_proto::RttEstimator) {
-        self.control.handle_ack(now, sent, bytes);
+    fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
+        self.bulk.on_sent(now, bytes, last_packet_number);
     }
 
-    fn on_congestion_event(&mut self, now: Instant, _sent: Instant, is_persistent: bool, lost_bytes: u64) {
+    fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, is_app_limited: bool, rtt: &RttEstimator) {
+        self.control.handle_ack(now, sent, bytes);
+        self.bulk.on_ack(now, sent, bytes, is_app_limited, rtt);
+    }
+
+    fn on_end_acks(&mut self, now: Instant, in_flight: u64, is_app_limited: bool, largest: Option<u64>) {
+        self.bulk.on_end_acks(now, in_flight, is_app_limited, largest);
+    }
+
+    fn on_congestion_event(&mut self, now: Instant, sent: Instant, is_persistent: bool, lost_bytes: u64) {
         self.control.handle_loss(now, lost_bytes, is_persistent);
+        self.bulk.on_congestion_event(now, sent, is_persistent, lost_bytes);
     }
 
     fn on_mtu_update(&mut self, mtu: u16) {
         self.control.mtu = f64::from(mtu);
+        self.bulk.on_mtu_update(mtu);
     }
 
     fn window(&self) -> u64 {
-        self.control.window()
+        if self.config.is_bulk.load(Relaxed) { self.bulk.window() } else { self.control.window() }
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
-        Box::new(self.clone())
+        let (control, bulk) = (self.control.clone(), self.bulk.clone_box());
+        Box::new(Self { control, bulk, config: self.config.clone() })
     }
 
     fn initial_window(&self) -> u64 {
-        RtControl::new(self.initial.budget, self.control.mtu as u16, Instant::now()).window()
+        RtControl::new(self.config.budget, self.control.mtu as u16, Instant::now()).window()
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -1,4 +1,4 @@
-//! Every message of the protocol, on one page. Minor versions 0 to 2 of `gemba/1`; what is new in 1 or 2 says so, and
+//! Every message of the protocol, on one page. Minor versions 0 to 3 of `gemba/1`; what is new in 1 or 2 says so, and
 //! goes only to a peer that speaks it.
 //!
 //! | lane | carried by | frames |
@@ -7,7 +7,7 @@
 //! | telemetry | one unidirectional stream from the host | `u32` length, then a batch ([`crate::telemetry`]) |
 //! | telemetry, past | a unidirectional stream from the host for each answer (minor 1) | `u32` length, then [`RecallHead`] as CBOR; then batches as above; an empty frame is the last |
 //! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it |
-//! | blob | a bidirectional stream each | 32 bytes hash, `u64` offset; back: `u64` size, then the bytes from the offset |
+//! | blob | a bidirectional stream each, on a second connection whose first frame is [`ToHost::Bulk`] (minor 3) or on the same | 32 bytes hash, `u64` offset; back: `u64` size, then the bytes from the offset |
 
 use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::sample::Timestamp;
@@ -22,12 +22,14 @@ use crate::pose_codec::{self, take};
 /// What both ends must agree on (TLS ALPN): the major version.
 pub const ALPN: &[u8] = b"gemba/1";
 /// Minor versions this program speaks, oldest to newest.
-pub const MINORS: std::ops::RangeInclusive<u16> = 0..=2;
+pub const MINORS: std::ops::RangeInclusive<u16> = 0..=3;
 /// First minor version that knows the past: [`Recall`], [`ToPeer::History`] and shared instants.
 pub const PAST_MINOR: u16 = 1;
 /// First minor version that tells an author what an edit has overruled, and in which a newcomer can bring the entry that
 /// redeems an invitation.
 pub const EDIT_MINOR: u16 = 2;
+/// First minor version with a second connection for blobs: [`ToHost::Bulk`].
+pub const BULK_MINOR: u16 = 3;
 /// Size that stands for "no such blob".
 pub const NO_BLOB: u64 = u64::MAX;
 
@@ -63,6 +65,9 @@ pub enum ToHost {
     /// Invites the others to the instant this person looks at, or withdraws that (minor 1).
     #[n(5)]
     ShareInstant(#[n(0)] Option<Timestamp>),
+    /// In place of a hello (minor 3): this connection is for blobs alone, and belongs to the session that the same key has.
+    #[n(6)]
+    Bulk,
 }
 
 /// A question for the past: of each tag the sample in force at `from`, and up to `points` samples after `from` and not
@@ -422,6 +427,11 @@ mod tests {
             entries_held: 5,
             redemption: redemption.map(Into::into),
         }
+    }
+
+    #[test]
+    fn the_bytes_of_minor_version_3_stay_as_they_are() {
+        assert_eq!(hex(&frame(&ToHost::Bulk)), "03000000820680");
     }
 
     #[test]

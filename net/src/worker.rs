@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::address::Address;
 use crate::blob_hash::BlobHash;
+use crate::bulk_line::BulkLine;
 use crate::client_core::{self, ClientCore, SessionEnd};
 use crate::clock::now as clock;
 use crate::frames::close;
@@ -162,7 +163,7 @@ impl Worker {
             }
         };
         let end = tokio::select! {
-            end = self.talk(&connection) => match end {
+            end = self.talk(&endpoint, &connection) => match end {
                 Ok(end) | Err(end) => end,
             },
             // It leaves by itself, unless it is stuck.
@@ -216,7 +217,7 @@ impl Worker {
         End::Lost(format!("no connection to {host}:{port}: {text}"))
     }
 
-    async fn talk(&mut self, connection: &Connection) -> Result<End, End> {
+    async fn talk(&mut self, endpoint: &Endpoint, connection: &Connection) -> Result<End, End> {
         let over = |e: &dyn std::fmt::Display| End::Lost(e.to_string());
         let (mut control, incoming) = connection.open_bi().await.map_err(|e| over(&e))?;
         let hello = Hello {
@@ -230,7 +231,9 @@ impl Worker {
         say(&mut control, &ToHost::Hello(hello)).await?;
         self.core.handle_connected(Instant::now());
         let (heard, mut arrivals) = mpsc::channel(256);
-        let readers = Readers { heard, counters: self.counters.clone() };
+        let (key, host) = (&self.config.signing_key, self.config.address.key);
+        let bulk = BulkLine::new(endpoint.clone(), connection.remote_address(), key, host).map_err(|e| over(&e))?;
+        let readers = Readers { heard, counters: self.counters.clone(), bulk: Arc::new(bulk) };
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(readers.clone().telemetry(connection.clone()));
         tasks.spawn(readers.clone().datagrams(connection.clone()));
@@ -305,7 +308,12 @@ impl Worker {
             say(control, &ToHost::Submit { submission: *submission, entry: entry.clone().into() }).await?;
         }
         for (hash, have) in &self.fetching {
-            tasks.spawn(readers.clone().blob(connection.clone(), *hash, have.len() as u64));
+            tasks.spawn(readers.clone().blob(
+                connection.clone(),
+                self.core.host_takes_bulk(),
+                *hash,
+                have.len() as u64,
+            ));
         }
         Ok(())
     }
@@ -330,7 +338,7 @@ impl Worker {
             LinkCommand::ShareInstant(_) => Ok(()),
             LinkCommand::Fetch(hash) => {
                 let have = self.fetching.get(&hash).map_or(0, |bytes| bytes.len() as u64);
-                tasks.spawn(readers.clone().blob(connection.clone(), hash, have));
+                tasks.spawn(readers.clone().blob(connection.clone(), self.core.host_takes_bulk(), hash, have));
                 Ok(())
             }
             LinkCommand::Pose(_) => {

@@ -11,8 +11,8 @@ use ed25519_dalek::SigningKey;
 use gemba_net::test_network::{ProxyConfig, UdpProxy};
 use gemba_net::wire::{self, ToHost};
 use gemba_net::{
-    Address, Hello, HostCommand, HostEvent, HostPort, HostStats, Link, LinkCommand, LinkConfig, LinkEvent, LinkState,
-    ListenConfig, Pose, TagSample, TrackedPoint, connect, listen, tls, transport,
+    Address, BlobHash, BlobParts, Hello, HostCommand, HostEvent, HostPort, HostStats, Link, LinkCommand, LinkConfig,
+    LinkEvent, LinkState, ListenConfig, Pose, TagSample, TrackedPoint, connect, listen, tls, transport,
 };
 use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::peer::{PeerKey, PeerKind};
@@ -114,7 +114,8 @@ async fn serve(mut port: HostPort, mut asked: mpsc::Receiver<oneshot::Sender<Hos
                 }
             }
             Some(HostEvent::BlobWanted { peer, hash, offset }) => {
-                vec![HostCommand::Blob { peer, hash, offset, blob: None }]
+                let blob = blob(hash).map(|bytes| BlobParts::of(&bytes, offset));
+                vec![HostCommand::Blob { peer, hash, offset, blob }]
             }
             Some(HostEvent::Left { .. } | HostEvent::Recall { .. } | HostEvent::EntriesTaken { .. }) => vec![],
         };
@@ -122,6 +123,17 @@ async fn serve(mut port: HostPort, mut asked: mpsc::Receiver<oneshot::Sender<Hos
             port.commands.send(command).await.unwrap();
         }
     }
+}
+
+/// A megabyte and its hash.
+fn model() -> (BlobHash, Vec<u8>) {
+    let bytes: Vec<u8> = (0..1u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    (BlobHash::of(&bytes), bytes)
+}
+
+fn blob(hash: BlobHash) -> Option<Vec<u8>> {
+    let (known, bytes) = model();
+    (hash == known).then_some(bytes)
 }
 
 fn join(at: SocketAddr, seed: u8) -> Link {
@@ -219,6 +231,32 @@ fn after_a_cut_line_is_mended_the_session_resumes_and_nothing_is_lost_or_done_tw
     assert_eq!(answers, [(2, 1), (3, 2)]);
     assert_eq!(submit(&mut grace, 4), 3, "three entries, each once");
     seen_at(&mut grace, 7.0);
+}
+
+#[test]
+fn a_blob_comes_on_a_connection_of_its_own_and_goes_on_after_a_cut() {
+    let host = TestHost::start();
+    let proxy = host.behind("delay=10ms,loss=1%,bandwidth=8Mbit");
+    let mut ada = join(proxy.local_addr(), 2);
+    welcome(&mut ada);
+    let (hash, bytes) = model();
+    ada.send(LinkCommand::Fetch(hash)).unwrap();
+    until(&mut ada, "a part", |e| matches!(e, LinkEvent::BlobProgress { have, .. } if *have > 100_000).then_some(()));
+    proxy.set_cut(true, true);
+    until(&mut ada, "the loss", |e| matches!(e, LinkEvent::State(LinkState::Lost { .. })).then_some(()));
+    proxy.set_cut(false, false);
+    let mut first_again = None;
+    let whole = until(&mut ada, "the blob", |e| match e {
+        LinkEvent::BlobProgress { have, .. } => {
+            first_again.get_or_insert(*have);
+            None
+        }
+        LinkEvent::BlobDone { bytes, .. } => Some(bytes.clone()),
+        LinkEvent::BlobFailed { why, .. } => panic!("{why}"),
+        _ => None,
+    });
+    assert!(whole == bytes && first_again.unwrap() > 100_000, "it began again at {first_again:?}");
+    assert_eq!(host.stats().bulk_lines, 2);
 }
 
 #[test]

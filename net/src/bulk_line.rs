@@ -1,0 +1,54 @@
+//! A peer's second connection to its host, for blobs alone: what is bulk has a congestion control and a queue of its
+//! own, so that it cannot delay poses. Made when the first blob is wished for, and again when it has ended.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use gemba_twin::peer::PeerKey;
+use quinn::{Connection, Endpoint};
+use tokio::sync::Mutex;
+
+use crate::wire::{self, ToHost};
+use crate::{limits, tls, transport};
+
+/// The second connection of one session.
+#[derive(Debug)]
+pub(crate) struct BulkLine {
+    endpoint: Endpoint,
+    client: quinn::ClientConfig,
+    to: SocketAddr,
+    known: Mutex<Option<Connection>>,
+}
+
+impl BulkLine {
+    /// Not yet made. Fails when the key cannot be used.
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        to: SocketAddr,
+        key: &SigningKey,
+        host: PeerKey,
+    ) -> Result<Self, rustls::Error> {
+        let mut client = quinn::ClientConfig::new(Arc::new(tls::client(key, host)?));
+        client.transport_config(Arc::new(transport::bulk()));
+        Ok(Self { endpoint, client, to, known: Mutex::new(None) })
+    }
+
+    /// The connection, made if there is none; none if it cannot be made.
+    pub(crate) async fn connection(&self) -> Option<Connection> {
+        let mut known = self.known.lock().await;
+        if let Some(connection) = known.as_ref().filter(|connection| connection.close_reason().is_none()) {
+            return Some(connection.clone());
+        }
+        let made = tokio::time::timeout(limits::CONNECT, self.connect()).await.ok()??;
+        Some(known.insert(made).clone())
+    }
+
+    async fn connect(&self) -> Option<Connection> {
+        let connection = self.endpoint.connect_with(self.client.clone(), self.to, "gemba").ok()?.await.ok()?;
+        let (mut send, _) = connection.open_bi().await.ok()?;
+        send.write_all(&wire::frame(&ToHost::Bulk)).await.ok()?;
+        send.finish().ok()?;
+        Some(connection)
+    }
+}
