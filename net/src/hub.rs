@@ -76,7 +76,7 @@ impl Hub {
                 _ = tick.tick() => {
                     ticks += 1;
                     // A burst costs some 26 µs a peer.
-                    if self.lines.len() <= limits::FEW_PEERS || ticks % 2 == 0 {
+                    if self.lines.len() <= limits::FEW_PEERS || ticks.is_multiple_of(2) {
                         self.core.tick();
                     }
                     self.counters.poses_refused.store(self.core.poses_dropped, Relaxed);
@@ -287,13 +287,12 @@ impl Hub {
     /// Gives a connection for blobs to a session of the same key.
     fn bulk(&mut self, connection: Connection, key: PeerKey, reply: oneshot::Sender<PeerNumber>) {
         let core = &self.core;
-        for (peer, line) in self.lines.iter_mut().filter(|(peer, line)| line.key == key && core.is_admitted(**peer)) {
-            line.bulk.retain(|bulk| bulk.close_reason().is_none());
-            if line.bulk.len() < limits::BULK_LINES && reply.send(*peer).is_ok() {
-                count(&self.counters.bulk_lines);
-                line.bulk.push(connection);
-            }
-            return;
+        let mut sessions = self.lines.iter_mut().filter(|(peer, line)| line.key == key && core.is_admitted(**peer));
+        let Some((peer, line)) = sessions.next() else { return };
+        line.bulk.retain(|bulk| bulk.close_reason().is_none());
+        if line.bulk.len() < limits::BULK_LINES && reply.send(*peer).is_ok() {
+            count(&self.counters.bulk_lines);
+            line.bulk.push(connection);
         }
     }
 

@@ -3,8 +3,8 @@
 //! Loss-based control (Cubic, Reno) takes each lost packet for a full queue, so on a line that loses one packet in a
 //! hundred it starves datagrams that need a steady rate. Here a round, which is a round-trip time, ends with a decision:
 //!
-//! - The line is full when the round's shortest round trip is above the shortest of the last seconds by
-//!   [`QUEUE_DELAY`]; when a packet was lost while others waited in a queue ([`CONGESTED`], the rule of TCP Veno); or
+//! - The line is full when the shortest round trip of this round and the one before is above the shortest of the last
+//!   seconds by [`QUEUE_DELAY`]; when a packet was lost while others waited in a queue ([`CONGESTED`], the rule of TCP Veno); or
 //!   when over [`SUSTAINED_LOSS`] of what was sent in the last second or so was lost. Then the rate falls below what was
 //!   really delivered. Single losses on a line without a queue change nothing.
 //! - Else it grows, but only while it is used, and never above the budget.
@@ -39,6 +39,8 @@ const LOSS_MEMORY: f64 = 0.8;
 const CONGESTED: Duration = Duration::from_millis(4);
 /// Round trips that tell how long the queue is at this moment; the shortest, since acknowledgements come late.
 const NEWEST: usize = 8;
+/// Rounds in a row that find the queue full before the rate falls for it: one alone is a computer that was busy.
+const FULL_ROUNDS: u32 = 2;
 /// Least and most of what was delivered that a round with a full queue leaves; between them, as much as empties the
 /// queue within a round trip.
 const BACK_OFF: (f64, f64) = (0.5, 0.85);
@@ -52,9 +54,9 @@ const LEAST_GROWTH: f64 = 100_000.0;
 const ROUND: Duration = Duration::from_millis(40);
 /// How long the shortest round trip is remembered, at least; twice as long at most.
 const BASE_MEMORY: Duration = Duration::from_secs(10);
-/// Share of rounds that find the queue full, and no shorter than the round before although we have backed off, above
-/// which others fill it.
-const COMPETITION: f64 = 0.5;
+/// Share of rounds that find the queue full, and no shorter than the round before although that one backed off, above
+/// which others fill it: who is alone on the line stays below 0.2 as simulated.
+const COMPETITION: f64 = 0.3;
 /// After so many rounds of taking part it is tried again whether backing off empties the queue: two of ours that took
 /// each other for others would fill it for ever.
 const PARTAKING_ROUNDS: u32 = 128;
@@ -170,8 +172,10 @@ pub struct RtControl {
     fullness: f64,
     /// Rounds since this last rose above [`COMPETITION`].
     partaking: u32,
-    /// The shortest round trip of the round before.
-    before: Duration,
+    /// The shortest round trip of the round before, and bytes a second delivered in it.
+    before: (Duration, f64),
+    /// How many rounds up to now have found the queue full.
+    full_rounds: u32,
     /// Bytes lost, bytes in all and packets in all, fading.
     recent: (f64, f64, f64),
     /// The newest round trips.
@@ -194,7 +198,8 @@ impl RtControl {
             round: Round::new(now),
             fullness: 0.0,
             partaking: 0,
-            before: Duration::ZERO,
+            before: (Duration::ZERO, 0.0),
+            full_rounds: 0,
             recent: (0.0, 0.0, 0.0),
             newest: VecDeque::with_capacity(NEWEST),
         }
@@ -253,15 +258,22 @@ impl RtControl {
         let delivered = round.acked / lasted.as_secs_f64();
         let is_overflowing = round.is_overflowing || is_losing;
         let is_full = is_overflowing || shortest > base + QUEUE_DELAY;
-        let is_competing = self.note_competition(is_full && shortest >= self.before.mul_f64(0.98));
-        self.before = shortest;
-        if is_full && !is_competing {
-            let target = base + QUEUE_DELAY / 2;
-            self.back_off(delivered, (target.as_secs_f64() / shortest.as_secs_f64()).clamp(BACK_OFF.0, BACK_OFF.1));
-        } else if is_overflowing {
-            self.back_off(delivered, SHARE_LEFT);
-        } else {
+        let has_backed_off = is_full && self.full_rounds >= FULL_ROUNDS;
+        let is_competing = self.note_competition(has_backed_off && shortest >= self.before.0.mul_f64(0.98));
+        // A round in which this machine or the other was busy delivers little and says nothing of the line.
+        let typical = delivered.max(self.before.1);
+        self.before = (shortest, delivered);
+        self.full_rounds = if is_full { self.full_rounds + 1 } else { 0 };
+        if is_overflowing && is_competing {
+            self.back_off(typical, SHARE_LEFT);
+        } else if is_competing || !is_full {
             self.grow(delivered + round.lost / lasted.as_secs_f64(), shortest, lasted);
+        } else if is_overflowing || self.full_rounds >= FULL_ROUNDS {
+            let target = base + QUEUE_DELAY / 2;
+            let left = (target.as_secs_f64() / shortest.as_secs_f64()).clamp(BACK_OFF.0, BACK_OFF.1);
+            self.back_off(typical, left);
+        } else {
+            self.is_starting = false;
         }
     }
 
