@@ -23,7 +23,9 @@ impl Companion {
     pub fn start(name: &str, arguments: &[&OsStr]) -> Result<Self> {
         let program = target::beside(name)?;
         let mut command = Command::new(&program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        // The other end of its stdin is ours and closes when we end, however that happens: what has been told to end
+        // then leaves nothing behind.
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Self { name: name.to_owned(), child })
     }
@@ -88,10 +90,12 @@ pub fn run(demo: &Demo) -> Result<AppExit> {
     let (lines, seed) = (demo.lines.to_string(), demo.seed.to_string());
     let mut simulator = Companion::start(
         "gembactl",
-        &["simulate", "--listen", "127.0.0.1:0", "--lines", &lines, "--seed", &seed].map(OsStr::new),
+        &["simulate", "--until-stdin-closes", "--listen", "127.0.0.1:0", "--lines", &lines, "--seed", &seed]
+            .map(OsStr::new),
     )?;
     let endpoint = simulator.first_line()?;
-    let arguments = ["--listen", "127.0.0.1:0", "--admit", "editor", "--opcua", &endpoint].map(OsStr::new);
+    let arguments =
+        ["--until-stdin-closes", "--listen", "127.0.0.1:0", "--admit", "editor", "--opcua", &endpoint].map(OsStr::new);
     let mut host = Companion::start("gembad", &[&[site.as_os_str()], &arguments[..]].concat())?;
     let address = host.first_line()?;
     if !demo.viewing.headless {

@@ -1,5 +1,6 @@
 //! From the word on the command line to something to show: an address, a site directory, or a glTF file.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -38,7 +39,10 @@ pub fn open(view: &View) -> Result<(Target, Option<Companion>)> {
     if path.is_dir() {
         let mut host = Companion::start(
             "gembad",
-            &[path.as_os_str(), "--listen".as_ref(), "127.0.0.1:0".as_ref(), "--admit".as_ref(), "editor".as_ref()],
+            &[path.as_os_str()]
+                .into_iter()
+                .chain(["--until-stdin-closes", "--listen", "127.0.0.1:0", "--admit", "editor"].map(OsStr::new))
+                .collect::<Vec<_>>(),
         )?;
         let address = host.first_line()?;
         return Ok((site(&address, &view.viewing)?, Some(host)));

@@ -59,6 +59,7 @@ fn every_edit_of_the_plant_is_followed_live_and_by_whoever_joins_later() {
             Thing { path: path.parse().unwrap(), level: Level::Unit, class: Class::Other, bindings: Vec::new() };
         Body::CreateThing(NewThing { id: ThingId([id; 16]), thing, place: put(position), like })
     };
+    let untouched = gemba_tests::editor::now();
     let robot = editor.thing("Hall1/Line1/Robot1");
     editor.say(new(1, "Hall1/Line1/Spare", Some(robot), [0.0, 0.0, 9.0])).unwrap();
     editor.say(new(2, "Hall1/Gate", None, [1.0, 0.0, 11.0])).unwrap();
@@ -73,6 +74,11 @@ fn every_edit_of_the_plant_is_followed_live_and_by_whoever_joins_later() {
     let (live, late) = (live.report(), late.report());
     assert_edited(&live, "who was there");
     assert_edited(&late, "who came later");
+    let at = format!("@{}", untouched.0 / 1_000_000);
+    let past = [&SMALL[..], &["--seconds", "1", "--at", &at]].concat();
+    let past = Viewer::start(&site.address, site.folder.path(), "Past", &past).report();
+    assert_eq!((&past["cursor"]["live"], &past["changed"]), (&json!(false), &json!({})), "as it was before all edits");
+    assert_eq!((past["things"].as_u64(), &past["notes"]), (Some(before as u64), &json!(0)));
     let retired = before + 2 - late["things"].as_u64().unwrap() as usize;
     assert!(retired >= 1, "what is retired is not counted");
 }

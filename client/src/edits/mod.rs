@@ -3,7 +3,7 @@
 //! by further entries, for the record forgets nothing. Who is overruled, refused or in the way is told.
 
 use bevy::prelude::*;
-use bevy_egui::EguiContexts;
+use bevy_egui::{EguiContexts, egui};
 use gemba_record::body::Body;
 use gemba_record::edit::Aspect;
 use gemba_record::entry::EntryId;
@@ -93,20 +93,25 @@ fn ask(
     mut toasts: MessageWriter<Toast>,
     connection: Res<Connection>,
     cursor: Res<Cursor>,
-    keys: Res<ButtonInput<KeyCode>>,
 ) -> Result {
     for UndoEdit(id) in offers.read() {
         if !steps.undo(Some(*id)) {
             toasts.write(Toast::failure("That was taken back already"));
         }
     }
-    let is_typing = contexts.ctx_mut()?.egui_wants_keyboard_input();
-    if is_typing || !keys.any_pressed([KeyCode::ControlLeft, KeyCode::ControlRight]) || !connection.is_site() {
+    let ctx = contexts.ctx_mut()?;
+    if ctx.egui_wants_keyboard_input() || !connection.is_site() {
         return Ok(());
     }
-    let shift = keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
-    let undo = keys.just_pressed(KeyCode::KeyZ) && !shift;
-    let redo = keys.just_pressed(KeyCode::KeyY) || keys.just_pressed(KeyCode::KeyZ) && shift;
+    let (undo, redo) = ctx.input(|i| {
+        i.events.iter().fold((false, false), |(undo, redo), event| match event {
+            egui::Event::Key { key: egui::Key::Z, pressed: true, modifiers, .. } if modifiers.command => {
+                (undo || !modifiers.shift, redo || modifiers.shift)
+            }
+            egui::Event::Key { key: egui::Key::Y, pressed: true, modifiers, .. } if modifiers.command => (undo, true),
+            _ => (undo, redo),
+        })
+    });
     if (undo || redo) && *cursor != Cursor::Live {
         toasts.write(Toast::failure("The past cannot be changed: go back to live (L) first"));
     } else if undo {

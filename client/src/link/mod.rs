@@ -136,10 +136,10 @@ impl Connection {
         self.earlier.as_ref().unwrap_or(&self.log).site()
     }
 
-    /// How many entries of the record were in force at an instant. For now all of them, at any instant: entries do not
-    /// tell their time yet, so that the plant itself is shown as it is now while its values are those of the past.
-    pub fn entries_at(&self, _instant: Timestamp) -> u64 {
-        self.log.entries()
+    /// How many entries of the record were in force at an instant, as their authors dated them. Of a record that is too
+    /// long to be kept, all.
+    pub fn entries_at(&self, instant: Timestamp) -> u64 {
+        self.kept.in_force_at(instant).unwrap_or(self.log.entries())
     }
 
     /// The link, to send commands by and to read its counters.

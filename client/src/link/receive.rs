@@ -8,7 +8,7 @@ use gemba_twin::sample::Timestamp;
 
 use super::{Answered, BlobArrived, Connection, Landed};
 use crate::cursor::Cursor;
-use crate::past::{InstantShared, PastNews};
+use crate::past::{InstantShared, Past, PastNews};
 use crate::people::People;
 use crate::problems::Problems;
 use crate::readings::Readings;
@@ -35,6 +35,7 @@ pub(crate) fn receive(
     mut answered: MessageWriter<Answered>,
     mut landed: MessageWriter<Landed>,
     cursor: Res<Cursor>,
+    shown: Res<Past>,
 ) {
     let connection = &mut *connection;
     readings.set_live_now(our_clock().plus_micros(connection.clock_offset_micros));
@@ -90,7 +91,9 @@ pub(crate) fn receive(
         }
     }
     landed.write_batch(connection.landed.drain(..));
-    let wanted = cursor.instant().map_or(connection.log.entries(), |instant| connection.entries_at(instant));
+    // The plant is shown as of the instant whose values are shown, which may lag behind the cursor.
+    let instant = cursor.instant().map(|instant| shown.shown().unwrap_or(instant));
+    let wanted = instant.map_or(connection.log.entries(), |instant| connection.entries_at(instant));
     if std::mem::take(&mut connection.fold_changed) || connection.entries_shown != wanted {
         connection.show_fold(wanted, &mut site);
     }
@@ -132,9 +135,9 @@ impl Connection {
     }
 
     fn append(&mut self, entry: Vec<u8>) -> Result<(), String> {
-        self.kept.keep(&entry);
         let own = self.own_before(&entry);
-        self.log.append(entry).map_err(|e| e.to_string())?;
+        self.log.append(entry.clone()).map_err(|e| e.to_string())?;
+        self.kept.keep(&entry, self.log.site().map(|site| site.time()).unwrap_or_default());
         self.landed.extend(own);
         match self.log.site().map(|site| site.host()) {
             Some(host) if Some(host) != self.expected_host => {

@@ -3,7 +3,7 @@
 //! without knowing. Until the host has answered, the instant that was shown before goes on being shown under its own
 //! time; nothing is ever shown under another.
 //!
-//! Absent: the plant's own past (things that came and went), which the link folds ([`crate::link`]).
+//! Absent: the plant's own past (things that came, moved and went), which the link folds ([`crate::link`]).
 
 use std::collections::VecDeque;
 use std::time::Instant;
