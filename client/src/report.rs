@@ -60,6 +60,8 @@ struct PeerReport {
     key: String,
     /// Where their head is, world frame, metres; none before their first pose.
     place: Option<[f32; 3]>,
+    /// Hands that a headset tracks.
+    hands: usize,
     /// Path of the thing they have selected.
     selected: Option<String>,
     /// Whether they are there now.
@@ -230,6 +232,7 @@ fn meet(mut met: ResMut<Met>, people: Res<People>, site: Res<Site>) {
             name: person.info.name.clone(),
             key: person.info.key.to_string(),
             place: person.poses[1].as_ref().map(|(_, pose)| pose.head.place),
+            hands: person.poses[1].as_ref().map_or(0, |(_, pose)| pose.hands.iter().flatten().count()),
             selected: thing.map(|thing| thing.path.to_string()),
             here: true,
         };

@@ -6,6 +6,7 @@
 //! - [`editor`]: a person who changes the plant without a screen
 //! - [`past_host`]: a host that knows what every tag read in the last hours
 //! - [`picture`]: reading and comparing what a viewer has rendered
+//! - [`xr_rig`]: a person in a headset, in a real OpenXR runtime
 //! - [`shared`]: the folder of data to test with, which a fresh clone does not have
 
 pub mod editor;
@@ -14,3 +15,4 @@ pub mod picture;
 pub mod plant_site;
 pub mod program;
 pub mod shared;
+pub mod xr_rig;

@@ -5,24 +5,24 @@ use bevy::prelude::*;
 
 /// How a person is moved.
 #[derive(Resource, Debug, Clone, Copy, PartialEq)]
-pub struct Comfort {
+pub(super) struct Comfort {
     /// What people read.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// Turning by steps of so many degrees; none turns smoothly.
-    pub snap_degrees: Option<f32>,
+    pub(super) snap_degrees: Option<f32>,
     /// Turning smoothly, radians a second.
-    pub turn_speed: f32,
+    pub(super) turn_speed: f32,
     /// Sliding, metres a second at life size; 0 for teleporting only.
-    pub slide_speed: f32,
+    pub(super) slide_speed: f32,
     /// Whether the stick pushed forward slides too, instead of throwing the teleport's arc.
-    pub slides_forward: bool,
+    pub(super) slides_forward: bool,
     /// How much of the view is darkened at its rim while sliding or turning, 0 to 1.
-    pub vignette: f32,
+    pub(super) vignette: f32,
 }
 
 impl Comfort {
     /// Teleport and steps only.
-    pub const GENTLE: Self = Self {
+    pub(super) const GENTLE: Self = Self {
         name: "Gentle",
         snap_degrees: Some(45.0),
         turn_speed: 0.0,
@@ -31,10 +31,10 @@ impl Comfort {
         vignette: 1.0,
     };
     /// Teleport, steps, and slow sliding sideways and back under a vignette.
-    pub const BALANCED: Self =
+    pub(super) const BALANCED: Self =
         Self { name: "Balanced", snap_degrees: Some(30.0), slide_speed: 1.4, vignette: 0.7, ..Self::GENTLE };
     /// Everything smooth, no vignette: for those who feel nothing.
-    pub const FREE: Self = Self {
+    pub(super) const FREE: Self = Self {
         name: "Free",
         snap_degrees: None,
         turn_speed: 1.6,
@@ -43,10 +43,10 @@ impl Comfort {
         vignette: 0.0,
     };
     /// All presets, the gentlest first.
-    pub const ALL: [Self; 3] = [Self::GENTLE, Self::BALANCED, Self::FREE];
+    pub(super) const ALL: [Self; 3] = [Self::GENTLE, Self::BALANCED, Self::FREE];
 
     /// The next preset.
-    pub fn next(self) -> Self {
+    pub(super) fn next(self) -> Self {
         let at = Self::ALL.iter().position(|preset| preset.name == self.name).unwrap_or(0);
         Self::ALL[(at + 1) % Self::ALL.len()]
     }

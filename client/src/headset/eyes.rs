@@ -9,10 +9,11 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
-use gemba_xr::{HeadsetState, Rig, Side, Tracked, eye_texture};
+use gemba_xr::{Eye, HeadsetState, Rig, Side, Tracked, eye_texture};
 use serde::Serialize;
 
 use super::moving::Arc;
+use crate::people::People;
 use crate::plant::PlantProgress;
 use crate::pointer::{PointedBy, Pointers};
 use crate::run::{write_png, write_whole};
@@ -53,14 +54,23 @@ struct Standing {
     scale: f32,
     /// Tracking space.
     head: Option<[f32; 3]>,
+    /// Quaternion x, y, z, w.
+    head_rotation: Option<[f32; 4]>,
+    /// Where the eyes are, tracking space, left first.
+    eyes: [Option<[f32; 3]>; 2],
     /// Tracking space, left first.
     hands: [Option<[f32; 3]>; 2],
+    hand_rotations: [Option<[f32; 4]>; 2],
     triggers: [f32; 2],
+    squeezes: [f32; 2],
+    sticks: [[f32; 2]; 2],
     /// Path of what each hand points at, left first.
     pointed: [Option<String>; 2],
     /// Where the teleport's arc lands, world frame.
     lands: Option<[f32; 3]>,
     selected: Option<String>,
+    /// The others: name and where their heads are, world frame.
+    people: Vec<(String, Option<[f32; 3]>)>,
 }
 
 pub(super) fn plugin(app: &mut App) {
@@ -92,7 +102,9 @@ fn take(
     site: Res<Site>,
     arc: Res<Arc>,
     progress: Res<PlantProgress>,
+    people: Res<People>,
     rig: Single<&Transform, With<Rig>>,
+    eyes: Query<(&Eye, &Transform), Without<Rig>>,
 ) {
     let Some(folder) = files.folder.clone().filter(|_| files.taking.is_none()) else { return };
     let Some(next) = files.words.as_mut().and_then(|words| words.get_mut().ok()).map(|words| words.try_recv()) else {
@@ -120,10 +132,20 @@ fn take(
         scale: rig.scale.x,
         head: tracked.head.map(|head| head.translation.to_array()),
         hands: Side::BOTH.map(|side| tracked.hand(side).grip.map(|grip| grip.translation.to_array())),
+        head_rotation: tracked.head.map(|head| head.rotation.to_array()),
+        eyes: [0, 1].map(|eye| eyes.iter().find(|(e, _)| e.0 == eye).map(|(_, place)| place.translation.to_array())),
+        hand_rotations: Side::BOTH.map(|side| tracked.hand(side).grip.map(|grip| grip.rotation.to_array())),
+        squeezes: Side::BOTH.map(|side| tracked.hand(side).squeeze),
+        sticks: Side::BOTH.map(|side| tracked.hand(side).stick.to_array()),
         triggers: Side::BOTH.map(|side| tracked.hand(side).trigger),
         pointed: [pointed(PointedBy::LeftHand), pointed(PointedBy::RightHand)],
         lands: arc.lands.map(|place| place.to_array()),
         selected: selection.0.and_then(path),
+        people: people
+            .0
+            .values()
+            .map(|p| (p.info.name.clone(), p.poses[1].as_ref().map(|(_, pose)| pose.head.place)))
+            .collect(),
     };
     let json = serde_json::to_string(&standing).expect("a standing holds nothing that JSON cannot");
     if let Err(why) = write_whole(&folder.join(format!("{word}.json")), json.as_bytes()) {

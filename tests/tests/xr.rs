@@ -1,0 +1,137 @@
+//! In the headset: a real OpenXR runtime, its head and hands moved by the test, its eyes looked through.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+use gemba_tests::picture::{Picture, assert_difference};
+use gemba_tests::plant_site::{self, PlantSite, eventually};
+use gemba_tests::program::Viewer;
+use gemba_tests::xr_rig::{Pose, Rig, runtime};
+use serde_json::Value;
+
+/// Where the demo plant's first pump is, world frame: `twin/src/layout.rs`, at the height of its motor.
+fn pump() -> [f32; 3] {
+    let hall = &gemba_twin::layout::halls(1)[0];
+    let at = hall.lines[0].origin + gemba_twin::layout::PUMP;
+    [at.x as f32, at.y as f32 + 0.35, at.z as f32]
+}
+
+fn point(told: &Value) -> [f32; 3] {
+    let told = told.as_array().unwrap();
+    [0, 1, 2].map(|i| told[i].as_f64().unwrap() as f32)
+}
+
+/// The place in the tracking space of a place in the world, for a rig of life size.
+fn rig_from_world(standing: &Value, place: [f32; 3]) -> [f32; 3] {
+    let rig = point(&standing["rig"]);
+    let (sin, cos) = (standing["yaw"].as_f64().unwrap() as f32).sin_cos();
+    let [x, y, z] = [0, 1, 2].map(|i| place[i] - rig[i]);
+    [cos * x - sin * z, y, sin * x + cos * z]
+}
+
+/// A pose at `from` that points to `to`.
+fn towards(from: [f32; 3], to: [f32; 3]) -> Pose {
+    let [x, y, z] = [0, 1, 2].map(|i| to[i] - from[i]);
+    Pose::looking(from, (-x).atan2(-z), y.atan2(x.hypot(z)))
+}
+
+#[test]
+fn the_eyes_see_the_plant_from_the_head_and_by_the_right_parallax() {
+    let Some(runtime) = runtime("parallax") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter(&runtime, model.to_str().unwrap(), folder.path(), "Vera");
+    // Hands down and behind, so that nothing of the person themself is seen.
+    rig.put(|person| person.hands.iter_mut().for_each(|hand| hand.pose = Pose::looking([0.0, 0.5, 1.0], 3.0, 0.0)));
+    let first = rig.look();
+    assert!(first.eyes[0].colours() > 20, "the left eye sees the plant: {:?}", first.eyes[0].colours());
+    let [left, right] = [0, 1].map(|eye| point(&first.standing["eyes"][eye]));
+    let apart = right[0] - left[0];
+    assert!((0.05..0.08).contains(&apart), "eyes lie {apart} m apart, the right one to the right");
+    assert_difference("xr-parallax", &first.eyes[0], &first.eyes[1], 0.02..=1.0);
+    // A head so far to the right has its left eye where the right one was.
+    rig.put(|person| person.head.place[0] += apart);
+    let second = rig.look();
+    assert_difference("xr-eye-for-eye", &second.eyes[0], &first.eyes[1], 0.0..=0.005);
+    // Somewhere else, something else is seen.
+    rig.put(|person| person.head = Pose::looking([0.0, 1.6, 0.0], 2.0, 0.0));
+    assert_difference("xr-turned", &rig.look().eyes[0], &first.eyes[0], 0.2..=1.0);
+    let report = rig.leave();
+    assert_eq!(report["errors"].as_array().unwrap().len(), 0, "{report}");
+}
+
+#[test]
+fn pointing_and_pulling_the_trigger_selects_the_pump_and_the_desktop_sees_hands_and_selection() {
+    let Some(runtime) = runtime("presence") else { return };
+    let site = PlantSite::start();
+    let ada = Viewer::start(
+        &site.address,
+        site.folder.path(),
+        "Ada",
+        &["--select", "Hall1/Line1/Pump1", "--seconds", "25", "--size", "640x360"],
+    );
+    let mut rig = Rig::enter(&runtime, &site.address, site.folder.path(), "Vera");
+    let standing = rig.ask();
+    // Beside the pump, at arm's length, hands towards it.
+    let target = rig_from_world(&standing, pump());
+    let eye = [target[0] - 0.9, target[1] + 0.9, target[2] + 0.9];
+    let hand = |side: f32| [target[0] - 0.5 + side, target[1] + 0.35, target[2] + 0.5 + side];
+    rig.put(|person| {
+        person.head = towards(eye, target);
+        person.hands[0].pose = towards(hand(-0.15), target);
+        person.hands[1].pose = towards(hand(0.15), target);
+    });
+    let pointed = rig.ask();
+    assert!(pointed["pointed"][1].as_str().unwrap_or_default().starts_with("Hall1/Line1/Pump1"), "{pointed}");
+    assert_eq!(pointed["selected"], Value::Null, "pointing alone selects nothing");
+    rig.put(|person| person.hands[1].trigger = 1.0);
+    let selected = eventually("the pump is selected", || Some(rig.ask()).filter(|s| s["selected"] != Value::Null));
+    assert_eq!(selected["selected"], "Hall1/Line1/Pump1");
+    rig.put(|person| person.hands[1].trigger = 0.0);
+    let seen = rig.look();
+    let kept = gemba_tests::picture::kept_folder();
+    seen.eyes[0].write(&kept.join("xr-at-the-pump.png"));
+    // The one on the desktop, seen from here.
+    let place = eventually("the desktop's head is known", || {
+        let people = rig.ask()["people"].clone();
+        people.as_array()?.iter().find(|p| p[0] == "Ada" && !p[1].is_null()).map(|p| point(&p[1]))
+    });
+    let there = rig_from_world(&standing, place);
+    rig.put(|person| person.head = towards(eye, there));
+    rig.look().eyes[0].write(&kept.join("xr-the-desktop-seen.png"));
+    rig.put(|person| person.head = towards(eye, target));
+    let report = ada.report();
+    std::fs::copy(site.folder.path().join("Ada.png"), kept.join("xr-the-headset-seen.png")).unwrap();
+    let peers = report["peers"].as_array().unwrap();
+    let vera = peers.iter().find(|peer| peer["name"] == "Vera").expect("Ada has met Vera");
+    assert_eq!(vera["hands"], 2, "{vera}");
+    assert_eq!(vera["selected"], "Hall1/Line1/Pump1", "{vera}");
+    let met = rig_from_world(&standing, point(&vera["place"]));
+    let off = (0..3).map(|i| (met[i] - eye[i]).abs()).fold(0.0, f32::max);
+    assert!(off < 0.02, "Ada has Vera's head {off} m from where it is");
+    assert!(Picture::read(&site.folder.path().join("Ada.png")).colours() > 20);
+    rig.leave();
+}
+
+#[test]
+fn a_teleport_goes_where_the_arc_lands_and_a_turn_goes_by_steps() {
+    let Some(runtime) = runtime("teleport") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter(&runtime, model.to_str().unwrap(), folder.path(), "Vera");
+    let before = rig.put(|person| person.hands[0].pose = Pose::looking([0.0, 1.2, -0.2], 3.1, -0.6));
+    let aimed = rig.put(|person| person.hands[0].stick = [0.0, 1.0]);
+    assert!(!aimed["lands"].is_null(), "the arc finds the floor: {aimed}");
+    assert_eq!(aimed["rig"], before["rig"], "aiming does not move");
+    let lands = point(&aimed["lands"]);
+    let after = rig.put(|person| person.hands[0].stick = [0.0, 0.0]);
+    let (rig_now, head) = (point(&after["rig"]), rig_from_world(&after, lands));
+    // The head stands above where the arc landed.
+    assert!(head[0].hypot(head[2]) < 0.1 + 0.06 && rig_now != point(&before["rig"]), "{after}");
+    let turned = rig.put(|person| person.hands[1].stick = [1.0, 0.0]);
+    let by = (after["yaw"].as_f64().unwrap() - turned["yaw"].as_f64().unwrap()).to_degrees().rem_euclid(360.0);
+    assert!((by - 45.0).abs() < 0.5, "one step to the right: {by}");
+    let held = rig.ask();
+    assert_eq!(held["yaw"], turned["yaw"], "a stick that is held turns once");
+    rig.leave();
+}
