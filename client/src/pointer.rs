@@ -43,6 +43,8 @@ pub struct Pointer {
     pub ray: Ray3d,
     /// What it meets, as far as whoever wrote it has looked.
     pub met: Option<Met>,
+    /// Where it is on a panel that lies before all else, points from the upper left corner; the plant is not pointed at then.
+    pub on_panel: Option<Vec2>,
     /// Whether it is pressed: a button is down, a trigger pulled, fingers pinch.
     pub is_pressed: bool,
     /// Whether that began in this frame.
@@ -95,7 +97,8 @@ fn follow_mouse(
     let at = ctx.pointer_hover_pos().filter(|_| view.hovered && camera.is_active);
     let ray = at.and_then(|at| camera.viewport_to_world(transform, view.viewport_from_screen(at)).ok());
     let (is_pressed, was_pressed) = ctx.input(|i| (i.pointer.primary_down(), i.pointer.primary_pressed()));
-    let pointer = ray.map(|ray| Pointer { by: PointedBy::Mouse, ray, met: None, is_pressed, was_pressed });
+    let pointer =
+        ray.map(|ray| Pointer { by: PointedBy::Mouse, ray, met: None, on_panel: None, is_pressed, was_pressed });
     pointers.set(PointedBy::Mouse, pointer);
     Ok(())
 }
@@ -119,7 +122,8 @@ mod tests {
     #[test]
     fn a_pointer_is_there_once_and_goes_when_it_points_at_nothing() {
         let ray = Ray3d::new(Vec3::ZERO, Dir3::NEG_Z);
-        let pointer = Pointer { by: PointedBy::Gaze, ray, met: None, is_pressed: false, was_pressed: false };
+        let pointer =
+            Pointer { by: PointedBy::Gaze, ray, met: None, on_panel: None, is_pressed: false, was_pressed: false };
         let mut pointers = Pointers::default();
         for by in [PointedBy::RightHand, PointedBy::Mouse, PointedBy::RightHand] {
             pointers.set(by, Some(pointer));

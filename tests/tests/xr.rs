@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Where the demo plant's first pump is, world frame: `twin/src/layout.rs`, at the height of its motor.
 fn pump() -> [f32; 3] {
     let hall = &gemba_twin::layout::halls(1)[0];
-    let at = hall.lines[0].origin + gemba_twin::layout::PUMP;
+    let at = hall.lines[0].world_from_line + gemba_twin::layout::PUMP;
     [at.x as f32, at.y as f32 + 0.35, at.z as f32]
 }
 

@@ -6,6 +6,7 @@ use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
@@ -16,7 +17,7 @@ use super::moving::Arc;
 use crate::people::People;
 use crate::plant::PlantProgress;
 use crate::pointer::{PointedBy, Pointers};
-use crate::run::{write_png, write_whole};
+use crate::run::{RunPlan, write_png, write_whole};
 use crate::schedule::Frame;
 use crate::selection::Selection;
 use crate::site::Site;
@@ -94,7 +95,7 @@ fn listen() -> Receiver<String> {
 fn take(
     mut commands: Commands,
     mut files: ResMut<EyeFiles>,
-    mut exit: MessageWriter<AppExit>,
+    mut plan: ResMut<RunPlan>,
     tracked: Res<Tracked>,
     state: Res<HeadsetState>,
     pointers: Res<Pointers>,
@@ -114,7 +115,7 @@ fn take(
         Ok(word) => word,
         Err(TryRecvError::Empty) => return,
         Err(TryRecvError::Disconnected) => {
-            exit.write(AppExit::Success);
+            plan.stay = Some(Duration::ZERO);
             return;
         }
     };

@@ -4,6 +4,7 @@
 //! - [`moving`] under a [`comfort`]: teleport, turning, sliding, scale
 //! - [`point`]: what the hands point at, and selecting it
 //! - [`hands`]: the person's own hands and laser, and what the others get to see of them
+//! - [`panel`]: the desktop's panels, curved around the person
 //! - [`eyes`]: what each eye sees, as files, for tests
 //!
 //! While the headset is worn the desktop window stands still: drawing the plant a third time is dear.
@@ -24,13 +25,14 @@ mod comfort;
 mod eyes;
 mod hands;
 mod moving;
+mod panel;
 mod point;
 
 pub(crate) use eyes::EyeFiles;
 
 pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<comfort::Comfort>()
-        .add_plugins((gemba_xr::plugin, moving::plugin, point::plugin, hands::plugin, eyes::plugin))
+        .add_plugins((gemba_xr::plugin, moving::plugin, point::plugin, panel::plugin, hands::plugin, eyes::plugin))
         .add_systems(Update, (tell, stand).chain().in_set(Frame::Receive))
         .add_systems(Update, (open_eyes, rest_desktop).chain().in_set(Frame::Present));
 }

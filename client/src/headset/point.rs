@@ -10,11 +10,18 @@ use crate::schedule::Frame;
 use crate::selection::{SelectThing, unit_of};
 use crate::site::Site;
 
+/// The pointers are written here.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Point;
+
+/// What they press in the plant is taken here; whoever lies before the plant acts in between.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Select;
+
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(
-        Update,
-        (point, select).chain().in_set(Frame::Act).before(crate::selection::take).after(super::moving::MoveRig),
-    );
+    app.configure_sets(Update, (super::moving::MoveRig, Point, Select).chain().in_set(Frame::Act))
+        .add_systems(Update, point.in_set(Point))
+        .add_systems(Update, select.in_set(Select).before(crate::selection::take));
 }
 
 /// The pointer that a hand moves.
@@ -33,7 +40,6 @@ fn point(
     nodes: Query<&NodeOf>,
 ) {
     let is_thing = |entity| nodes.contains(entity);
-    // What is behind the person, or between two looks, is met too: not only what is in view.
     let settings = MeshRayCastSettings::default().with_filter(&is_thing);
     let mut sources: Vec<(PointedBy, Option<Transform>, f32)> =
         Side::BOTH.map(|side| (pointed_by(side), tracked.hand(side).aim, tracked.hand(side).trigger)).to_vec();
@@ -52,7 +58,7 @@ fn point(
                 place: hit.point,
                 normal: hit.normal,
             });
-            Some(Pointer { by, ray, met, is_pressed: pressed, was_pressed: pressed && !before })
+            Some(Pointer { by, ray, met, on_panel: None, is_pressed: pressed, was_pressed: pressed && !before })
         });
         pointers.set(by, pointer);
     }
@@ -64,7 +70,7 @@ fn select(
     pointers: Res<Pointers>,
     site: Res<Site>,
 ) {
-    for pointer in pointers.iter().filter(|p| p.by != PointedBy::Mouse && p.was_pressed) {
+    for pointer in pointers.iter().filter(|p| p.by != PointedBy::Mouse && p.on_panel.is_none() && p.was_pressed) {
         let thing = pointer.met.and_then(|met| met.thing).map(|thing| unit_of(&site, thing));
         select.write(SelectThing(thing));
         let side = if pointer.by == PointedBy::LeftHand { Side::Left } else { Side::Right };

@@ -1,0 +1,293 @@
+//! The desktop's own panels in the headset: tree, inspector, trends, time line and all else on one curved panel, opened
+//! and closed with the menu button, pressed with the laser. It is the same egui as on the desktop, drawn into an image, so
+//! that every function of the one is one of the other.
+//!
+//! Absent: several panels, grabbing and pinning them, direct touch, a keyboard.
+
+use bevy::asset::RenderAssetUsages;
+use bevy::camera::RenderTarget;
+use bevy::light::NotShadowCaster;
+use bevy::mesh::{Indices, PrimitiveTopology};
+use bevy::prelude::*;
+use bevy::render::render_resource::{TextureFormat, TextureUsages};
+use bevy_egui::input::EguiInputEvent;
+use bevy_egui::{EguiContexts, PrimaryEguiContext, egui};
+use gemba_xr::{Buzz, HeadsetState, Rig, Side, Tracked};
+
+use super::point::pointed_by;
+use crate::pointer::{Met, PointedBy, Pointer, Pointers};
+use crate::run::RunPlan;
+use crate::schedule::Frame;
+
+/// Distance of the panel from the person's middle, metres: near enough to read, beyond a reaching hand.
+const RADIUS: f32 = 1.2;
+/// Body text is 14 points high and must cover 1.5° (issue 5, point 6): so many degrees a point.
+const DEGREES_PER_POINT: f32 = 1.5 / 14.0;
+/// A panel as wide as this surrounds the person; a wider one would be behind them.
+const WIDEST_DEGREES: f32 = 110.0;
+/// The panel's size in points where the desktop has a window: 107° wide at that many degrees a point.
+const POINTS: UVec2 = UVec2::new(1000, 620);
+/// Pieces the curve is made of.
+const PIECES: u32 = 32;
+
+/// The panel: its shape and whether it is open.
+#[derive(Resource, Debug)]
+pub(super) struct Panel {
+    is_open: bool,
+    was_menu: bool,
+    /// Where its middle is, the rig's frame: a place below the head, turned as the head was when it opened.
+    place: Transform,
+    /// Width and height in points.
+    points: Vec2,
+    entity: Option<Entity>,
+    image: Option<Handle<Image>>,
+    /// Which pointer pressed last, and where it was.
+    held_by: Option<PointedBy>,
+    was_hovering: bool,
+}
+
+impl Default for Panel {
+    fn default() -> Self {
+        Self {
+            is_open: false,
+            was_menu: false,
+            place: Transform::default(),
+            points: POINTS.as_vec2(),
+            entity: None,
+            image: None,
+            held_by: None,
+            was_hovering: false,
+        }
+    }
+}
+
+/// Width of a panel as an angle, radians, and its height, metres.
+fn extent(points: Vec2) -> (f32, f32) {
+    let arc = (points.x * DEGREES_PER_POINT).min(WIDEST_DEGREES).to_radians();
+    (arc, arc * RADIUS * points.y / points.x.max(1.0))
+}
+
+impl Panel {
+    /// Where a ray meets the panel: the place in points from its upper left corner, and how far along the ray. The ray is
+    /// in the rig's frame.
+    fn meets(&self, ray: Ray3d) -> Option<(Vec2, f32)> {
+        if !self.is_open {
+            return None;
+        }
+        let panel_from_rig = self.place.to_matrix().inverse();
+        let from = panel_from_rig.transform_point3(ray.origin);
+        let along = panel_from_rig.transform_vector3(*ray.direction);
+        let (arc, height) = extent(self.points);
+        // |(from + t along)| = RADIUS in the plane of x and z; the person is inside, so that the larger root is before them.
+        let (a, b) = (along.xz().length_squared(), from.xz().dot(along.xz()));
+        let c = from.xz().length_squared() - RADIUS * RADIUS;
+        let root = b * b - a * c;
+        if a < 1e-8 || root < 0.0 {
+            return None;
+        }
+        let t = (root.sqrt() - b) / a;
+        let met = from + along * t;
+        let (angle, up) = (met.x.atan2(-met.z), met.y);
+        let at = Vec2::new(angle / arc + 0.5, 0.5 - up / height);
+        let is_on = t > 0.0 && at.cmpge(Vec2::ZERO).all() && at.cmple(Vec2::ONE).all();
+        is_on.then_some((at * self.points, t))
+    }
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Panel>()
+        .add_systems(
+            Update,
+            (open, press).chain().in_set(Frame::Act).after(super::point::Point).before(super::point::Select),
+        )
+        .add_systems(Update, wear.in_set(Frame::Present));
+}
+
+/// While the headset is worn the panels are drawn into an image; else into the window.
+fn wear(
+    mut panel: ResMut<Panel>,
+    mut images: ResMut<Assets<Image>>,
+    mut screen: Single<&mut RenderTarget, With<PrimaryEguiContext>>,
+    mut was_worn: Local<bool>,
+    state: Res<HeadsetState>,
+    plan: Res<RunPlan>,
+) {
+    let is_worn = state.is_seen();
+    if is_worn == *was_worn {
+        return;
+    }
+    *was_worn = is_worn;
+    if let Some(screen) = &plan.screen {
+        // Without a window they are always drawn into an image.
+        panel.points = images.get(screen).map_or(POINTS.as_vec2(), |image| image.size().as_vec2());
+        panel.image = Some(screen.clone());
+        return;
+    }
+    let image = panel.image.get_or_insert_with(|| {
+        let mut image = Image::new_target_texture(POINTS.x, POINTS.y, TextureFormat::Rgba8UnormSrgb, None);
+        image.texture_descriptor.usage |= TextureUsages::COPY_SRC;
+        images.add(image)
+    });
+    **screen = if is_worn { RenderTarget::Image(image.clone().into()) } else { RenderTarget::default() };
+    if !is_worn {
+        panel.is_open = false;
+    }
+}
+
+/// The menu button opens the panel before the person's face, and closes it.
+fn open(
+    mut commands: Commands,
+    mut panel: ResMut<Panel>,
+    mut meshes: ResMut<Assets<Mesh>>,
+    mut materials: ResMut<Assets<StandardMaterial>>,
+    mut shown: Query<&mut Visibility>,
+    tracked: Res<Tracked>,
+    rig: Single<Entity, With<Rig>>,
+) {
+    let menu = tracked.hands.iter().any(|hand| hand.menu);
+    let is_asked = menu && !std::mem::replace(&mut panel.was_menu, menu);
+    if is_asked && let Some(head) = tracked.head {
+        panel.is_open = !panel.is_open;
+        let yaw = head.rotation.to_euler(EulerRot::YXZ).0;
+        // A little below the eyes, as a page is held.
+        let place = head.translation - Vec3::Y * 0.12;
+        panel.place = Transform::from_translation(place).with_rotation(Quat::from_rotation_y(yaw));
+        if let (None, Some(image)) = (panel.entity, panel.image.clone()) {
+            let look = materials.add(StandardMaterial { base_color_texture: Some(image), unlit: true, ..default() });
+            let shape = (Mesh3d(meshes.add(curve(panel.points))), MeshMaterial3d(look));
+            panel.entity = Some(commands.spawn((shape, panel.place, ChildOf(*rig), NotShadowCaster)).id());
+        }
+    }
+    let Some(entity) = panel.entity else { return };
+    if is_asked {
+        commands.entity(entity).insert(panel.place);
+    }
+    if let Ok(mut visibility) = shown.get_mut(entity) {
+        visibility.set_if_neq(if panel.is_open { Visibility::Inherited } else { Visibility::Hidden });
+    }
+}
+
+/// The inner side of a cylinder, the width of the panel's arc.
+fn curve(points: Vec2) -> Mesh {
+    let (arc, height) = extent(points);
+    let (mut places, mut normals, mut corners, mut indices) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for piece in 0..=PIECES {
+        let u = piece as f32 / PIECES as f32;
+        let (sin, cos) = ((u - 0.5) * arc).sin_cos();
+        for v in [0.0, 1.0] {
+            places.push([sin * RADIUS, (0.5 - v) * height, -cos * RADIUS]);
+            normals.push([-sin, 0.0, cos]);
+            corners.push([u, v]);
+        }
+        if piece < PIECES {
+            let at = piece * 2;
+            indices.extend([at, at + 1, at + 2, at + 2, at + 1, at + 3]);
+        }
+    }
+    Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
+        .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, places)
+        .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, normals)
+        .with_inserted_attribute(Mesh::ATTRIBUTE_UV_0, corners)
+        .with_inserted_indices(Indices::U32(indices))
+}
+
+/// The hand's laser on the panel is a mouse there: what it meets behind the panel is not met.
+fn press(
+    mut panel: ResMut<Panel>,
+    mut pointers: ResMut<Pointers>,
+    mut contexts: EguiContexts,
+    mut events: MessageWriter<EguiInputEvent>,
+    mut buzz: MessageWriter<Buzz>,
+    context: Single<Entity, With<PrimaryEguiContext>>,
+    tracked: Res<Tracked>,
+    rig: Single<&Transform, With<Rig>>,
+) {
+    let mut say = |event| drop(events.write(EguiInputEvent { context: *context, event }));
+    let rig_from_world = rig.to_matrix().inverse();
+    let mut is_over = false;
+    for side in [Side::Right, Side::Left] {
+        let Some(pointer) = pointers.of(pointed_by(side)).copied() else { continue };
+        let origin = rig_from_world.transform_point3(pointer.ray.origin);
+        let direction = rig_from_world.transform_vector3(*pointer.ray.direction);
+        let Ok(direction) = Dir3::new(direction) else { continue };
+        let Some((at, along)) = panel.meets(Ray3d::new(origin, direction)) else { continue };
+        let place = rig.transform_point(origin + *direction * along);
+        let met = Some(Met { thing: None, place, normal: -pointer.ray.direction.as_vec3() });
+        pointers.set(pointer.by, Some(Pointer { met, on_panel: Some(at), ..pointer }));
+        if is_over {
+            continue;
+        }
+        is_over = true;
+        let pos = egui::pos2(at.x, at.y);
+        let button = |pressed| egui::Event::PointerButton {
+            pos,
+            button: egui::PointerButton::Primary,
+            pressed,
+            modifiers: egui::Modifiers::NONE,
+        };
+        say(egui::Event::PointerMoved(pos));
+        if pointer.was_pressed && panel.held_by.is_none() {
+            panel.held_by = Some(pointer.by);
+            say(button(true));
+            buzz.write(Buzz { side, strength: 0.5, secs: 0.02 });
+        } else if panel.held_by == Some(pointer.by) && !pointer.is_pressed {
+            panel.held_by = None;
+            say(button(false));
+        }
+        let stick = tracked.hand(side).stick;
+        if stick.y.abs() > 0.3 {
+            say(egui::Event::MouseWheel {
+                unit: egui::MouseWheelUnit::Point,
+                delta: egui::vec2(0.0, stick.y * 12.0),
+                phase: egui::TouchPhase::Move,
+                modifiers: egui::Modifiers::NONE,
+            });
+        }
+        let hovers =
+            contexts.ctx_mut().is_ok_and(|ctx| ctx.output(|o| o.cursor_icon) == egui::CursorIcon::PointingHand);
+        if hovers && !panel.was_hovering {
+            buzz.write(Buzz { side, strength: 0.15, secs: 0.01 });
+        }
+        panel.was_hovering = hovers;
+    }
+    if !is_over && panel.was_hovering | panel.held_by.is_some() {
+        panel.was_hovering = false;
+        panel.held_by = None;
+        say(egui::Event::PointerGone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn panel() -> Panel {
+        Panel { is_open: true, place: Transform::from_xyz(0.0, 1.5, 0.0), ..default() }
+    }
+
+    #[test]
+    fn body_text_covers_one_and_a_half_degrees_on_a_panel_that_fits_before_the_person() {
+        let (arc, height) = extent(POINTS.as_vec2());
+        let text = arc.to_degrees() / POINTS.x as f32 * 14.0;
+        assert!((text - 1.5).abs() < 1e-3 && height < 1.5, "{text}° and {height} m");
+    }
+
+    #[test]
+    fn a_laser_meets_the_panel_where_the_eye_sees_it() {
+        let forward = |at: Vec3| panel().meets(Ray3d::new(Vec3::new(0.1, 1.4, 0.0), Dir3::new(at).unwrap()));
+        let (middle, along) = panel().meets(Ray3d::new(Vec3::Y * 1.5, Dir3::NEG_Z)).unwrap();
+        assert!(middle.distance(POINTS.as_vec2() / 2.0) < 0.1 && (along - RADIUS).abs() < 1e-4);
+        let (right, _) = forward(Vec3::new(0.5, 0.1, -1.0)).unwrap();
+        assert!(right.x > POINTS.x as f32 / 2.0, "{right}");
+        let (up, _) = forward(Vec3::new(0.0, 0.4, -1.0)).unwrap();
+        assert!(up.y < POINTS.y as f32 / 2.0, "{up}");
+        assert_eq!(forward(Vec3::Z), None, "nothing is behind the person");
+        assert_eq!(forward(Vec3::Y), None);
+    }
+
+    #[test]
+    fn a_closed_panel_is_not_met() {
+        let closed = Panel { is_open: false, ..panel() };
+        assert_eq!(closed.meets(Ray3d::new(Vec3::Y * 1.5, Dir3::NEG_Z)), None);
+    }
+}
