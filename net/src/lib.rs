@@ -6,6 +6,7 @@
 //! - [`recall`]: questions for the past, and their answers
 //! - [`telemetry`]: columnar batches of samples, and conflation for a slow subscriber
 //! - [`pose_codec`]: a person's pose in some forty bytes
+//! - [`body`]: bodies that move, told exactly and in few bytes over a line that loses packets; their leases
 //! - [`clock`]: how far the host's clock is from ours
 //! - [`host_core`], [`client_core`]: what is decided, without sockets or clocks
 //! - [`listener`], [`link`]: the edge, on quinn; [`tls`]: who is at the other end; [`transport`]: what quinn is told
@@ -19,6 +20,7 @@ mod allowance;
 pub mod blob_hash;
 mod blob_parts;
 mod bulk_line;
+pub mod body;
 pub mod client_core;
 pub mod clock;
 mod frames;

@@ -126,3 +126,13 @@ pub const TEST_NETWORK_IDLE: Duration = Duration::from_secs(10);
 pub const REAL_TIME_BUDGET: u64 = 50_000_000 / 8;
 /// What it may send on any line, bytes a second: one person's pose at 30 Hz and a few words.
 pub const REAL_TIME_LEAST: u64 = 16_000;
+/// Bodies of one lane, or with a lease: every part of a large plant that can be picked up, at some 0.4 kB each.
+pub const BODIES: usize = 1 << 17;
+/// Times a body was told that are kept: one for each tick that a packet may build on (65), and a few before.
+pub const TOLD_PER_BODY: usize = 72;
+/// Packets of a lane that are kept: those of 64 ticks at 16 a tick (18 kB each tick, 8 Mbit/s at 60 Hz).
+pub const PACKETS_SENT: usize = 1024;
+/// Bodies told in one packet: more would take a reader longer than a millisecond.
+pub const BODIES_PER_PACKET: usize = 1024;
+/// Most bytes of one body in a packet: three places of 33 bits, a rotation of as many, and its name.
+pub const BODY_BYTES: usize = 48;

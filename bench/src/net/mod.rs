@@ -1,8 +1,14 @@
 //! `gemba bench net`: how a site feels over a real line. One file a row.
 
+mod asteroids;
+mod bit_packing;
+mod body_lane;
+mod cubes;
 mod fairness;
 mod line;
 mod motion;
+mod scene;
+mod site;
 
 use crate::report::Row;
 
@@ -12,21 +18,29 @@ pub struct Sizes {
     pub runs: usize,
     /// N5: seconds of motion in a run, and of the transfers of N5-fair.
     pub seconds: u32,
+    /// N1 and N2: ticks of each scene.
+    pub ticks: usize,
 }
 
 impl Sizes {
     /// Shows in seconds that everything runs.
-    pub const QUICK: Self = Self { runs: 1, seconds: 4 };
+    pub const QUICK: Self = Self { runs: 1, seconds: 4, ticks: 150 };
 
     /// What the goals are about.
     pub fn full(runs: usize) -> Self {
-        Self { runs, seconds: 15 }
+        Self { runs, seconds: 15, ticks: 1_800 }
     }
 }
 
 type Measure = fn(&Sizes) -> anyhow::Result<Vec<Row>>;
 
-const ROWS: [(&str, Measure); 2] = [("N5", motion::measure), ("N5-fair", fairness::measure)];
+const ROWS: [(&str, Measure); 5] = [
+    ("N1", asteroids::measure),
+    ("N2", cubes::measure),
+    ("N3-codec", site::measure),
+    ("N5", motion::measure),
+    ("N5-fair", fairness::measure),
+];
 
 /// Measures the rows named, all if none is; returns the rows, and the problems of those that could not be measured.
 pub fn run(sizes: &Sizes, only: &[String]) -> (Vec<Row>, Vec<String>) {
