@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use gemba_net::body::Precision;
 
+use super::Sizes;
 use super::body_lane::{OVERHEAD_BYTES, send};
 use super::scene::{Seeded, asteroids};
-use super::Sizes;
 use crate::report::{Row, Runs};
 
 const GOAL_BYTES: f64 = 2.0;
@@ -42,7 +42,13 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     };
     let scene = format!("250 asteroids, 30 Hz, answers 2 ticks old, {} ticks", sizes.ticks);
     Ok(vec![
-        row("N1", format!("wire bytes (IP, UDP, QUIC too) a body update, {scene}; {errors}"), "B", &wire, Some(GOAL_BYTES)),
+        row(
+            "N1",
+            format!("wire bytes (IP, UDP, QUIC too) a body update, {scene}; {errors}"),
+            "B",
+            &wire,
+            Some(GOAL_BYTES),
+        ),
         row("N1-own", format!("of that, the lane's own, {scene}"), "B", &own, None),
         row("N1-lossy", format!("wire bytes with 5 % of packets lost, {scene}"), "B", &lossy, None),
         row("N1-cpu", "time to tell one moving body to one peer".to_owned(), "ns", &writing, None),

@@ -47,7 +47,8 @@ impl Packed {
 /// Bits of a frame against the one six frames before, and of that one's movement since six frames before it.
 pub fn bits(frame: &[Packed], base: &[Packed], before_base: &[Packed]) -> u64 {
     let changed: Vec<usize> = (0..frame.len()).filter(|i| frame[*i] != base[*i]).collect();
-    let indices: u64 = 8 + changed.first().map_or(0, |_| 10) + changed.windows(2).map(|w| index_bits(w[1] - w[0])).sum::<u64>();
+    let indices: u64 =
+        8 + changed.first().map_or(0, |_| 10) + changed.windows(2).map(|w| index_bits(w[1] - w[0])).sum::<u64>();
     let flags = frame.len() as u64;
     let named = if !changed.is_empty() && changed.len() <= 256 { indices.min(flags) } else { flags };
     1 + named + changed.iter().map(|i| cube_bits(&frame[*i], &base[*i], &before_base[*i])).sum::<u64>()
@@ -86,7 +87,11 @@ fn place_bits(cube: &Packed, base: &Packed, before: &Packed) -> u64 {
         return 2 + off.iter().map(|off| range_bits(*off, RANGES)).sum::<u64>();
     }
     // His own code writes 11 bits each here; what does not fit them is written whole.
-    if off.iter().all(|off| *off < 2048) { 2 + 3 * 11 } else { 2 + PLACE_BITS.iter().map(|b| u64::from(*b)).sum::<u64>() }
+    if off.iter().all(|off| *off < 2048) {
+        2 + 3 * 11
+    } else {
+        2 + PLACE_BITS.iter().map(|b| u64::from(*b)).sum::<u64>()
+    }
 }
 
 fn rotation_bits(cube: &Packed, base: &Packed) -> u64 {

@@ -36,7 +36,12 @@ pub struct Cost {
 }
 
 /// Sends a scene whose packets are acknowledged `behind` ticks later; every packet to which `lost` says so is lost.
-pub fn send(scene: &Scene, precision: Precision, behind: usize, mut lost: impl FnMut() -> bool) -> anyhow::Result<Cost> {
+pub fn send(
+    scene: &Scene,
+    precision: Precision,
+    behind: usize,
+    mut lost: impl FnMut() -> bool,
+) -> anyhow::Result<Cost> {
     let bodies = scene.ticks.first().map_or(0, Vec::len);
     let mut sender = BodySender::new(precision);
     let mut receiver = BodyReceiver::new(precision, bodies);
@@ -53,7 +58,9 @@ pub fn send(scene: &Scene, precision: Precision, behind: usize, mut lost: impl F
             })
             .collect();
         let begun = Instant::now();
-        if answers.len() >= behind && let Some(Some(answer)) = answers.pop_front() {
+        if answers.len() >= behind
+            && let Some(Some(answer)) = answers.pop_front()
+        {
             sender.handle_acks(&answer);
         }
         for (number, body) in now.iter().enumerate() {

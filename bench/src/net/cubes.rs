@@ -24,7 +24,8 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     for run in 0..sizes.runs as u64 {
         let scene = cubes(7 + run, 3, sizes.ticks);
         let cost = send(&scene, precision, BEHIND_TICKS, || false)?;
-        let packed: Vec<Vec<Packed>> = scene.ticks.iter().map(|frame| frame.iter().map(Packed::new).collect()).collect();
+        let packed: Vec<Vec<Packed>> =
+            scene.ticks.iter().map(|frame| frame.iter().map(Packed::new).collect()).collect();
         let frames = WARM_UP_TICKS..packed.len();
         let rival: u64 = frames.map(|t| bits(&packed[t], &packed[t - 6], &packed[t - 12]).div_ceil(8)).sum();
         for (packed, placed) in packed.iter().flatten().zip(scene.ticks.iter().flatten()) {

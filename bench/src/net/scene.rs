@@ -114,7 +114,8 @@ pub fn cubes(seed: u64, settle_secs: u32, ticks: usize) -> Scene {
         ColliderBuilder::cuboid(200.0, 1.0, 200.0).friction(0.7),
     );
     let mut handles = Vec::new();
-    let large = RigidBodyBuilder::dynamic().translation(Vector::new(0.0, 1.5, 0.0)).angular_damping(0.5).can_sleep(false);
+    let large =
+        RigidBodyBuilder::dynamic().translation(Vector::new(0.0, 1.5, 0.0)).angular_damping(0.5).can_sleep(false);
     handles.push(world.insert(large, ColliderBuilder::cuboid(0.75, 0.75, 0.75).friction(0.7)).0);
     for number in 0..900 {
         let (column, row) = ((number % 30) as f32, (number / 30) as f32);

@@ -143,7 +143,11 @@ mod tests {
         assert_eq!(book.grab(CRATE, BOB), Err(LeaseError::Held(ada)));
         assert!(book.admits(CRATE, ADA, ada.epoch).is_ok());
         assert_eq!(book.admits(CRATE, HOST, home.epoch), Err(LeaseError::Fenced(ada)));
-        assert_eq!(book.release(CRATE, Lease { holder: BOB, ..ada }), Err(LeaseError::Fenced(ada)), "not Bob's to give");
+        assert_eq!(
+            book.release(CRATE, Lease { holder: BOB, ..ada }),
+            Err(LeaseError::Fenced(ada)),
+            "not Bob's to give"
+        );
         let back = book.release(CRATE, ada).unwrap();
         assert_eq!(back.holder, HOST);
         assert_eq!(book.admits(CRATE, ADA, ada.epoch), Err(LeaseError::Fenced(back)));

@@ -131,12 +131,8 @@ pub(super) fn turned(turn: [f64; 3]) -> [f64; 4] {
     let x = squared / 64.0;
     let sine_per_angle = 1.0 - x / 6.0 * (1.0 - x / 20.0 * (1.0 - x / 42.0 * (1.0 - x / 72.0)));
     let cosine = 1.0 - x / 2.0 * (1.0 - x / 12.0 * (1.0 - x / 30.0 * (1.0 - x / 56.0 * (1.0 - x / 90.0))));
-    let eighth = unit([
-        turn[0] / 8.0 * sine_per_angle,
-        turn[1] / 8.0 * sine_per_angle,
-        turn[2] / 8.0 * sine_per_angle,
-        cosine,
-    ]);
+    let eighth =
+        unit([turn[0] / 8.0 * sine_per_angle, turn[1] / 8.0 * sine_per_angle, turn[2] / 8.0 * sine_per_angle, cosine]);
     let quarter = product(eighth, eighth);
     unit(product(quarter, quarter))
 }

@@ -65,7 +65,8 @@ impl BodyReceiver {
         if self.ticks.contains_key(&number) {
             return Err(Unread::Late);
         }
-        let mut reading = Reading { number, tick: 0, lane: self, packet: Packet::new(), coder: Decoder::new(rest), told: Vec::new() };
+        let mut reading =
+            Reading { number, tick: 0, lane: self, packet: Packet::new(), coder: Decoder::new(rest), told: Vec::new() };
         reading.read()?;
         let (tick, told) = (reading.tick, reading.told);
         let fresh = told.iter().filter(|(body, _)| !self.bodies.contains_key(body)).count();

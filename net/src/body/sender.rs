@@ -66,7 +66,8 @@ impl BodySender {
         if self.bodies.len() >= limits::BODIES && !self.bodies.contains_key(&number.0) {
             return false;
         }
-        let fresh = Outgoing { now: body, track: Track::default(), due: true, told_tick: None, rest_told: None, gone: false };
+        let fresh =
+            Outgoing { now: body, track: Track::default(), due: true, told_tick: None, rest_told: None, gone: false };
         let known = self.bodies.entry(number.0).or_insert(fresh);
         if known.now != body || !body.resting || known.gone {
             (known.now, known.due, known.rest_told, known.gone) = (body, true, None, false);
@@ -165,7 +166,8 @@ impl BodySender {
     fn clean(&mut self, tick: u32) {
         let old = |at: u32| tick.wrapping_sub(at) as i32 > HISTORY_TICKS as i32;
         let mut unheard = false;
-        while let Some(sent) = self.sent.front().filter(|sent| old(sent.tick) || self.sent.len() > limits::PACKETS_SENT) {
+        while let Some(sent) = self.sent.front().filter(|sent| old(sent.tick) || self.sent.len() > limits::PACKETS_SENT)
+        {
             unheard |= !sent.heard;
             self.sent.pop_front();
         }

@@ -29,7 +29,10 @@ impl Stillness {
             self.rest = None;
             return (at, false);
         }
-        if !self.rest.is_some_and(|rest| self.near(self.precision.on_lattice(rest), at, 0.5) && self.near(rest, at, 0.45)) {
+        if !self
+            .rest
+            .is_some_and(|rest| self.near(self.precision.on_lattice(rest), at, 0.5) && self.near(rest, at, 0.45))
+        {
             self.rest = Some(at);
         }
         (self.rest.unwrap_or(at), true)
@@ -59,7 +62,10 @@ mod tests {
             let shiver = if tick % 2 == 0 { 1e-5 } else { 0.0 };
             let (placement, resting) = stillness.observe(at(shiver + f64::from(tick) * 1e-4));
             assert_eq!(resting, tick >= 3);
-            assert!((precision.on_lattice(placement).place[0] - f64::from(tick) * 1e-4).abs() <= precision.place_metres() + 2e-5);
+            assert!(
+                (precision.on_lattice(placement).place[0] - f64::from(tick) * 1e-4).abs()
+                    <= precision.place_metres() + 2e-5
+            );
             if told.last() != Some(&placement.place[0]) {
                 told.push(placement.place[0]);
             }
