@@ -12,6 +12,7 @@ use gemba_record::entry::{EntryId, KeyNumber, Seen, SiteId, UnverifiedEntry};
 use gemba_record::identity::{Approval, Guardians, Inception, KeyPromise, NewKey};
 use gemba_record::invitation::{Invitation, Token};
 use gemba_record::log::Log;
+use gemba_record::policy::{Member, SitePolicy};
 use gemba_record::role::{Grant, Role};
 use gemba_record::segment::{DeviceRoot, Segment};
 use gemba_record::site::Site;
@@ -142,6 +143,20 @@ fn every_kind() -> Vec<Vec<u8>> {
     let (from, to) = (raised, raised.plus_micros(300_000_000));
     telling.say(&gateway, Body::AddSegment(Segment { blob: BLOB, bytes: 99, samples: 12, from, to, devices }));
     telling.say(&gateway, Body::DropSegments { blobs: vec![BlobHash(BLOB)] });
+    let member = |seed: u8, what: &str| Member {
+        name: format!("{what}.example/gemba"),
+        key: key(seed),
+        url: format!("https://{what}.example/gemba"),
+    };
+    telling.say(
+        &owner,
+        Body::SetPolicy(SitePolicy {
+            witnesses: vec![member(40, "witness"), member(41, "other")],
+            witnesses_needed: 2,
+            mirrors: vec![member(42, "mirror")],
+            mirrors_needed: 1,
+        }),
+    );
     telling.entries
 }
 
@@ -208,7 +223,7 @@ fn there_is_one_entry_of_every_kind() {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, (0..=24).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=25).collect::<Vec<_>>());
 }
 
 #[test]

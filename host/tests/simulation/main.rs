@@ -77,7 +77,7 @@ fn nothing_goes_wrong_whatever_happens() {
     });
     let sum = |part: fn(&Tally) -> u32| tallies.iter().map(part).sum::<u32>();
     let (crashes, repairs, finals) = (sum(|t| t.crashes), sum(|t| t.repairs), sum(|t| t.finals));
-    let kinds: Vec<u32> = (0..25).map(|kind| tallies.iter().map(|tally| tally.kinds[kind]).sum()).collect();
+    let kinds: Vec<u32> = (0..26).map(|kind| tallies.iter().map(|tally| tally.kinds[kind]).sum()).collect();
     println!(
         "{count} runs: {crashes} crashes, {repairs} repairs, {finals} final checkpoints, entries by kind {kinds:?}"
     );

@@ -14,6 +14,7 @@ use gemba_record::entry::{EntryId, SiteId, UnverifiedEntry};
 use gemba_record::identity::{Guardians, KeyPromise};
 use gemba_record::invitation::Invitation;
 use gemba_record::note::VerifierKey;
+use gemba_record::policy::SitePolicy;
 use gemba_record::quorum::Policy;
 use gemba_record::role::Role;
 use gemba_record::site::Site;
@@ -79,6 +80,7 @@ pub(crate) struct Model {
     commands: BTreeMap<EntryId, (TagPath, Option<Outcome>)>,
     acks: BTreeMap<ThingId, i64>,
     segments: Vec<[u8; 32]>,
+    policy: Option<SitePolicy>,
     leaves: Vec<[u8; 32]>,
     /// The root of every size that was ever signed.
     signed: BTreeMap<u64, [u8; 32]>,
@@ -122,6 +124,7 @@ impl Model {
             commands: BTreeMap::new(),
             acks: BTreeMap::new(),
             segments: Vec::new(),
+            policy: None,
             leaves: vec![tree::leaf(first)],
             signed: BTreeMap::new(),
             shown: 0,
@@ -285,6 +288,7 @@ impl Model {
         same("commands", commands.eq(self.commands.clone()))?;
         same("acks", self.acks.iter().all(|(thing, at)| site.alarm_ack(*thing).map(|a| a.raised.0) == Some(*at)))?;
         same("segments", site.segments().iter().map(|s| s.blob).eq(self.segments.iter().copied()))?;
+        same("the policy", site.policy() == self.policy.as_ref())?;
         same("invitations", site.invitations().count() == self.invitations.len())?;
         same("who has come by invitation", {
             let used = |i: &gemba_record::site::InvitationState| {

@@ -9,6 +9,7 @@ use gemba_record::edit::{Change, Edit, NewThing};
 use gemba_record::entry::{EntryId, KeyNumber, Seen, SiteId};
 use gemba_record::identity::{Approval, Guardians, Inception, KeyPromise, NewKey};
 use gemba_record::invitation::{Invitation, Token};
+use gemba_record::policy::{Member, SitePolicy};
 use gemba_record::role::{Grant, Role};
 use gemba_record::segment::{DeviceRoot, Segment};
 use gemba_record::site::Site;
@@ -385,6 +386,21 @@ fn people(random: &mut Random, site: &Site) -> Body {
         3 => {
             let held = site.peer(&peer).and_then(|held| Some(random.pick(&held.grants)?.scope)).unwrap_or(scope);
             Body::RevokeRole { peer, scope: held }
+        }
+        5 if random.chance(60) => {
+            let member = |who: u8| Member {
+                name: format!("cosigner.example/{who}"),
+                key: public(150 + who, 0),
+                url: format!("http://cosigner.example/{who}"),
+            };
+            // The same member twice is one, and nobody is both.
+            let watching = [member(0), member(random.below(2) as u8)];
+            Body::SetPolicy(SitePolicy {
+                witnesses: watching.to_vec(),
+                witnesses_needed: random.below(3) as u32,
+                mirrors: vec![member(random.below(3) as u8)],
+                mirrors_needed: 1,
+            })
         }
         4 => {
             // The neutral element of the curve, under which any signature holds.

@@ -1,10 +1,13 @@
 //! Whether an entry may stand next, and what it changes.
 
+use std::collections::BTreeSet;
+
 use ed25519_dalek::{Signature, VerifyingKey};
 use gemba_record::body::Body;
 use gemba_record::entry::{DOMAIN, Entry, UnverifiedEntry};
 use gemba_record::identity::{Inception, KeyPromise, NewKey, recovery_message};
 use gemba_record::invitation::redemption_message;
+use gemba_record::policy::Member;
 use gemba_record::role::Role;
 use gemba_twin::path::ThingId;
 use gemba_twin::peer::{PeerKey, PeerKind};
@@ -181,6 +184,13 @@ impl Model {
             Body::AckAlarm(ack) => {
                 refuse_unless(self.acks.get(&ack.thing).is_none_or(|at| *at <= ack.raised.0), "an older alarm")
             }
+            Body::SetPolicy(policy) => {
+                let distinct = |members: &[Member]| members.iter().map(|m| m.key).collect::<BTreeSet<_>>();
+                let (witnesses, mirrors) = (distinct(&policy.witnesses), distinct(&policy.mirrors));
+                let enough = policy.witnesses_needed as usize <= witnesses.len()
+                    && policy.mirrors_needed as usize <= mirrors.len();
+                refuse_unless(enough && witnesses.is_disjoint(&mirrors), "a policy that cannot be met")
+            }
             Body::AddSegment(segment) => refuse_unless(!self.segments.contains(&segment.blob), "here already"),
             _ => Ok(()),
         }
@@ -263,6 +273,7 @@ impl Model {
                 self.tags.extend(tags.iter().map(|tag| (tag.path.clone(), model(tag))));
             }
             Body::AddSegment(segment) => self.segments.push(segment.blob),
+            Body::SetPolicy(policy) => self.policy = Some(policy),
             Body::DropSegments { blobs } => self.segments.retain(|s| !blobs.iter().any(|blob| blob.0 == *s)),
             body => self.fold_people(author, body),
         }
