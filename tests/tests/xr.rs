@@ -73,8 +73,8 @@ fn pointing_and_pulling_the_trigger_selects_the_pump_and_the_desktop_sees_hands_
     let standing = rig.ask();
     // Beside the pump, at arm's length, hands towards it.
     let target = rig_from_world(&standing, pump());
-    let eye = [target[0] - 0.9, target[1] + 0.9, target[2] + 0.9];
-    let hand = |side: f32| [target[0] - 0.5 + side, target[1] + 0.35, target[2] + 0.5 + side];
+    let eye = [target[0] - 0.5, target[1] + 0.75, target[2] + 0.6];
+    let hand = |side: f32| [target[0] - 0.25 + side, target[1] + 0.3, target[2] + 0.4 + side];
     rig.put(|person| {
         person.head = towards(eye, target);
         person.hands[0].pose = towards(hand(-0.15), target);
@@ -133,5 +133,32 @@ fn a_teleport_goes_where_the_arc_lands_and_a_turn_goes_by_steps() {
     assert!((by - 45.0).abs() < 0.5, "one step to the right: {by}");
     let held = rig.ask();
     assert_eq!(held["yaw"], turned["yaw"], "a stick that is held turns once");
+    rig.leave();
+}
+
+#[test]
+fn the_menu_button_opens_the_panels_of_the_desktop_and_the_laser_presses_them() {
+    let Some(runtime) = runtime("panel") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter(&runtime, model.to_str().unwrap(), folder.path(), "Vera");
+    rig.put(|person| person.hands.iter_mut().for_each(|hand| hand.pose.place[1] = 0.9));
+    let before = rig.look();
+    rig.put(|person| person.hands[0].menu = true);
+    let open = eventually("the panel is open", || Some(rig.ask()).filter(|s| s["panel"] == true));
+    assert_eq!(open["selected"], Value::Null);
+    rig.put(|person| person.hands[0].menu = false);
+    let seen = rig.look();
+    seen.eyes[0].write(&gemba_tests::picture::kept_folder().join("xr-panel.png"));
+    assert_difference("xr-panel-opens", &seen.eyes[0], &before.eyes[0], 0.3..=1.0);
+    // A laser on the panel does not reach the plant behind it.
+    let at_panel = rig.put(|person| person.hands[1].pose = towards([0.2, 1.3, -0.1], [0.05, 1.53, -1.15]));
+    assert_eq!(at_panel["pointed"][1], Value::Null, "{at_panel}");
+    rig.put(|person| person.hands[1].trigger = 1.0);
+    let pressed = rig.put(|person| person.hands[1].trigger = 0.0);
+    assert_eq!(pressed["panel"], true);
+    rig.put(|person| person.hands[0].menu = true);
+    assert_eq!(rig.ask()["panel"], false, "the same button closes it");
     rig.leave();
 }

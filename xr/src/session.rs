@@ -250,14 +250,44 @@ fn create(world: &mut World) -> Result<Live, OxrError> {
     #[expect(unsafe_code, reason = "the handles of the graphics API cannot be checked by the compiler")]
     // SAFETY: `graphics` was made by bevy_mod_openxr together with Bevy's own renderer, which outlives every session.
     let (session, waiter, stream) = unsafe { instance.create_session(system, graphics, &mut chain)? };
+    let plain: &openxr::Session<openxr::AnyGraphics> = &session;
+    let stage = Arc::new(plain.create_reference_space(floor(plain, &instance)?, Posef::IDENTITY)?);
+    let picture = picture(&instance, system, session.clone(), stream, stage.clone(), &device)?;
+    let first = picture.images.0.first().ok_or(OxrError::NoAvailableFormat)?;
+    let head = plain.create_reference_space(ReferenceSpaceType::VIEW, Posef::IDENTITY)?;
+    let input = Input::new(&instance, plain).inspect_err(|why| warn!("the headset has no input: {why}")).ok();
+    for eye in 0..2 {
+        let texture = view_texture(first, eye, picture.size, picture.format);
+        world.resource_mut::<ManualTextureViews>().insert(eye_texture(eye), texture);
+        let target = RenderTarget::TextureView(eye_texture(eye));
+        world.spawn((
+            target,
+            XrCamera(eye),
+            Projection::custom(XrProjection::default()),
+            Camera { is_active: false, ..default() },
+        ));
+    }
+    world.insert_resource(Letting(false));
+    world.insert_resource(picture);
+    Ok(Live { session, waiter, stage, head, input })
+}
+
+/// What a session is drawn into: one image of two layers, in a format that Bevy's own pictures have.
+fn picture(
+    instance: &OxrInstance,
+    system: openxr::SystemId,
+    session: OxrSession,
+    stream: OxrFrameStream,
+    stage: Arc<Space>,
+    device: &RenderDevice,
+) -> Result<Picture, OxrError> {
     let stereo = ViewConfigurationType::PRIMARY_STEREO;
     let views = instance.enumerate_view_configuration_views(system, stereo)?;
     let view = views.first().ok_or(OxrError::NoAvailableViewConfiguration)?;
     let size = UVec2::new(view.recommended_image_rect_width, view.recommended_image_rect_height);
     let offered = session.enumerate_swapchain_formats()?;
-    let format =
-        [TextureFormat::Rgba8UnormSrgb, TextureFormat::Bgra8UnormSrgb].into_iter().find(|f| offered.contains(f));
-    let format = format.ok_or(OxrError::NoAvailableFormat)?;
+    let ours = [TextureFormat::Rgba8UnormSrgb, TextureFormat::Bgra8UnormSrgb];
+    let format = ours.into_iter().find(|f| offered.contains(f)).ok_or(OxrError::NoAvailableFormat)?;
     let swapchain = session.create_swapchain(SwapchainCreateInfo {
         create_flags: SwapchainCreateFlags::EMPTY,
         usage_flags: SwapchainUsageFlags::COLOR_ATTACHMENT | SwapchainUsageFlags::SAMPLED,
@@ -272,34 +302,8 @@ fn create(world: &mut World) -> Result<Live, OxrError> {
     let images = swapchain.enumerate_images(device.wgpu_device(), format, size)?;
     let blends = instance.enumerate_environment_blend_modes(system, stereo)?;
     let blend = blends.iter().copied().find(|b| *b == EnvironmentBlendMode::OPAQUE).or(blends.first().copied());
-    let plain: &openxr::Session<openxr::AnyGraphics> = &session;
-    let stage = Arc::new(plain.create_reference_space(floor(plain, &instance)?, Posef::IDENTITY)?);
-    let head = plain.create_reference_space(ReferenceSpaceType::VIEW, Posef::IDENTITY)?;
-    let input = Input::new(&instance, plain).inspect_err(|why| warn!("the headset has no input: {why}")).ok();
-    let first = images.first().ok_or(OxrError::NoAvailableFormat)?;
-    for eye in 0..2 {
-        let texture = view_texture(first, eye, size, format);
-        world.resource_mut::<ManualTextureViews>().insert(eye_texture(eye), texture);
-        let target = RenderTarget::TextureView(eye_texture(eye));
-        world.spawn((
-            target,
-            XrCamera(eye),
-            Projection::custom(XrProjection::default()),
-            Camera { is_active: false, ..default() },
-        ));
-    }
-    world.insert_resource(Letting(false));
-    world.insert_resource(Picture {
-        session: session.clone(),
-        stream,
-        swapchain,
-        images,
-        stage: stage.clone(),
-        size,
-        format,
-        blend: blend.unwrap_or(EnvironmentBlendMode::OPAQUE),
-    });
-    Ok(Live { session, waiter, stage, head, input })
+    let blend = blend.unwrap_or(EnvironmentBlendMode::OPAQUE);
+    Ok(Picture { session, stream, swapchain, images, stage, size, format, blend })
 }
 
 /// The space whose origin is on the floor: the play area's, else the floor below where the person began.

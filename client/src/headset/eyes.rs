@@ -8,12 +8,14 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
 use gemba_xr::{Eye, HeadsetState, Rig, Side, Tracked, eye_texture};
 use serde::Serialize;
 
 use super::moving::Arc;
+use super::panel::Panel;
 use crate::people::People;
 use crate::plant::PlantProgress;
 use crate::pointer::{PointedBy, Pointers};
@@ -65,6 +67,9 @@ struct Standing {
     triggers: [f32; 2],
     squeezes: [f32; 2],
     sticks: [[f32; 2]; 2],
+    menus: [bool; 2],
+    /// Whether the panel is open.
+    panel: bool,
     /// Path of what each hand points at, left first.
     pointed: [Option<String>; 2],
     /// Where the teleport's arc lands, world frame.
@@ -92,67 +97,81 @@ fn listen() -> Receiver<String> {
     words
 }
 
-fn take(
-    mut commands: Commands,
-    mut files: ResMut<EyeFiles>,
-    mut plan: ResMut<RunPlan>,
-    tracked: Res<Tracked>,
-    state: Res<HeadsetState>,
-    pointers: Res<Pointers>,
-    selection: Res<Selection>,
-    site: Res<Site>,
-    arc: Res<Arc>,
-    progress: Res<PlantProgress>,
-    people: Res<People>,
-    rig: Single<&Transform, With<Rig>>,
-    eyes: Query<(&Eye, &Transform), Without<Rig>>,
-) {
-    let Some(folder) = files.folder.clone().filter(|_| files.taking.is_none()) else { return };
-    let Some(next) = files.words.as_mut().and_then(|words| words.get_mut().ok()).map(|words| words.try_recv()) else {
-        return;
-    };
-    let word = match next {
-        Ok(word) => word,
-        Err(TryRecvError::Empty) => return,
+/// What a standing is made of.
+#[derive(SystemParam)]
+struct Seen<'w, 's> {
+    tracked: Res<'w, Tracked>,
+    state: Res<'w, HeadsetState>,
+    pointers: Res<'w, Pointers>,
+    selection: Res<'w, Selection>,
+    site: Res<'w, Site>,
+    arc: Res<'w, Arc>,
+    panel: Res<'w, Panel>,
+    progress: Res<'w, PlantProgress>,
+    people: Res<'w, People>,
+    rig: Single<'w, 's, &'static Transform, With<Rig>>,
+    eyes: Query<'w, 's, (&'static Eye, &'static Transform), Without<Rig>>,
+}
+
+impl Seen<'_, '_> {
+    fn standing(&self) -> Standing {
+        let Self { tracked, site, pointers, rig, .. } = self;
+        let path = |thing| site.thing(thing).map(|t| t.path.to_string());
+        let pointed = |by| pointers.of(by).and_then(|p| p.met).and_then(|met| met.thing).and_then(path);
+        let hand = |side| tracked.hand(side);
+        let eye = |eye| self.eyes.iter().find(|(e, _)| e.0 == eye).map(|(_, place)| place.translation.to_array());
+        let others = self.people.0.values();
+        Standing {
+            state: format!("{:?}", *self.state),
+            ready: *self.progress == PlantProgress::Ready,
+            rig: rig.translation.to_array(),
+            yaw: rig.rotation.to_euler(EulerRot::YXZ).0,
+            scale: rig.scale.x,
+            head: tracked.head.map(|head| head.translation.to_array()),
+            head_rotation: tracked.head.map(|head| head.rotation.to_array()),
+            eyes: [0, 1].map(eye),
+            hands: Side::BOTH.map(|side| hand(side).grip.map(|grip| grip.translation.to_array())),
+            hand_rotations: Side::BOTH.map(|side| hand(side).grip.map(|grip| grip.rotation.to_array())),
+            triggers: Side::BOTH.map(|side| hand(side).trigger),
+            squeezes: Side::BOTH.map(|side| hand(side).squeeze),
+            sticks: Side::BOTH.map(|side| hand(side).stick.to_array()),
+            menus: Side::BOTH.map(|side| hand(side).menu),
+            panel: self.panel.is_open(),
+            pointed: [pointed(PointedBy::LeftHand), pointed(PointedBy::RightHand)],
+            lands: self.arc.lands.map(|place| place.to_array()),
+            selected: self.selection.0.and_then(path),
+            people: others
+                .map(|p| (p.info.name.clone(), p.poses[1].as_ref().map(|(_, pose)| pose.head.place)))
+                .collect(),
+        }
+    }
+}
+
+/// The next word, if one has come; the end of the words ends the run.
+fn next_word(files: &mut EyeFiles, plan: &mut RunPlan) -> Option<String> {
+    let next = files.words.as_mut()?.get_mut().ok()?.try_recv();
+    match next {
+        Ok(word) if !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => Some(word),
+        Ok(_) => {
+            eprintln!("gemba: a word for --eyes is letters, digits and hyphens");
+            None
+        }
+        Err(TryRecvError::Empty) => None,
         Err(TryRecvError::Disconnected) => {
             plan.stay = Some(Duration::ZERO);
-            return;
+            None
         }
-    };
-    if word.is_empty() || !word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        eprintln!("gemba: a word for --eyes is letters, digits and hyphens");
-        return;
     }
-    let path = |thing| site.thing(thing).map(|t| t.path.to_string());
-    let pointed = |by| pointers.of(by).and_then(|p| p.met).and_then(|met| met.thing).and_then(path);
-    let standing = Standing {
-        state: format!("{:?}", *state),
-        ready: *progress == PlantProgress::Ready,
-        rig: rig.translation.to_array(),
-        yaw: rig.rotation.to_euler(EulerRot::YXZ).0,
-        scale: rig.scale.x,
-        head: tracked.head.map(|head| head.translation.to_array()),
-        hands: Side::BOTH.map(|side| tracked.hand(side).grip.map(|grip| grip.translation.to_array())),
-        head_rotation: tracked.head.map(|head| head.rotation.to_array()),
-        eyes: [0, 1].map(|eye| eyes.iter().find(|(e, _)| e.0 == eye).map(|(_, place)| place.translation.to_array())),
-        hand_rotations: Side::BOTH.map(|side| tracked.hand(side).grip.map(|grip| grip.rotation.to_array())),
-        squeezes: Side::BOTH.map(|side| tracked.hand(side).squeeze),
-        sticks: Side::BOTH.map(|side| tracked.hand(side).stick.to_array()),
-        triggers: Side::BOTH.map(|side| tracked.hand(side).trigger),
-        pointed: [pointed(PointedBy::LeftHand), pointed(PointedBy::RightHand)],
-        lands: arc.lands.map(|place| place.to_array()),
-        selected: selection.0.and_then(path),
-        people: people
-            .0
-            .values()
-            .map(|p| (p.info.name.clone(), p.poses[1].as_ref().map(|(_, pose)| pose.head.place)))
-            .collect(),
-    };
-    let json = serde_json::to_string(&standing).expect("a standing holds nothing that JSON cannot");
+}
+
+fn take(mut commands: Commands, mut files: ResMut<EyeFiles>, mut plan: ResMut<RunPlan>, seen: Seen) {
+    let Some(folder) = files.folder.clone().filter(|_| files.taking.is_none()) else { return };
+    let Some(word) = next_word(&mut files, &mut plan) else { return };
+    let json = serde_json::to_string(&seen.standing()).expect("a standing holds nothing that JSON cannot");
     if let Err(why) = write_whole(&folder.join(format!("{word}.json")), json.as_bytes()) {
         eprintln!("gemba: cannot write into {}: {why}", folder.display());
     }
-    if !state.is_seen() {
+    if !seen.state.is_seen() {
         println!("{word}");
         return;
     }

@@ -31,10 +31,17 @@ mod point;
 pub(crate) use eyes::EyeFiles;
 
 pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<comfort::Comfort>()
-        .add_plugins((gemba_xr::plugin, moving::plugin, point::plugin, panel::plugin, hands::plugin, eyes::plugin))
-        .add_systems(Update, (tell, stand).chain().in_set(Frame::Receive))
-        .add_systems(Update, (open_eyes, rest_desktop).chain().in_set(Frame::Present));
+    app.add_plugins((
+        gemba_xr::plugin,
+        comfort::plugin,
+        moving::plugin,
+        point::plugin,
+        panel::plugin,
+        hands::plugin,
+        eyes::plugin,
+    ))
+    .add_systems(Update, (tell, stand).chain().in_set(Frame::Receive))
+    .add_systems(Update, (open_eyes, rest_desktop).chain().in_set(Frame::Present));
 }
 
 /// What happened to the session, where people read what went wrong.

@@ -68,6 +68,10 @@ fn extent(points: Vec2) -> (f32, f32) {
 }
 
 impl Panel {
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// Where a ray meets the panel: the place in points from its upper left corner, and how far along the ray. The ray is
     /// in the rig's frame.
     fn meets(&self, ray: Ray3d) -> Option<(Vec2, f32)> {
@@ -202,7 +206,9 @@ fn press(
     tracked: Res<Tracked>,
     rig: Single<&Transform, With<Rig>>,
 ) {
-    let mut say = |event| drop(events.write(EguiInputEvent { context: *context, event }));
+    let mut say = |event| {
+        events.write(EguiInputEvent { context: *context, event });
+    };
     let rig_from_world = rig.to_matrix().inverse();
     let mut is_over = false;
     for side in [Side::Right, Side::Left] {

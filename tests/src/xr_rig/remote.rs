@@ -39,6 +39,8 @@ pub struct Controller {
     pub squeeze: f32,
     /// Right and up are positive.
     pub stick: [f32; 2],
+    /// Whether the stick is pressed down, which is the menu button of this make.
+    pub menu: bool,
     /// Whether the hand is tracked.
     pub is_tracked: bool,
 }
@@ -59,6 +61,7 @@ impl Default for Person {
             trigger: 0.0,
             squeeze: 0.0,
             stick: [0.0, 0.0],
+            menu: false,
             is_tracked: true,
         };
         Self { head: Pose::looking([0.05, 1.65, 0.0], 0.0, 0.0), hands: [hand(-0.22), hand(0.22)] }
@@ -84,6 +87,7 @@ impl Person {
                 same(&standing["hands"][side], &hand.pose.place)
                     && turned(&standing["hand_rotations"][side], hand.pose.rotation)
                     && same(&standing["sticks"][side], &hand.stick)
+                    && standing["menus"][side] == hand.menu
                     && (standing["triggers"][side].as_f64().unwrap_or(-1.0) - f64::from(hand.trigger)).abs() < 1e-3
                     && (standing["squeezes"][side].as_f64().unwrap_or(-1.0) - f64::from(hand.squeeze)).abs() < 1e-3
             })
@@ -106,9 +110,12 @@ impl Person {
             pose(&mut out, &hand.pose);
             floats(&mut out, &[0.0; 6 + 5]);
             floats(&mut out, &[hand.trigger, hand.squeeze, 0.0, hand.stick[0], hand.stick[1], 0.0, 0.0, 0.0]);
-            // Joints are not tracked; the controller is; then eleven buttons, all up.
+            // Joints are not tracked; the controller is; then eleven buttons, of which
+            // the ninth is the stick's.
             out.extend([0, u8::from(hand.is_tracked)]);
-            out.extend([0; 14]);
+            let mut buttons = [0; 14];
+            buttons[8] = u8::from(hand.menu);
+            out.extend(buttons);
         }
         assert_eq!(out.len(), PACKET_BYTES);
         out
