@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::moving::Arc;
 use super::panel::Panel;
+use crate::camera::CameraMode;
 use crate::people::People;
 use crate::plant::PlantProgress;
 use crate::pointer::{PointedBy, Pointers};
@@ -70,6 +71,8 @@ struct Standing {
     menus: [bool; 2],
     /// Whether the panel is open.
     panel: bool,
+    /// How the desktop's camera moves: a choice that the panels show.
+    camera: &'static str,
     /// Path of what each hand points at, left first.
     pointed: [Option<String>; 2],
     /// Where the teleport's arc lands, world frame.
@@ -107,6 +110,7 @@ struct Seen<'w, 's> {
     site: Res<'w, Site>,
     arc: Res<'w, Arc>,
     panel: Res<'w, Panel>,
+    mode: Res<'w, CameraMode>,
     progress: Res<'w, PlantProgress>,
     people: Res<'w, People>,
     rig: Single<'w, 's, &'static Transform, With<Rig>>,
@@ -137,6 +141,7 @@ impl Seen<'_, '_> {
             sticks: Side::BOTH.map(|side| hand(side).stick.to_array()),
             menus: Side::BOTH.map(|side| hand(side).menu),
             panel: self.panel.is_open(),
+            camera: self.mode.label(),
             pointed: [pointed(PointedBy::LeftHand), pointed(PointedBy::RightHand)],
             lands: self.arc.lands.map(|place| place.to_array()),
             selected: self.selection.0.and_then(path),

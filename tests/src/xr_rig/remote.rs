@@ -139,7 +139,7 @@ impl Remote {
 }
 
 /// A port that nobody listens on.
-pub fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("it is bound").port()
 }
