@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use gemba_host::site_dir::SiteDir;
+use gemba_record::checkpoint::SignedCheckpoint;
 
 mod archive;
 mod fork;
@@ -66,6 +67,16 @@ pub(crate) fn run(command: &RecordCommand) -> Result<()> {
 /// Opening replays and verifies everything.
 fn open(dir: &Path) -> Result<SiteDir> {
     Ok(SiteDir::open(dir)?)
+}
+
+/// How many entries from the first on the site's policy calls final; none without a policy.
+fn final_entries(dir: &SiteDir) -> Option<u64> {
+    let site = dir.site();
+    let policy = site.policy()?.quorum(site.id(), site.host()).ok()?;
+    let note = std::fs::read_to_string(dir.dir().join(gemba_host::notary::FINAL)).ok();
+    let signed = note.and_then(|note| SignedCheckpoint::read(&note).ok());
+    let standing = signed.and_then(|signed| policy.judge(&signed).ok()).filter(|standing| standing.is_final);
+    Some(standing.map_or(0, |standing| standing.size))
 }
 
 /// The whole of a file that has at most `most` bytes.

@@ -198,8 +198,11 @@ fn entries_become_final_and_prove_repair_and_convict() {
         (&json["witnesses"], &json["mirrors"]),
         (&serde_json::json!(["w1.example", "w2.example"]), &serde_json::json!(["m1.example"]))
     );
+    let shown: Value = serde_json::from_str(&ok(&["show", text(&dir), "--json"])).unwrap();
+    assert!(shown.as_array().unwrap().iter().all(|entry| entry["is_final"] == true), "{shown:#}");
     assert_eq!(verify_copy(&plant), size, "the mirror has what it cosigned");
     prove_and_refute(&plant);
+    copy_over_http(&plant, size);
     repair_from_the_mirror(&plant);
     convict_a_host_that_forks(&plant, &signed);
 }
@@ -245,6 +248,23 @@ fn prove_and_refute(plant: &Plant) {
         assert!(!run(with(&other, &keys)).status.success(), "a proof with another {what} was taken");
     }
     fails(&["prove", text(&dir), "401000"]);
+}
+
+/// Another mirror copies the first one's copy, by its URL.
+fn copy_over_http(plant: &Plant, size: u64) {
+    let hash = origin_hash(plant.log.split('+').next().unwrap());
+    let url = format!("http://{}/{hash}/", plant.mirror.address());
+    let own = plant.temp.path().join("m2");
+    let copy = || ok(&["mirror", &url, "--dir", text(&own), "--name", "m2.example", "--log", &plant.log, "--once"]);
+    assert!(copy().starts_with(&format!("{size} entries are held and cosigned by m2.example+")));
+    assert!(copy().starts_with(&format!("{size} entries")), "again, with nothing to do");
+    for file in ["checkpoint", "tile/0/000", "tile/entries/000", "tile/0/001.p/145"] {
+        let [first, second] = [plant.copy().join(file), own.join(&hash).join(file)].map(|path| fs::read(path).unwrap());
+        assert!(first == second || file == "checkpoint", "{file} differs");
+    }
+    assert!(ok(&["prove", &url, "7"]).contains("index 7\n"));
+    assert!(fails(&["prove", &format!("http://{}/elsewhere/", plant.mirror.address()), "7"]).contains("not there"));
+    assert_eq!(gembactl(&["prove", "https://w.example/", "7"]).status.code(), Some(2), "https is a proxy's matter");
 }
 
 fn repair_from_the_mirror(plant: &Plant) {

@@ -1,6 +1,7 @@
 //! `gembactl record mirror`: holds a copy of a site's log, serves it, and cosigns what it holds (C2SP `tlog-mirror`). It
 //! is sent entries by the log's host, and fetches them itself where it is given the log's URL.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -83,9 +84,8 @@ pub(crate) fn run(args: &MirrorArgs) -> Result<()> {
         REQUEST_BYTES,
         move |request| mirror.answer(&request),
         |address| {
-            println!("{key}=http://{address}");
-            println!("http://{address}/{folder}/");
-            Ok(())
+            let said = format!("{key}=http://{address}\nhttp://{address}/{folder}/\n");
+            Ok(std::io::stdout().write_all(said.as_bytes())?)
         },
     )
 }

@@ -50,6 +50,9 @@ struct Shown {
     at: Option<String>,
     author: String,
     what: String,
+    /// Whether the policy's witnesses and mirrors have cosigned it; absent without a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_final: Option<bool>,
 }
 
 /// Runs the command.
@@ -60,6 +63,7 @@ pub(crate) fn run(args: &ShowArgs) -> Result<()> {
     {
         bail!("{path} is no thing of this site");
     }
+    let final_entries = super::final_entries(&dir);
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut first = true;
     for_each(&dir, |index, entry| {
@@ -69,11 +73,13 @@ pub(crate) fn run(args: &ShowArgs) -> Result<()> {
         let at = entry.at.map(clock::text);
         let author = words::name(dir.site(), &entry.author);
         let what = words::words(&entry.body, dir.site());
+        let is_final = final_entries.map(|count| index < count);
         if args.json {
-            let shown = Shown { index, id: entry.id.to_string(), at, author, what };
+            let shown = Shown { index, id: entry.id.to_string(), at, author, what, is_final };
             write!(out, "{}{}", if first { "[" } else { "," }, serde_json::to_string(&shown)?)?;
         } else {
-            writeln!(out, "{index:>6}  {:<20}  {author}: {what}", at.unwrap_or_default())?;
+            let not_yet = if is_final == Some(false) { "  (sequenced, not yet final)" } else { "" };
+            writeln!(out, "{index:>6}  {:<20}  {author}: {what}{not_yet}", at.unwrap_or_default())?;
         }
         first = false;
         Ok(())
