@@ -1,4 +1,4 @@
-//! The frame as a timetable: five sets in a fixed order. Features are ordered only by these, never by each other.
+//! The frame as a timetable: sets in a fixed order. Features are ordered only by these, never by each other.
 
 use bevy::prelude::*;
 use bevy_egui::EguiPrimaryContextPass;
@@ -10,6 +10,8 @@ pub enum Frame {
     Receive,
     /// People act: cameras, selection.
     Act,
+    /// What people have asked for in the frame before is done: edits are said, views gone to.
+    Edit,
     /// The site and the newest samples are copied into entities.
     Mirror,
     /// Pictures are prepared: outlines, avatars, lights.
@@ -53,25 +55,28 @@ pub enum Screen {
 
 /// Orders both lists of sets.
 pub(crate) fn plugin(app: &mut App) {
-    app.configure_sets(Update, (Frame::Receive, Frame::Act, Frame::Mirror, Frame::Present, Frame::Send).chain())
-        .configure_sets(
-            EguiPrimaryContextPass,
-            (
-                Screen::Theme,
-                Screen::Clear,
-                Screen::Bars,
-                Screen::Timeline,
-                Screen::Left,
-                Screen::Right,
-                Screen::View,
-                Screen::Labels,
-                Screen::NotLive,
-                Screen::Views,
-                Screen::Actions,
-                Screen::Toasts,
-                Screen::Loading,
-                Screen::Windows,
-            )
-                .chain(),
-        );
+    app.configure_sets(
+        Update,
+        (Frame::Receive, Frame::Act, Frame::Edit, Frame::Mirror, Frame::Present, Frame::Send).chain(),
+    )
+    .configure_sets(
+        EguiPrimaryContextPass,
+        (
+            Screen::Theme,
+            Screen::Clear,
+            Screen::Bars,
+            Screen::Timeline,
+            Screen::Left,
+            Screen::Right,
+            Screen::View,
+            Screen::Labels,
+            Screen::NotLive,
+            Screen::Views,
+            Screen::Actions,
+            Screen::Toasts,
+            Screen::Loading,
+            Screen::Windows,
+        )
+            .chain(),
+    );
 }

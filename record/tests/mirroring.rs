@@ -63,7 +63,8 @@ impl Host {
 
     fn grow(&mut self, count: u64) {
         for n in self.tree.size()..count {
-            let admit = Body::Admit { peer: peer(n as u8), kind: PeerKind::Person, name: "x".into(), role: Role::Viewer };
+            let admit =
+                Body::Admit { peer: peer(n as u8), kind: PeerKind::Person, name: "x".into(), role: Role::Viewer };
             self.append(Author::new(key(1), SITE).sign(admit, EntryId(u128::from(n).to_be_bytes())).bytes());
         }
     }

@@ -57,6 +57,11 @@ impl Program {
         Self { name: name.to_owned(), child, stderr, _folder: folder }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The first line on stdout, by which a program says that it is ready.
     pub fn first_line(&mut self) -> String {
         let mut line = String::new();

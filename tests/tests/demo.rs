@@ -75,6 +75,32 @@ fn a_viewer_marks_everything_stale_when_its_host_dies_and_goes_on_when_it_is_bac
     assert!(newest > before, "data flows again after the host has come back");
 }
 
+/// Processes that this one has started and that still run.
+fn children(process: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
+/// Whether a process runs; one that has ended and that nobody has asked about does not.
+fn runs(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_no_process_behind() {
+    let mut demo =
+        Program::start("gemba", ["demo", "--lines", "1", "--headless", "--size", "320x180", "--seconds", "600"]);
+    let name = |process: &u32| std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    let started = eventually("simulator and host run", || {
+        let started = children(demo.id());
+        let is_host = started.iter().any(|process| name(process).trim() == "gembad");
+        (is_host && started.len() >= 2).then_some(started)
+    });
+    demo.kill();
+    eventually("what the demo started ends with it", || (!started.iter().any(|process| runs(*process))).then_some(()));
+}
+
 #[test]
 fn the_demo_is_one_command_that_shows_a_living_plant() {
     let folder = tempfile::tempdir().unwrap();

@@ -119,10 +119,6 @@ impl Gaze {
     }
 }
 
-/// The cameras, within [`Frame::Act`]: who looks elsewhere for another reason comes after them.
-#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CameraMoves;
-
 pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<CameraMode>()
         .init_resource::<Gaze>()
@@ -133,7 +129,6 @@ pub(crate) fn plugin(app: &mut App) {
             Update,
             (keys, frame, orbit::orbit, fly::fly, walk::walk, follow)
                 .chain()
-                .in_set(CameraMoves)
                 .in_set(Frame::Act)
                 .after(crate::selection::take),
         );

@@ -34,8 +34,7 @@ pub(crate) fn plugin(app: &mut App) {
     app.add_message::<Say>()
         .add_message::<UndoEdit>()
         .init_resource::<Steps>()
-        .add_systems(Update, (hear, ask).chain().in_set(Frame::Act))
-        .add_systems(Update, say.in_set(Frame::Send));
+        .add_systems(Update, (hear, ask, say).chain().in_set(Frame::Edit));
 }
 
 /// Learns what has become of what was said.

@@ -70,7 +70,8 @@ fn show(
     let selected = shown.selection.0.filter(|thing| shown.site.thing(*thing).is_some());
     let known = memory.subject.as_ref().map(|s| (s.thing, s.revision));
     if known != selected.map(|thing| (thing, shown.site.revision)) {
-        memory.subject = selected.map(|thing| Subject::of(&shown.site, thing));
+        let before = memory.subject.take();
+        memory.subject = selected.map(|thing| Subject::of(&shown.site, thing).with_curves_of(before));
     }
     let Some(subject) = &mut memory.subject else { return Ok(()) };
     let mut ui = free.ui(contexts.ctx_mut()?, "inspector");
@@ -131,6 +132,9 @@ fn header(ui: &mut egui::Ui, index: ThingIndex, shown: &Shown) -> Option<Option<
     };
     ui.horizontal(|ui| {
         ui.label(RichText::new(what).size(12.0).color(theme::QUIET));
+        if shown.site.is_retired(index) {
+            ui.label(RichText::new("retired").size(12.0).color(theme::WARNING));
+        }
         if let Some(state) = StateMark::of(&shown.site, &shown.readings, index) {
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 ui.label(RichText::new(state.label()).color(state.colour()));

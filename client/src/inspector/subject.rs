@@ -66,6 +66,14 @@ impl Subject {
         Self { thing, revision: site.revision, rows, plotted }
     }
 
+    /// An edit of a thing that stays selected leaves the curves as they were chosen.
+    pub(super) fn with_curves_of(mut self, before: Option<Subject>) -> Self {
+        if let Some(before) = before.filter(|before| before.thing == self.thing) {
+            self.plotted = before.plotted.into_iter().filter(|tag| self.rows.contains(&Row::Tag(*tag))).collect();
+        }
+        self
+    }
+
     /// Plots a tag, or no longer; the oldest curve makes room when there are too many.
     pub(super) fn toggle(&mut self, tag: TagId) {
         if let Some(at) = self.plotted.iter().position(|plotted| *plotted == tag) {
@@ -152,6 +160,17 @@ mod tests {
         let site = robot();
         assert_eq!(Subject::of(&site, ThingIndex(0)).plotted, [TagId(1), TagId(2)]);
         assert!(!can_be_plotted(&site, TagId(0)));
+    }
+
+    #[test]
+    fn an_edit_of_what_is_selected_leaves_the_curves_alone() {
+        let site = robot();
+        let mut before = Subject::of(&site, ThingIndex(0));
+        before.toggle(TagId(4));
+        let chosen = before.plotted.clone();
+        assert_eq!(Subject::of(&site, ThingIndex(0)).with_curves_of(Some(before)).plotted, chosen);
+        let other = Subject::of(&site, ThingIndex(3));
+        assert_eq!(Subject::of(&site, ThingIndex(0)).with_curves_of(Some(other)).plotted, [TagId(1), TagId(2)]);
     }
 
     #[test]

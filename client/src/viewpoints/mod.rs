@@ -53,7 +53,7 @@ pub(crate) fn plugin(app: &mut App) {
     app.add_message::<ToggleViewpoints>()
         .add_message::<GoTo>()
         .init_resource::<Panel>()
-        .add_systems(Update, go.in_set(Frame::Act).after(crate::camera::CameraMoves))
+        .add_systems(Update, go.in_set(Frame::Edit))
         .add_systems(EguiPrimaryContextPass, show.in_set(Screen::Views));
 }
 
