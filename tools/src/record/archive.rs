@@ -94,7 +94,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<()> {
     }
     let interrupt = Interrupt::watch()?;
     // Opening takes the lock, so that nothing changes meanwhile.
-    let site = super::open(&args.dir)?;
+    let mut site = super::open(&args.dir)?;
     if let Some(problem) = site.problems().first() {
         bail!("{problem}; repair the site before it is exported");
     }
