@@ -98,6 +98,8 @@ pub(crate) fn export(args: &ExportArgs) -> Result<()> {
     if let Some(problem) = site.problems().first() {
         bail!("{problem}; repair the site before it is exported");
     }
+    // By its root whoever imports the archive knows that nothing of the record was left out.
+    site.sign_checkpoint()?;
     let mut names: Vec<PathBuf> =
         FILES.iter().map(PathBuf::from).filter(|name| args.dir.join(name).is_file()).collect();
     if args.with_keys {
