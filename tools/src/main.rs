@@ -24,6 +24,8 @@ struct Args {
     command: Command,
 }
 
+// Parsed once.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The demo plant.

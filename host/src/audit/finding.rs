@@ -176,12 +176,10 @@ impl Finding {
                 WhichEntry::Gone { signed } => Some(one(signed)),
                 WhichEntry::More { .. } => None,
             },
-            Self::Published { why, .. } => match why {
-                TileError::Forged(Resource::Entries(bundle)) | TileError::Absent(Resource::Entries(bundle)) => {
-                    Some(bundle.start()..bundle.end())
-                }
-                _ => None,
-            },
+            Self::Published {
+                why: TileError::Forged(Resource::Entries(bundle)) | TileError::Absent(Resource::Entries(bundle)),
+                ..
+            } => Some(bundle.start()..bundle.end()),
             _ => None,
         }
     }
