@@ -300,7 +300,7 @@ fn device(random: &mut Random, site: &Site) -> Body {
             let outcome = [Outcome::Done, Outcome::Expired, Outcome::Failed("jammed".into())][random.below(3)].clone();
             Body::ReportOutcome(CommandOutcome { command: *command, outcome })
         }
-        (1, _, Some(segment)) => Body::DropSegments { blobs: vec![BlobHash(segment.blob)] },
+        (1 | 3, _, Some(segment)) => Body::DropSegments { blobs: vec![BlobHash(segment.blob)] },
         (2, ..) => {
             let devices = vec![DeviceRoot { device: identity(GATEWAY), root: random.bytes() }];
             let (from, to) = (Timestamp(1), Timestamp(2));
