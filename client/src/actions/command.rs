@@ -74,7 +74,7 @@ fn choose(ui: &mut egui::Ui, draft: &mut Draft, tags: &[TagId], shown: &Shown) -
     ui.horizontal(|ui| {
         let now = shown.readings.newest(draft.tag).and_then(|sample| sample.value.as_ref());
         ui.label(RichText::new(format!("now {}", with_unit(now, tag))).color(theme::QUIET));
-        ui.label(RichText::new("→").color(theme::QUIET));
+        ui.label(RichText::new("›").color(theme::QUIET));
         field(ui, &mut draft.value, tag);
     });
     match super::decide(ui, "Preview…", theme::ACCENT, true) {
@@ -90,7 +90,7 @@ fn confirm(ui: &mut egui::Ui, draft: &mut Draft, tag: &Tag, shown: &Shown) -> Di
     let now = shown.readings.newest(draft.tag).and_then(|sample| sample.value.as_ref());
     ui.label(RichText::new("This moves a real machine").strong().color(theme::WARNING));
     ui.label(name(draft.tag, shown));
-    let change = format!("{}  →  {}", with_unit(now, tag), with_unit(Some(&draft.value), tag));
+    let change = format!("{}  to  {}", with_unit(now, tag), with_unit(Some(&draft.value), tag));
     ui.label(RichText::new(change).size(16.0).monospace());
     if !shown.connection.is_here() {
         ui.label(RichText::new("the host is away: nothing would happen within 30 s").color(theme::WARNING));
@@ -123,7 +123,7 @@ fn outcomes(ui: &mut egui::Ui, tags: &[TagId], shown: &Shown) {
         let value = tag.map_or_else(String::new, |tag| with_unit(Some(&held.command.value), tag));
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new(mark).color(colour));
-            ui.label(RichText::new(format!("{} → {value}", held.command.tag.name())).size(12.0));
+            ui.label(RichText::new(format!("{}: {value}", held.command.tag.name())).size(12.0));
             let who = shown.name_of(&held.author);
             ui.label(RichText::new(format!("{who} · {words}")).size(12.0).color(theme::QUIET));
         });

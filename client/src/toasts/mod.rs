@@ -1,4 +1,4 @@
-//! Toasts: a line or two about what has just happened, at the lower edge of the plant for a few seconds, with at most one
+//! Toasts: a line or two about what has just happened, at the upper edge of the plant for a few seconds, with at most one
 //! thing to do about it. What must not be missed is elsewhere: in [`crate::problems`] or in the bars.
 
 use std::collections::VecDeque;
@@ -16,8 +16,8 @@ use crate::view::PlantView;
 const SHOWN: usize = 4;
 /// How long one stays, seconds; and one that offers something.
 const STAYS: (f64, f64) = (5.0, 12.0);
-/// How far above the lower edge of the plant they end: below are the actions. Points.
-const ABOVE: f32 = 64.0;
+/// How far below the upper edge of the plant they begin: above is what says that it is not live. Points.
+const BELOW: f32 = 72.0;
 
 /// How much a person should look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +88,8 @@ fn show(
     let mut done = None;
     let area = egui::Area::new("toasts".into())
         .order(egui::Order::Foreground)
-        .pivot(egui::Align2::CENTER_BOTTOM)
-        .fixed_pos(view.rect.center_bottom() - egui::vec2(0.0, ABOVE));
+        .pivot(egui::Align2::CENTER_TOP)
+        .fixed_pos(view.rect.center_top() + egui::vec2(0.0, BELOW));
     area.show(ctx, |ui| {
         ui.set_max_width((view.rect.width() - 40.0).clamp(120.0, 560.0));
         ui.vertical_centered(|ui| {
