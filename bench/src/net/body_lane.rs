@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use gemba_net::body::{
-    Body, BodyNumber, BodyReceiver, BodySender, Epoch, Placement, Precision, Stillness, angle_between,
+    Acks, Body, BodyNumber, BodyReceiver, BodySender, Epoch, Placement, Precision, Stillness, angle_between,
 };
 
 use super::scene::Scene;
@@ -46,7 +46,7 @@ pub fn send(
     let mut sender = BodySender::new(precision);
     let mut receiver = BodyReceiver::new(precision, bodies);
     let mut stillness = vec![Stillness::new(precision); bodies];
-    let mut answers = VecDeque::new();
+    let mut answers: VecDeque<Option<[u8; Acks::BYTES]>> = VecDeque::new();
     let mut cost = Cost::default();
     for (tick, frame) in scene.ticks.iter().enumerate() {
         let now: Vec<Body> = frame
