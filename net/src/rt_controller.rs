@@ -4,13 +4,13 @@
 //! hundred it starves datagrams that need a steady rate. Here a round, which is a round-trip time, ends with a decision:
 //!
 //! - The line is full when the shortest round trip of this round and the one before is above the shortest of the last
-//!   seconds by [`QUEUE_DELAY`]; when a packet was lost while others waited in a queue ([`CONGESTED`], the rule of TCP Veno); or
-//!   when over [`SUSTAINED_LOSS`] of what was sent in the last second or so was lost. Then the rate falls below what was
-//!   really delivered. Single losses on a line without a queue change nothing.
+//!   seconds by `QUEUE_DELAY`; when a packet was lost while others waited in a queue (`CONGESTED`, the rule of TCP
+//!   Veno); or when over `SUSTAINED_LOSS` of what was sent in the last second or so was lost. Then the rate falls below
+//!   what was really delivered. Single losses on a line without a queue change nothing.
 //! - Else it grows, but only while it is used, and never above the budget.
 //! - Who backs off from a queue that others keep full ends with nothing (the fate of TCP Vegas beside Reno). When backing
-//!   off does not empty the queue for long ([`COMPETITION`]), others fill it; then it takes part as Reno would: more by a
-//!   packet each round trip, less by [`SHARE_LEFT`] at each loss. This is what makes it fair both ways.
+//!   off does not empty the queue for long (`COMPETITION`), others fill it; then it takes part as Reno would: more by a
+//!   packet each round trip, less by `SHARE_LEFT` at each loss. This is what makes it fair both ways.
 //!
 //! [`RtControl`] decides, without quinn; [`RtController`] is what quinn calls.
 

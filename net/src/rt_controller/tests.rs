@@ -11,7 +11,7 @@ const STEP: Duration = Duration::from_millis(1);
 
 enum Sender {
     /// Offers so many bytes a second.
-    Ours { control: RtControl, offered: f64 },
+    Ours { control: Box<RtControl>, offered: f64 },
     /// Always has more.
     Reno { window: f64, newest_cut: Instant },
 }
@@ -26,7 +26,7 @@ struct Flow {
 
 impl Flow {
     fn ours(offered: f64, now: Instant) -> Self {
-        Self::new(Sender::Ours { control: RtControl::new(BUDGET, PACKET as u16, now), offered })
+        Self::new(Sender::Ours { control: Box::new(RtControl::new(BUDGET, PACKET as u16, now)), offered })
     }
 
     fn reno(now: Instant) -> Self {
