@@ -1,5 +1,6 @@
 //! How far the host's clock is from ours, estimated from pings as NTP does (RFC 5905): the offset of the exchange with
-//! the shortest round trip among the recent ones, since the least delayed answer says most. And our own clock, for the edges that hand it to the cores.
+//! the shortest round trip among the recent ones, since the least delayed answer says most. And our own clock, for the
+//! edges that hand it to the cores.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
