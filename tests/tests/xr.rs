@@ -137,7 +137,7 @@ fn a_teleport_goes_where_the_arc_lands_and_a_turn_goes_by_steps() {
 }
 
 #[test]
-fn the_menu_button_opens_the_panels_of_the_desktop_and_hides_the_plant_from_the_laser() {
+fn the_menu_button_opens_the_panels_of_the_desktop_and_the_laser_presses_them() {
     let Some(runtime) = runtime("panel") else { return };
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("plant.glb");
@@ -152,8 +152,17 @@ fn the_menu_button_opens_the_panels_of_the_desktop_and_hides_the_plant_from_the_
     let seen = rig.look();
     seen.eyes[0].write(&gemba_tests::picture::kept_folder().join("xr-panel.png"));
     assert_difference("xr-panel-opens", &seen.eyes[0], &before.eyes[0], 0.1..=1.0);
-    let at_panel = rig.put(|person| person.hands[1].pose = towards([0.2, 1.3, -0.1], [0.05, 1.53, -1.15]));
+    // The button "Walk" is at 480, 15 of 640 by 360 points: on a curve of 1.2 m about a middle below the head.
+    let (angle, up) = ((480.0 / 640.0 - 0.5f32) * 640.0 * (1.5f32 / 14.0).to_radians(), 0.5 - 15.0 / 360.0);
+    let height = 640.0 * (1.5f32 / 14.0).to_radians() * 1.2 * 360.0 / 640.0;
+    let walk = [0.05 + 1.2 * angle.sin(), 1.53 + up * height, -1.2 * angle.cos()];
+    let at_panel = rig.put(|person| person.hands[1].pose = towards([0.2, 1.3, -0.1], walk));
     assert_eq!(at_panel["pointed"][1], Value::Null, "a laser on the panel does not reach the plant: {at_panel}");
+    assert_eq!(at_panel["camera"], "Orbit");
+    rig.put(|person| person.hands[1].trigger = 1.0);
+    rig.put(|person| person.hands[1].trigger = 0.0);
+    let pressed = eventually("the button is pressed", || Some(rig.ask()).filter(|s| s["camera"] == "Walk"));
+    assert_eq!(pressed["panel"], true);
     rig.put(|person| person.hands[0].menu = true);
     assert_eq!(rig.ask()["panel"], false, "the same button closes it");
     rig.leave();

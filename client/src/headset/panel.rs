@@ -27,6 +27,9 @@ const DEGREES_PER_POINT: f32 = 1.5 / 14.0;
 const WIDEST_DEGREES: f32 = 110.0;
 /// The panel's size in points where the desktop has a window: 107° wide at that many degrees a point.
 const POINTS: UVec2 = UVec2::new(1000, 620);
+/// Longest time and way between pulling the trigger and letting it go that are still a click.
+const CLICK_SECS: f64 = 4.0;
+const CLICK_POINTS: f32 = 24.0;
 /// Pieces the curve is made of.
 const PIECES: u32 = 32;
 
@@ -149,7 +152,7 @@ fn open(
     rig: Single<Entity, With<Rig>>,
 ) {
     let menu = tracked.hands.iter().any(|hand| hand.menu);
-    let is_asked = menu && !std::mem::replace(&mut panel.was_menu, menu);
+    let is_asked = !std::mem::replace(&mut panel.was_menu, menu) && menu;
     if is_asked && let Some(head) = tracked.head {
         panel.is_open = !panel.is_open;
         let yaw = head.rotation.to_euler(EulerRot::YXZ).0;
@@ -234,6 +237,13 @@ fn press(
         say(egui::Event::PointerMoved(pos));
         if pointer.was_pressed && panel.held_by.is_none() {
             panel.held_by = Some(pointer.by);
+            if let Ok(ctx) = contexts.ctx_mut() {
+                // A trigger is pulled more slowly than a mouse clicks, and a laser trembles while it is.
+                ctx.options_mut(|o| {
+                    o.input_options.max_click_duration = CLICK_SECS;
+                    o.input_options.max_click_dist = CLICK_POINTS;
+                });
+            }
             say(button(true));
             buzz.write(Buzz { side, strength: 0.5, secs: 0.02 });
         } else if panel.held_by == Some(pointer.by) && !pointer.is_pressed {
