@@ -408,7 +408,7 @@ mod tests {
     fn answer(request: u32, covered: &[(i64, i64)], samples: &[(i64, f64)]) -> RecallAnswer {
         let covered = covered.iter().map(|(a, b)| (secs(*a), secs(*b))).collect();
         let samples = samples.iter().map(|(at, value)| TagSample { tag: TAG, sample: sample(*at, *value) }).collect();
-        RecallAnswer { request, covered, is_thinned: false, samples }
+        RecallAnswer { request, covered, is_thinned: false, unreadable: Vec::new(), samples }
     }
 
     #[test]
