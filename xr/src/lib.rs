@@ -5,10 +5,10 @@
 //! hands, buttons, gaze), [`Eye`] (two cameras), [`Rig`] (where the tracking space is in the world), [`Buzz`] and
 //! [`HeadsetNews`].
 //!
-//! - [`course`]: what is to be done with the session next; decides only
-//! - [`session`]: does it, in the main world
-//! - [`frame`]: draws, in the render world
-//! - [`input`] with [`bindings`]: actions; [`pose`]: poses of the runtime as transforms
+//! - `course`: what is to be done with the session next; decides only
+//! - `session`: does it, in the main world
+//! - `frame`: draws, in the render world
+//! - `input` with `bindings`: actions; `pose`: poses of the runtime as transforms
 //!
 //! bevy_mod_openxr brings Vulkan's and wgpu's devices together at the start, and its swapchains and layers are used; its
 //! session and frame systems are not, because they panic when a runtime dies, and merge the states that must be told

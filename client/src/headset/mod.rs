@@ -1,11 +1,11 @@
 //! In the headset: the person stands on the plant's floor where the desktop's camera was, and each eye sees the plant in
 //! the same light as the desktop does. Added only when `--xr` has found a headset.
 //!
-//! - [`moving`] under a [`comfort`]: teleport, turning, sliding, scale
-//! - [`point`]: what the hands point at, and selecting it
-//! - [`hands`]: the person's own hands and laser, and what the others get to see of them
-//! - [`panel`]: the desktop's panels, curved around the person
-//! - [`eyes`]: what each eye sees, as files, for tests
+//! - `moving` under a `comfort`: teleport, turning, sliding, scale
+//! - `point`: what the hands point at, and selecting it
+//! - `hands`: the person's own hands and laser, and what the others get to see of them
+//! - `panel`: the desktop's panels, curved around the person
+//! - `eyes`: what each eye sees, as files, for tests
 //!
 //! While the headset is worn the desktop window stands still: drawing the plant a third time is dear.
 

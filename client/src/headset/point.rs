@@ -50,7 +50,7 @@ fn point(
     for (by, aim, pull) in sources {
         let before = pointers.of(by).is_some_and(|pointer| pointer.is_pressed);
         let pressed = is_pressed(pull, before);
-        let pointer = aim.and_then(|aim| {
+        let pointer = aim.map(|aim| {
             let aim = rig.mul_transform(aim);
             let ray = Ray3d::new(aim.translation, aim.forward());
             let met = ray_cast.cast_ray(ray, &settings).first().map(|(entity, hit)| Met {
@@ -58,7 +58,7 @@ fn point(
                 place: hit.point,
                 normal: hit.normal,
             });
-            Some(Pointer { by, ray, met, on_panel: None, is_pressed: pressed, was_pressed: pressed && !before })
+            Pointer { by, ray, met, on_panel: None, is_pressed: pressed, was_pressed: pressed && !before }
         });
         pointers.set(by, pointer);
     }
