@@ -126,6 +126,17 @@ fn every_kind() -> Vec<Vec<u8>> {
     };
     let kept = telling.say(&author(3), Body::SaveViewpoint { name: "from above".into(), viewpoint });
     telling.say(&author(3), Body::RemoveViewpoint { viewpoint: kept });
+    commands(&mut telling, &tag);
+    let raised = Timestamp::from_secs(1_790_000_000);
+    telling.say(&author(4), Body::AckAlarm(AlarmAck { thing: path("Hall").id(), raised, text: "seen".into() }));
+    people(&mut telling);
+    proofs(&mut telling, raised);
+    telling.entries
+}
+
+/// A command for each outcome.
+fn commands(telling: &mut Telling, tag: &Tag) {
+    let gateway = author(2);
     for (outcome, value) in
         [Outcome::Done, Outcome::Failed("jammed".into()), Outcome::Expired].into_iter().zip([1.5, -1.0, 0.0])
     {
@@ -134,9 +145,11 @@ fn every_kind() -> Vec<Vec<u8>> {
         let command = telling.say(&author(4), Body::CommandDevice(command));
         telling.say(&gateway, Body::ReportOutcome(CommandOutcome { command, outcome }));
     }
-    let raised = Timestamp::from_secs(1_790_000_000);
-    telling.say(&author(4), Body::AckAlarm(AlarmAck { thing: path("Hall").id(), raised, text: "seen".into() }));
-    people(&mut telling);
+}
+
+/// What the host and the gateway vouch for, and who else must.
+fn proofs(telling: &mut Telling, raised: Timestamp) {
+    let (owner, gateway, device_key) = (author(1), author(2), key(2));
     let digest = telling.log.site().unwrap().digest();
     telling.say(&owner, Body::CommitState { digest });
     let devices = vec![DeviceRoot { device: device_key, root: [9; 32] }];
@@ -157,7 +170,6 @@ fn every_kind() -> Vec<Vec<u8>> {
             mirrors_needed: 1,
         }),
     );
-    telling.entries
 }
 
 /// Roles, invitations and keys.

@@ -1,12 +1,18 @@
 //! A host with a past: the real `gembad` over a site whose historian was given the last eight hours from a formula, so that
 //! a test knows what every tag read at every second. What is measured now comes from the simulator, as ever.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
 use gemba_host::blobs::Blobs;
+use gemba_host::disk::{Disk, FileDisk};
 use gemba_host::historian::{Historian, HistorianConfig};
+use gemba_host::key_file::{self, peer_key};
+use gemba_host::store::Store;
 use gemba_net::{LinkConfig, LinkEvent, TagSample, connect};
+use gemba_record::entry::UnverifiedEntry;
 use gemba_record::log::Log;
 use gemba_twin::layout::tags;
 use gemba_twin::path::TagId;
@@ -43,11 +49,12 @@ impl PastHost {
     /// Takes over a simulated plant of one line from its own host. With `keeps_history` off it tells nothing of the past.
     pub fn start(keeps_history: bool) -> Self {
         let mut site = PlantSite::start();
-        let (tags, gateway) = fetch(&site);
+        let (entries, tags, gateway) = fetch(&site);
         site.host.kill();
         // The little that it has kept itself.
         std::fs::remove_dir_all(site.site().join("history")).expect("a host with a gateway keeps history");
         let beginning = now().plus_micros(-HISTORY * 1_000_000);
+        say_before(&site.site(), entries, beginning);
         if keeps_history {
             put_history(&site, &tags, gateway, beginning);
         }
@@ -73,8 +80,8 @@ fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_micros()).expect("not for 290,000 years"))
 }
 
-/// What a peer of the site gets: the gateway's tags once they are in the record, and its key.
-fn fetch(site: &PlantSite) -> (Vec<Tag>, PeerKey) {
+/// What a peer of the site gets: the record, the gateway's tags once they are in it, and the gateway's key.
+fn fetch(site: &PlantSite) -> (Vec<Vec<u8>>, Vec<Tag>, PeerKey) {
     let mut link = connect(LinkConfig {
         address: site.address.parse().expect("the host's own address"),
         signing_key: SigningKey::from_bytes(&[77; 32]),
@@ -82,20 +89,45 @@ fn fetch(site: &PlantSite) -> (Vec<Tag>, PeerKey) {
         kind: PeerKind::Person,
         entries_held: 0,
     });
-    let mut log = Log::default();
+    let (mut log, mut all) = (Log::default(), Vec::new());
     let begun = Instant::now();
     loop {
         assert!(begun.elapsed() < Duration::from_secs(60), "the site has no tags after a minute");
         if let Some(LinkEvent::Entries { entries, .. }) = link.wait(Duration::from_millis(100)) {
             for entry in entries {
-                log.append(entry).expect("a host's own record");
+                log.append(entry.clone()).expect("a host's own record");
+                all.push(entry);
             }
         }
         let held = log.site().map(|site| (site.tags(), site.tag_device(TagId(0))));
         if let Some((tags, Some(gateway))) = held {
-            return (tags.to_vec(), gateway);
+            return (all, tags.to_vec(), gateway);
         }
     }
+}
+
+/// Writes the record of a host that has ended anew, as if all in it had been said when history begins: else there would
+/// have been no plant then.
+fn say_before(dir: &Path, entries: Vec<Vec<u8>>, beginning: Timestamp) {
+    let disk: Arc<dyn Disk> = Arc::new(FileDisk::new(dir));
+    for derived in ["site.record", "site.index", "site.mark", "checkpoint"] {
+        // Some are made later than others.
+        let _ = std::fs::remove_file(dir.join(derived));
+    }
+    let _ = std::fs::remove_dir_all(dir.join("log"));
+    let keys = ["host.key", "gateway.key"].map(|name| key_file::load(&*disk, name).expect("a host with a gateway"));
+    let dated = entries.into_iter().map(|bytes| {
+        let mut entry = UnverifiedEntry::read(bytes).expect("it was folded").entry().clone();
+        entry.at = Some(beginning);
+        entry.seen = None;
+        let by_it = |key: &&SigningKey| peer_key(key) == entry.author;
+        let key = keys.iter().find(by_it).expect("only the host and its gateway have spoken");
+        entry.clone().sign(key).into_parts().0
+    });
+    let dated: Vec<Vec<u8>> = dated.collect();
+    let site = UnverifiedEntry::read(dated[0].clone()).expect("it was just written").entry().site;
+    let mut store = Store::create(disk, site, &dated[0]).expect("the record has been removed");
+    store.append(1, &dated[1..]).expect("the disk takes it");
 }
 
 /// Gives the site's historian a sample a second, but for the gap, in which no host ran.

@@ -63,7 +63,7 @@ pub(super) fn stand(
     });
     let any_retired = site.present().count() < site.things().len();
     shown.resize(site.things().len().max(shown.len()), default());
-    for index in 0..site.things().len() {
+    for (index, shown) in shown.iter_mut().enumerate().take(site.things().len()) {
         let thing = ThingIndex(index);
         let Some(standing) = site.standing(thing) else { continue };
         let Some(entity) = things.entity(thing) else {
@@ -76,7 +76,7 @@ pub(super) fn stand(
                 };
                 made.insert(thing, copied);
                 things.set(thing, copied);
-                shown[index] = (standing.place, Life::Here);
+                *shown = (standing.place, Life::Here);
             }
             continue;
         };
@@ -85,7 +85,7 @@ pub(super) fn stand(
             (false, true) => Life::HereAlone,
             (false, false) => Life::Here,
         };
-        if shown[index] == (standing.place, life) {
+        if *shown == (standing.place, life) {
             continue;
         }
         let Ok((drawn, mut transform, mut visibility, driven)) = nodes.get_mut(entity) else { continue };
@@ -98,7 +98,7 @@ pub(super) fn stand(
             }
             None => drop(transform.set_if_neq(base)),
         }
-        if shown[index].1 != life {
+        if shown.1 != life {
             match life {
                 Life::Retired => drop(commands.entity(entity).insert(Retired)),
                 _ => drop(commands.entity(entity).remove::<Retired>()),
@@ -109,7 +109,7 @@ pub(super) fn stand(
                 Life::Retired => Visibility::Hidden,
             };
         }
-        shown[index] = (standing.place, life);
+        *shown = (standing.place, life);
     }
     standings.done_for = Some((site.revision, things.revision));
 }

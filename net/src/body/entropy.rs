@@ -37,7 +37,7 @@ impl Bit {
 
     fn learn(&mut self, one: bool) {
         let goal = if one { 65_535 - i32::from(CERTAIN) } else { i32::from(CERTAIN) };
-        let step = (i64::from(goal - i32::from(self.one)) * i64::from(LEARN[self.seen as usize]) >> 16) as i32;
+        let step = ((i64::from(goal - i32::from(self.one)) * i64::from(LEARN[self.seen as usize])) >> 16) as i32;
         // Stays within [CERTAIN, 65535 − CERTAIN], since it moves towards one of the two by less than the distance.
         self.one = (i32::from(self.one) + step) as u16;
         self.seen = (self.seen + 1).min(LEARN.len() as u8 - 1);

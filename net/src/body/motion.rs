@@ -146,14 +146,14 @@ impl Expected {
         known.move_miss = std::array::from_fn(|n| missed(&self.moves[n], &moved, steps[0], base.move_miss[n]));
         known.turn_miss = std::array::from_fn(|n| missed(&self.turns[n], &turn, steps[1], base.turn_miss[n]));
         let ticks = self.ticks.max(1.0);
-        for i in 0..3 {
-            let (place, velocity) = gains(moved[i] - self.moves[1][i], steps[0]);
+        for (i, moved) in moved.into_iter().enumerate() {
+            let (place, velocity) = gains(moved - self.moves[1][i], steps[0]);
             known.smooth.place[i] = at.place[i] - place;
             known.velocity[i] = base.velocity[i] + velocity / ticks;
         }
         let mut left = [0.0; 3];
-        for i in 0..3 {
-            let (rotation, spin) = gains(turn[i] - self.turns[1][i], steps[1]);
+        for (i, turn) in turn.into_iter().enumerate() {
+            let (rotation, spin) = gains(turn - self.turns[1][i], steps[1]);
             left[i] = -rotation;
             known.spin[i] = base.spin[i] + spin / ticks;
         }
