@@ -327,6 +327,7 @@ impl Running {
         model: &mut Model,
         flatters: bool,
     ) -> Result<Vec<Packet>, Violation> {
+        self.take_unasked(&commands, model)?;
         // What is answered is judged before anything of it is seen.
         for command in &commands {
             let HostCommand::Answer { peer, submission, outcome, overruled } = command else { continue };
@@ -386,6 +387,21 @@ impl Running {
             }
         }
         Ok(packets)
+    }
+
+    /// Before the first new entry that is answered there may stand some that nobody waits for: an invitation redeemed at
+    /// an arrival, and what failed to be written and is on the disk after all. Each must be one that the host may take.
+    fn take_unasked(&self, commands: &[HostCommand], model: &mut Model) -> Result<(), Violation> {
+        let new = |command: &HostCommand| match command {
+            HostCommand::Answer { outcome: Ok(index), .. } => Some(*index).filter(|index| *index >= model.len()),
+            _ => None,
+        };
+        let Some(first) = commands.iter().filter_map(new).min().filter(|first| *first > model.len()) else {
+            return Ok(());
+        };
+        let entries = all(self.sequencer.site())?;
+        let before = usize::try_from(first).ok().and_then(|first| entries.get(..first));
+        model.reopened(before.ok_or("an answer names an entry that is not in the log")?)
     }
 
     fn packet(&self, peer: PeerNumber, message: ToPeer) -> Option<Packet> {
