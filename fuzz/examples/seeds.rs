@@ -11,6 +11,7 @@ use std::{fs, io};
 use ed25519_dalek::SigningKey;
 use gemba_host::blobs::Blobs;
 use gemba_host::historian::{Historian, HistorianConfig};
+use gemba_net::body::{Body, BodyNumber, BodyReceiver, BodySender, Epoch, Placement, Precision};
 use gemba_net::wire::{PoseDown, PoseUp, ToHost, ToPeer, frame};
 use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry};
 use gemba_record::checkpoint::{Checkpoint, SignedCheckpoint, origin};
@@ -29,6 +30,7 @@ use gemba_twin::sample::{Quality, Sample, Timestamp, Value};
 
 fn main() -> io::Result<()> {
     for (target, seeds) in [
+        ("body_packets", body_packets()),
         ("checkpoint", checkpoints()),
         ("historian_journal", journals()),
         ("historian_segment", segments()?),
@@ -243,6 +245,37 @@ fn messages() -> Seeds {
     ];
     let frames = up.iter().map(frame).chain(down.iter().map(frame));
     numbered(frames.map(|frame| frame[4..].to_vec()).chain(datagrams()))
+}
+
+/// What is told of a few hands for as many ticks as the seed is long, every packet and its answer behind its length:
+/// all of it acknowledged, then none of it.
+fn body_packets() -> Seeds {
+    let story = |bodies: u32, ticks: u32, acknowledged: bool| {
+        let mut sender = BodySender::new(Precision::of_hands());
+        let mut receiver = BodyReceiver::new(Precision::of_hands(), 64);
+        let mut seed = Vec::new();
+        let mut put = |bytes: &[u8]| {
+            seed.push(u8::try_from(bytes.len()).expect("so few bodies fit into 255 bytes"));
+            seed.extend_from_slice(bytes);
+        };
+        for tick in 0..ticks {
+            for body in 0..bodies {
+                let place = [f64::from(tick + body) * 0.03, 1.2, f64::from(body)];
+                let at = Placement { place, ..Placement::ORIGIN };
+                sender.tell(BodyNumber(body), Body { epoch: Epoch(0), at, resting: tick + 2 > ticks });
+            }
+            while let Some(packet) = sender.poll_packet(tick) {
+                put(&packet);
+                receiver.handle_packet(&packet).expect("nothing was lost");
+                if let Some(acks) = receiver.acks().filter(|_| acknowledged) {
+                    put(&acks.encode());
+                    sender.handle_acks(&acks.encode());
+                }
+            }
+        }
+        seed
+    };
+    numbered([story(1, 3, true), story(3, 12, true), story(6, 6, false)])
 }
 
 fn datagrams() -> [Vec<u8>; 2] {

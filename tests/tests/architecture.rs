@@ -101,6 +101,19 @@ fn every_source_file_is_named_for_what_it_holds() {
 }
 
 #[test]
+fn every_fuzz_target_has_inputs_to_begin_with() {
+    let fuzz = root().join("fuzz");
+    let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    let targets: Vec<&str> =
+        manifest.lines().filter_map(|line| line.trim().strip_prefix("{ name = \"")?.split('"').next()).collect();
+    assert!(targets.len() > 10, "the list of targets is not where it was");
+    for target in targets {
+        let seeds = std::fs::read_dir(fuzz.join("corpus").join(target)).map_or(0, Iterator::count);
+        assert!(seeds > 0, "fuzz target {target} has no inputs: add them to fuzz/examples/seeds.rs");
+    }
+}
+
+#[test]
 fn no_source_file_holds_a_placeholder() {
     for (path, text) in sources() {
         for placeholder in PLACEHOLDERS {
