@@ -18,7 +18,7 @@ use minicbor::{Decode, Encode};
 use crate::body::Body;
 use crate::limits;
 use crate::refusal::Refusal;
-use crate::signature::Verifier;
+use crate::signature::{Claim, Verifier};
 
 /// The format of entries that this program writes and reads.
 pub const VERSION: u32 = 1;
@@ -188,9 +188,20 @@ impl UnverifiedEntry {
 
     /// Verifies that the holder of `key` signed it.
     pub fn verify(self, key: &PeerKey, verifier: &Verifier) -> Result<SignedEntry, Refusal> {
-        let envelope: Envelope<'_> = read(&self.bytes)?;
-        verifier.verify(key, &signed_bytes(ED25519, envelope.payload), envelope.signature)?;
-        Ok(self.already_verified(key))
+        Self::verify_all(vec![(self, *key)], verifier).remove(0)
+    }
+
+    /// Verifies of each that the holder of the key beside it signed it; in their order. Quicker than one by one.
+    pub fn verify_all(entries: Vec<(Self, PeerKey)>, verifier: &Verifier) -> Vec<Result<SignedEntry, Refusal>> {
+        let claims: Vec<Claim<'_>> = entries.iter().map(|(entry, key)| entry.claim(key)).collect();
+        let outcomes = verifier.verify_all(&claims);
+        let pairs = entries.into_iter().zip(outcomes);
+        pairs.map(|((entry, key), outcome)| outcome.map(|()| entry.already_verified(&key))).collect()
+    }
+
+    fn claim<'a>(&'a self, key: &'a PeerKey) -> Claim<'a> {
+        let envelope: Envelope<'_> = read(&self.bytes).expect("these bytes were read when this was made of them");
+        Claim { key, message: signed_bytes(ED25519, envelope.payload), signature: envelope.signature }
     }
 
     /// Takes it for signed by `key`: for bytes under a Merkle root that was signed after they had been verified.

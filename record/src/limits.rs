@@ -103,3 +103,6 @@ pub const PROOF_FILE_BYTES: usize = CHECKPOINT_BYTES + 64 * 45 + (96 << 10);
 /// Longest request with entries that a mirror takes at once: one package of the largest entries, with its proof and
 /// head. With usual entries of 250 bytes that is 250 packages, 64,000 entries.
 pub const UPLOAD_BYTES: usize = crate::tile::BUNDLE_BYTES + 64 * 32 + ENTRY_BYTES + 64;
+
+/// Entries of a stored log that are verified together: enough to share what can be shared, and little to hold.
+pub const REPLAY_BATCH: usize = 64;

@@ -3,18 +3,20 @@
 //! What counts is [`ed25519_dalek::VerifyingKey::verify_strict`] and nothing else. A record, though, is signed by a
 //! handful of keys hundreds of thousands of times, and most of a verification is spent on doubling points that depend on
 //! the key alone. [`Verifier`] keeps those for the keys it meets most, which is 2.8 times faster (14 µs instead of 40 µs
-//! on one core here): a million entries are verified in 15 s.
+//! on one core here). What is left is 63 additions of points, 10 µs, and the one division that encoding a point takes,
+//! 3 µs: [`Verifier::verify_all`] shares that division between the signatures of a batch.
 //!
 //! With the key `A`, the base point `B` and a signature `(R, s)`, strict verification asks that `s` is canonical, that
 //! neither `A` nor `R` is of small order, and that `sB − kA` encodes to the bytes of `R`, where `k` is SHA-512 over `R`,
 //! `A` and the message (RFC 8032 §5.1.7 without the cofactor). Both products are here sums of one table entry for each
-//! byte of the scalar. Since the result must encode to `R`, asking of the result whether its order is small asks it of
-//! `R`. A property test holds both against each other, with keys and signatures made to tell them apart.
+//! byte of the scalar. Since the result must encode to `R`, and a point has one encoding, `R` is of small order where it
+//! is one of the eight encodings of such points. A property test holds both against each other, with keys and signatures
+//! made to tell them apart.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
+use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::Identity;
@@ -58,20 +60,64 @@ impl Verifier {
         }
     }
 
-    /// Whether `signature` is `key`'s over `message`, strictly.
-    pub fn verify(&self, key: &PeerKey, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-        let signature: &[u8; 64] = signature.try_into().map_err(|_| Refusal::Signature)?;
-        if let Some(table) = self.tables.get(key) {
-            return if table.verify(message, signature) { Ok(()) } else { Err(Refusal::Signature) };
+    /// Whether each of these is true, strictly; in their order.
+    pub fn verify_all(&self, claims: &[Claim<'_>]) -> Vec<Result<(), Refusal>> {
+        // Where a key has a table: the point that R must encode.
+        let mut by_table = Vec::new();
+        let mut outcomes = Vec::with_capacity(claims.len());
+        for (at, claim) in claims.iter().enumerate() {
+            outcomes.push(match (self.tables.get(claim.key), <&[u8; 64]>::try_from(claim.signature)) {
+                (_, Err(_)) => Err(Refusal::Signature),
+                (None, Ok(signature)) => verifying_key(claim.key).and_then(|key| {
+                    let signature = Signature::from_bytes(signature);
+                    key.verify_strict(&claim.message, &signature).map_err(|_| Refusal::Signature)
+                }),
+                (Some(table), Ok(signature)) => match table.expected(&claim.message, signature) {
+                    None => Err(Refusal::Signature),
+                    Some(point) => {
+                        by_table.push((at, point));
+                        Ok(())
+                    }
+                },
+            });
         }
-        let signature = Signature::from_bytes(signature);
-        verifying_key(key)?.verify_strict(message, &signature).map_err(|_| Refusal::Signature)
+        let points: Vec<EdwardsPoint> = by_table.iter().map(|(_, point)| *point).collect();
+        let encoded = EdwardsPoint::compress_batch_alloc(&points);
+        for ((at, _), expected) in by_table.into_iter().zip(encoded) {
+            let r = claims[at].signature.first_chunk::<32>();
+            if r != Some(expected.as_bytes()) || is_small_order(expected.as_bytes()) {
+                outcomes[at] = Err(Refusal::Signature);
+            }
+        }
+        outcomes
     }
+
+    /// Whether `signature` is `key`'s over `message`, strictly.
+    pub fn verify(&self, key: &PeerKey, message: Vec<u8>, signature: &[u8]) -> Result<(), Refusal> {
+        self.verify_all(&[Claim { key, message, signature }]).remove(0)
+    }
+}
+
+/// What is said: that `key` has signed `message`.
+#[derive(Debug, Clone)]
+pub struct Claim<'a> {
+    /// Who.
+    pub key: &'a PeerKey,
+    /// What.
+    pub message: Vec<u8>,
+    /// By this, 64 bytes if it is any.
+    pub signature: &'a [u8],
+}
+
+/// Whether these bytes encode a point of small order, if they are what some point is encoded as.
+fn is_small_order(encoded: &[u8; 32]) -> bool {
+    static ENCODINGS: OnceLock<[[u8; 32]; 8]> = OnceLock::new();
+    ENCODINGS.get_or_init(|| EIGHT_TORSION.map(|point| point.compress().to_bytes())).contains(encoded)
 }
 
 /// Verifies one signature strictly.
 pub fn verify(key: &PeerKey, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-    Verifier::default().verify(key, message, signature)
+    Verifier::default().verify(key, message.to_vec(), signature)
 }
 
 /// The multiples of one point by every byte at every place of a scalar: 1.3 MB.
@@ -121,24 +167,24 @@ impl KeyTable {
         Self { key: key.to_bytes(), minus_key: Multiples::of(-point) }
     }
 
-    fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+    /// The point that the first half of a true signature encodes; none where the second half is no scalar.
+    fn expected(&self, message: &[u8], signature: &[u8; 64]) -> Option<EdwardsPoint> {
         static BASE: OnceLock<Multiples> = OnceLock::new();
         let base = BASE.get_or_init(|| Multiples::of(ED25519_BASEPOINT_POINT));
         let (r, s) = signature.split_at(32);
         let s: [u8; 32] = s.try_into().expect("64 bytes less 32");
-        let Some(s) = Option::<Scalar>::from(Scalar::from_canonical_bytes(s)) else { return false };
+        let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s))?;
         let hash = Sha512::new().chain_update(r).chain_update(self.key).chain_update(message).finalize();
         let k = Scalar::from_bytes_mod_order_wide(&hash.into());
         let mut expected = EdwardsPoint::identity();
         base.add_to(&mut expected, &s);
         self.minus_key.add_to(&mut expected, &k);
-        expected.compress().as_bytes() == r && !expected.is_small_order()
+        Some(expected)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use curve25519_dalek::constants::EIGHT_TORSION;
     use ed25519_dalek::{Signer, SigningKey};
     use proptest::prelude::*;
 
@@ -148,8 +194,16 @@ mod tests {
     fn check(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
         let plain = verifying_key(&PeerKey(*key))
             .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok());
-        if let Ok(key) = verifying_key(&PeerKey(*key)) {
-            assert_eq!(KeyTable::new(&key).verify(message, signature), plain, "{key:?} {signature:?}");
+        if let Ok(valid) = verifying_key(&PeerKey(*key)) {
+            let mut verifier = Verifier::default();
+            verifier.tables.insert(PeerKey(*key), Arc::new(KeyTable::new(&valid)));
+            // In company, as one of a batch, and alone.
+            let key = &PeerKey(*key);
+            let claims =
+                [signature, &[0; 64], signature].map(|signature| Claim { key, message: message.to_vec(), signature });
+            let by_table = verifier.verify_all(&claims).into_iter().map(|outcome| outcome.is_ok()).collect::<Vec<_>>();
+            assert_eq!((by_table[0], by_table[2]), (plain, plain), "{key:?} {signature:?}");
+            assert_eq!(verifier.verify(key, message.to_vec(), signature).is_ok(), plain);
         }
         plain
     }
@@ -163,9 +217,9 @@ mod tests {
             verifier.expect(&key);
             let message = n.to_be_bytes();
             let mut signature = signing.sign(&message).to_bytes();
-            assert_eq!(verifier.verify(&key, &message, &signature), Ok(()));
+            assert_eq!(verifier.verify(&key, message.to_vec(), &signature), Ok(()));
             signature[(n % 64) as usize] ^= 1;
-            assert_eq!(verifier.verify(&key, &message, &signature), Err(Refusal::Signature));
+            assert_eq!(verifier.verify(&key, message.to_vec(), &signature), Err(Refusal::Signature));
         }
         assert_eq!(verifier.tables.len(), 1);
     }

@@ -42,6 +42,14 @@ pub enum Placed {
 }
 
 impl Placed {
+    /// Refuses what is not new: a stored log holds nothing twice.
+    pub fn must_be_new(self) -> Result<(), Refusal> {
+        match self {
+            Placed::New(_) => Ok(()),
+            Placed::Held(_) => Err(Refusal::IdTaken),
+        }
+    }
+
     /// The entry's index in either case: what its author is told.
     pub fn index(self) -> u64 {
         match self {

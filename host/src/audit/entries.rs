@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use gemba_record::entry::Seen;
-use gemba_record::log::{Log, Preverified};
+use gemba_record::log::Log;
 use gemba_record::merkle::{Frontier, Hash, empty_root, leaf_hash};
 use gemba_record::refusal::Refusal;
 use gemba_record::site::Placed;
@@ -93,7 +93,7 @@ impl Entries {
         for entry in preverify_all(log, batch) {
             let index = log.entries();
             let seen = entry.entry().and_then(|entry| Some((entry.seen?, entry.author)));
-            match append(log, entry) {
+            match log.append_preverified(entry).and_then(Placed::must_be_new) {
                 Ok(()) => {}
                 Err(why) => return refused(index, why),
             }
@@ -124,12 +124,5 @@ impl Entries {
     /// hashes of all entries before it.
     pub(super) fn vouched_before(&self, size: u64) -> u64 {
         self.committed.iter().map(|(entries, _)| *entries).rfind(|entries| *entries < size).unwrap_or(0)
-    }
-}
-
-fn append(log: &mut Log, entry: Preverified) -> Result<(), Refusal> {
-    match log.append_preverified(entry)? {
-        Placed::New(_) => Ok(()),
-        Placed::Held(_) => Err(Refusal::IdTaken),
     }
 }
