@@ -37,7 +37,7 @@ pub fn load(disk: &dyn Disk, name: &str) -> Result<SigningKey, SiteDirError> {
 /// The key in this file, or a new one that is in it from now on.
 pub fn load_or_create(disk: &dyn Disk, name: &str) -> Result<SigningKey, SiteDirError> {
     match load(disk, name) {
-        Err(SiteDirError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+        Err(SiteDirError::Io { why, .. }) if why.kind() == std::io::ErrorKind::NotFound => {
             let key = SigningKey::from_bytes(&random());
             keep(disk, name, &key)?;
             Ok(key)

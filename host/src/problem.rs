@@ -35,14 +35,14 @@ pub enum SiteDirError {
         known: u32,
     },
     /// The operating system refuses.
-    #[error("cannot {what} {path}: {source}")]
+    #[error("cannot {what} {path}: {why}")]
     Io {
         /// A verb.
         what: &'static str,
         /// Of which file or directory.
         path: PathBuf,
-        /// Why.
-        source: std::io::Error,
+        /// What the system says. Not the error's source: it is told already, and who prints all causes would tell it twice.
+        why: std::io::Error,
     },
     /// Something of the record is damaged, and so nothing is added to it.
     #[error("{0}; the site is open for reading only until it is repaired from a mirror or restored from a copy")]
@@ -90,10 +90,10 @@ pub enum SiteDirError {
         most: usize,
     },
     /// A repair that lacks copies.
-    #[error("the mirror has no copy of entries {} to {}; try another mirror", .0.start, .0.end - 1)]
+    #[error("the mirror has no copy of {}; try another mirror", numbered(.0))]
     NoCopy(Range<u64>),
     /// A repair whose outcome nothing vouches for.
-    #[error("entries {} to {} are not covered by a checkpoint of {size} entries; give the mirror's newest checkpoint", .entries.start, .entries.end - 1)]
+    #[error("a checkpoint of {size} entries does not cover {}; give the mirror's newest checkpoint", numbered(.entries))]
     NotCovered {
         /// What is damaged.
         entries: Range<u64>,
@@ -113,7 +113,7 @@ pub enum SiteDirError {
     #[error("{0} is damaged: its hash is not its name; import the file again")]
     DamagedBlob(PathBuf),
     /// The record refuses what was to be written.
-    #[error("{0}")]
+    #[error(transparent)]
     Refused(#[from] Refusal),
 }
 
@@ -121,7 +121,7 @@ pub enum SiteDirError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Problem {
     /// Bytes that are not as they were written. Where nothing is left of the entries the bytes are an empty range.
-    #[error("{}: entries {} to {} are damaged, at bytes {} to {}", .path.display(), .entries.start, .entries.end - 1, .bytes.start, .bytes.end)]
+    #[error("{}: damaged: {}, at bytes {} to {}", .path.display(), numbered(.entries), .bytes.start, .bytes.end)]
     Damaged {
         /// The store's file.
         path: PathBuf,
@@ -179,8 +179,16 @@ impl Problem {
     }
 }
 
+/// Entries as a person counts them.
+pub(crate) fn numbered(entries: &Range<u64>) -> String {
+    match entries.end.saturating_sub(entries.start) {
+        0 | 1 => format!("entry {}", entries.start),
+        _ => format!("entries {} to {}", entries.start, entries.end - 1),
+    }
+}
+
 /// Turns the operating system's refusal into ours, naming what was tried.
 pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> SiteDirError + use<> {
     let path = path.to_owned();
-    move |source| SiteDirError::Io { what, path, source }
+    move |why| SiteDirError::Io { what, path, why }
 }

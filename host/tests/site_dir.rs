@@ -182,7 +182,7 @@ fn a_damaged_site_says_what_is_damaged() {
     let mut site = SiteDir::open(temp.path()).unwrap();
     assert_eq!((site.site().entries(), site.problems().len()), (2, 1));
     let line = site.submit(note("hm")).unwrap_err().to_string();
-    assert!(line.contains("entries 2 to 2 are damaged, at bytes") && line.contains("reading only"), "{line}");
+    assert!(line.contains("damaged: entry 2, at bytes") && line.contains("reading only"), "{line}");
     drop(site);
 
     fs::write(&record, &whole[..whole.len() - 10]).unwrap();
@@ -223,7 +223,7 @@ fn a_damaged_site_is_whole_again_with_a_mirrors_copies_and_takes_no_others() {
     let mut site = SiteDir::open(temp.path()).unwrap();
     assert_eq!(site.site().entries(), 5);
     assert_eq!(site.signed_checkpoint(), Some(signed.as_str()));
-    assert!(site.problems()[0].to_string().contains("entries 5 to 5 are damaged"), "{}", site.problems()[0]);
+    assert!(site.problems()[0].to_string().contains("damaged: entry 5"), "{}", site.problems()[0]);
     assert!(site.sign_checkpoint().is_err());
     let no_copy = site.repair(None, |_| None).unwrap_err();
     assert!(matches!(no_copy, SiteDirError::NoCopy(_)), "{no_copy}");

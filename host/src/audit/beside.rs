@@ -57,7 +57,7 @@ pub(super) fn verify(
 
 fn list(folder: &Blobs) -> Result<BTreeSet<[u8; 32]>, SiteDirError> {
     match folder.list() {
-        Err(SiteDirError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(SiteDirError::Io { why, .. }) if why.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
         other => Ok(other?.into_iter().collect()),
     }
 }

@@ -8,7 +8,7 @@ use gemba_record::tile::{Resource, TileError};
 use gemba_twin::peer::PeerKey;
 use thiserror::Error;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, numbered};
 
 /// One thing that is wrong with a site.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -27,7 +27,7 @@ pub enum Finding {
         expected: PeerKey,
     },
     /// The entries are not those that were signed for. Which of them, [`Finding::Entry`] says where there are tiles.
-    #[error("{}: of entries {} to {}, one or more were changed, left out, doubled or moved: their root is not the one signed in {}", .path.display(), .entries.start, .entries.end - 1, .signed.display())]
+    #[error("{}: something of {} was changed, left out, doubled or moved: the root is not the one signed in {}", .path.display(), numbered(.entries), .signed.display())]
     OtherRoot {
         /// The store's file.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum Finding {
         entries: Range<u64>,
     },
     /// Entries at the end that were signed for and are not there.
-    #[error("{}: entries {} to {} are not there, and were signed in {}", .path.display(), .entries.start, .entries.end - 1, .signed.display())]
+    #[error("{}: {} signed in {}, and not there", .path.display(), numbered(.entries), .signed.display())]
     TooFew {
         /// The store's file.
         path: PathBuf,
