@@ -1,7 +1,7 @@
 //! What a peer decides about its session, without sockets or clocks: what the host's messages mean, where the log
 //! continues after a reconnect, whether the host still lives, when to try again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use gemba_twin::sample::Timestamp;
@@ -9,7 +9,9 @@ use gemba_twin::sample::Timestamp;
 use crate::clock::ClockEstimate;
 use crate::limits;
 use crate::link::LinkEvent;
-use crate::peers::PeerNumber;
+use crate::peers::{PeerNumber, Pose};
+use crate::relay::{Name, RelayReceiver};
+use crate::uplink::{self, Teller};
 use crate::wire::{self, PoseDown, ToPeer};
 
 /// Why a session cannot go on.
@@ -30,6 +32,32 @@ pub struct ClientCore {
     failures: u32,
     newest_poses: BTreeMap<PeerNumber, Timestamp>,
     minor: u16,
+    lane: Lane,
+}
+
+/// The pose lane of a session of minor 4 or later.
+#[derive(Debug)]
+struct Lane {
+    teller: Teller,
+    receiver: RelayReceiver,
+    owes_acks: bool,
+    here: BTreeSet<PeerNumber>,
+    /// Poses of peers whose coming has not been heard of yet: datagrams overtake streams.
+    early: BTreeMap<PeerNumber, LinkEvent>,
+    unread: u64,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self {
+            teller: Teller::default(),
+            receiver: RelayReceiver::new(limits::PEERS + limits::BODIES),
+            owes_acks: false,
+            here: BTreeSet::new(),
+            early: BTreeMap::new(),
+            unread: 0,
+        }
+    }
 }
 
 impl ClientCore {
@@ -42,6 +70,7 @@ impl ClientCore {
             failures: 0,
             newest_poses: BTreeMap::new(),
             minor: 0,
+            lane: Lane::default(),
         }
     }
 
@@ -60,6 +89,41 @@ impl ClientCore {
         self.minor >= wire::BULK_MINOR
     }
 
+    /// Whether the host of this session takes poses and bodies by differences.
+    pub fn host_takes_bodies(&self) -> bool {
+        self.minor >= wire::BODY_MINOR
+    }
+
+    /// Packets of the pose lane that were left out, over all sessions: late, doubled or damaged.
+    pub fn packets_unread(&self) -> u64 {
+        self.lane.unread
+    }
+
+    /// Tells the host our pose (minor 4); `rests` if it stays so until another one is told. [`Self::poll_datagrams`]
+    /// then has what to send.
+    pub fn tell_pose(&mut self, pose: &Pose, rests: bool) {
+        self.lane.teller.tell_pose(pose, rests);
+    }
+
+    /// Datagrams of the pose lane (minor 4): what was told since the last time, what the host does not know yet, and our
+    /// answers to what it tells.
+    pub fn poll_datagrams(&mut self) -> Vec<Vec<u8>> {
+        let lane = &mut self.lane;
+        let acks = if std::mem::take(&mut lane.owes_acks) { lane.receiver.acks() } else { None };
+        let packets = lane.teller.packets();
+        if packets.is_empty() {
+            return acks.map(|acks| uplink::datagram(Some(acks), None)).into_iter().collect();
+        }
+        let answers = std::iter::once(acks).chain(std::iter::repeat(None));
+        packets.iter().zip(answers).map(|(packet, acks)| uplink::datagram(acks, Some(packet))).collect()
+    }
+
+    /// Poses that had come before their peers were heard of; to be asked for after each control message.
+    pub fn poll_early(&mut self) -> Vec<LinkEvent> {
+        let here = &self.lane.here;
+        self.lane.early.extract_if(.., |peer, _| here.contains(peer)).map(|(_, event)| event).collect()
+    }
+
     /// A session begins.
     pub fn handle_connected(&mut self, now: Instant) {
         self.heard = Some(now);
@@ -70,6 +134,7 @@ impl ClientCore {
         self.heard = None;
         self.minor = 0;
         self.newest_poses.clear();
+        self.lane = Lane { unread: self.lane.unread, ..Lane::default() };
         let wait = limits::RETRY.0 * 2u32.saturating_pow(self.failures.min(16));
         self.failures += 1;
         wait.min(limits::RETRY.1)
@@ -114,9 +179,14 @@ impl ClientCore {
             ToPeer::Rejected { submission, why } => {
                 LinkEvent::Answer { submission, outcome: Err(why), overruled: None }
             }
-            ToPeer::Joined(info) => LinkEvent::Joined(info),
+            ToPeer::Joined(info) => {
+                self.lane.here.insert(info.number);
+                LinkEvent::Joined(info)
+            }
             ToPeer::Left(peer) => {
                 self.newest_poses.remove(&peer);
+                self.lane.here.remove(&peer);
+                self.lane.receiver.forget(Name::of_avatar(peer));
                 LinkEvent::Left(peer)
             }
             ToPeer::Selected { peer, thing } => LinkEvent::Selected { peer, thing },
@@ -131,15 +201,54 @@ impl ClientCore {
 
     /// A datagram has arrived. Poses that newer ones have overtaken are left out.
     pub fn handle_datagram(&mut self, bytes: &[u8]) -> Vec<LinkEvent> {
+        if self.host_takes_bodies() {
+            return self.handle_lane(bytes);
+        }
+        let poses = PoseDown::decode_all(bytes).into_iter();
         let mut events = Vec::new();
-        for PoseDown { peer, at, pose } in PoseDown::decode_all(bytes) {
-            let newest = self.newest_poses.entry(peer).or_insert(at);
-            let behind = newest.micros_since(at);
-            if behind > 0 && u128::from(behind.unsigned_abs()) < limits::POSE_OVERTAKEN.as_micros() {
-                continue;
+        for PoseDown { peer, at, pose } in poses {
+            if self.is_newest(peer, at) {
+                events.push(LinkEvent::Pose { peer, pose, at });
             }
+        }
+        events
+    }
+
+    fn is_newest(&mut self, peer: PeerNumber, at: Timestamp) -> bool {
+        let newest = self.newest_poses.entry(peer).or_insert(at);
+        let behind = newest.micros_since(at);
+        let is_newest = behind <= 0 || u128::from(behind.unsigned_abs()) >= limits::POSE_OVERTAKEN.as_micros();
+        if is_newest {
             *newest = at;
-            events.push(LinkEvent::Pose { peer, pose, at });
+        }
+        is_newest
+    }
+
+    fn handle_lane(&mut self, bytes: &[u8]) -> Vec<LinkEvent> {
+        let mut events = Vec::new();
+        let Some((acks, packet)) = uplink::parts(bytes) else {
+            self.lane.unread += 1;
+            return events;
+        };
+        if let Some(acks) = acks {
+            self.lane.teller.handle_acks(acks);
+        }
+        let Some(packet) = packet else { return events };
+        // Also of a packet that came twice: then our answer was lost.
+        self.lane.owes_acks = true;
+        let Ok(told) = self.lane.receiver.handle_packet(packet) else {
+            self.lane.unread += 1;
+            return events;
+        };
+        for (name, sample) in told {
+            let at = Timestamp(sample.millis().cast_signed().saturating_mul(1000));
+            let Some(peer) = name.avatar().filter(|peer| self.is_newest(*peer, at)) else { continue };
+            let event = LinkEvent::Pose { peer, pose: sample.pose(), at };
+            if self.lane.here.contains(&peer) {
+                events.push(event);
+            } else if self.lane.early.len() < limits::PEERS {
+                self.lane.early.insert(peer, event);
+            }
         }
         events
     }

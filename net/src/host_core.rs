@@ -8,7 +8,9 @@ use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::{Sample, Timestamp};
 
 use crate::limits;
+use crate::interest::CrowdStats;
 use crate::peers::{Hello, PeerInfo, PeerNumber};
+use crate::pose_lane::{Brought, PoseLane};
 use crate::telemetry::TagSample;
 use crate::wire::{self, PoseDown, PoseUp, ToPeer};
 
@@ -30,6 +32,7 @@ struct Member {
     admitted: bool,
     selected: Option<ThingId>,
     shared_instant: Option<Timestamp>,
+    /// With the number it came under, of a peer that numbers its poses (before minor 4).
     newest_pose: Option<(u32, PoseDown)>,
     moved: bool,
     /// Whether the others still have to be told what it has selected, and what it shares.
@@ -46,6 +49,7 @@ pub struct HostCore {
     next: u16,
     newest: BTreeMap<TagId, Sample>,
     history: Option<(Timestamp, Timestamp)>,
+    lane: PoseLane,
     ticks: u64,
     outputs: Vec<Output>,
     /// Pose datagrams that were late, damaged or from a peer that is not in.
@@ -103,6 +107,7 @@ impl HostCore {
         let info = member.info.clone();
         let welcome = ToPeer::Welcome { me: peer, site: site.to_owned(), entries, minor: member.minor };
         let knows_past = member.minor >= wire::PAST_MINOR;
+        let knows_bodies = member.minor >= wire::BODY_MINOR;
         self.outputs.push(Output::Control(peer, welcome));
         if let Some((from, to)) = self.history.filter(|_| knows_past) {
             self.outputs.push(Output::Control(peer, ToPeer::History { from, to }));
@@ -119,7 +124,10 @@ impl HostCore {
                 let shared = ToPeer::InstantShared { peer: *number, instant: other.shared_instant };
                 self.outputs.push(Output::Control(peer, shared));
             }
-            poses.extend(other.newest_pose.as_ref().map(|(_, pose)| pose.clone()));
+            poses.extend(other.newest_pose.as_ref().filter(|_| !knows_bodies).map(|(_, pose)| pose.clone()));
+        }
+        if knows_bodies {
+            self.lane.join(peer);
         }
         self.outputs.extend(datagrams(peer, poses.iter()));
         let held = self.newest.iter().map(|(tag, sample)| TagSample { tag: *tag, sample: sample.clone() }).collect();
@@ -136,6 +144,7 @@ impl HostCore {
     /// The peer's connection is gone.
     pub fn handle_left(&mut self, peer: PeerNumber) {
         if self.members.remove(&peer).is_some_and(|member| member.admitted) {
+            self.lane.leave(peer);
             self.tell_others(peer, &ToPeer::Left(peer));
         }
     }
@@ -157,6 +166,17 @@ impl HostCore {
         let Some(member) = self.members.get_mut(&peer).filter(|m| m.admitted) else { return };
         member.shared_instant = instant;
         member.instant_is_news = true;
+        self.lane.present(peer, instant.is_some());
+    }
+
+    /// A peer wants to be told of another one first.
+    pub fn handle_watch(&mut self, peer: PeerNumber, whom: Option<PeerNumber>) {
+        self.lane.ask_for(peer, whom);
+    }
+
+    /// What has been told of poses and bodies, and held back.
+    pub fn crowd_stats(&self) -> CrowdStats {
+        self.lane.stats()
     }
 
     /// How far back history goes now.
@@ -179,18 +199,31 @@ impl HostCore {
 
     /// A pose datagram has arrived.
     pub fn handle_pose(&mut self, peer: PeerNumber, bytes: &[u8], now: Timestamp) {
-        let member = self.members.get_mut(&peer).filter(|m| m.admitted);
-        let (Some(member), Some(up)) = (member, PoseUp::decode(bytes)) else {
+        let Some(member) = self.members.get_mut(&peer).filter(|m| m.admitted) else {
             self.poses_dropped += 1;
             return;
         };
-        // Sequence numbers wrap: newer means less than half the circle ahead.
-        let late = member.newest_pose.as_ref().is_some_and(|(known, _)| up.sequence.wrapping_sub(*known) as i32 <= 0);
-        if late {
-            self.poses_dropped += 1;
-            return;
-        }
-        member.newest_pose = Some((up.sequence, PoseDown { peer, at: now, pose: up.pose }));
+        let (sequence, pose) = if member.minor >= wire::BODY_MINOR {
+            match self.lane.handle_datagram(peer, bytes, now) {
+                Brought::Nothing => return,
+                Brought::Dropped => {
+                    self.poses_dropped += 1;
+                    return;
+                }
+                Brought::Pose(pose) => (0, pose),
+            }
+        } else {
+            let known = member.newest_pose.as_ref().map(|(known, _)| *known);
+            // Sequence numbers wrap: newer means less than half the circle ahead.
+            let is_late = |up: &PoseUp| known.is_some_and(|known| up.sequence.wrapping_sub(known) as i32 <= 0);
+            let Some(up) = PoseUp::decode(bytes).filter(|up| !is_late(up)) else {
+                self.poses_dropped += 1;
+                return;
+            };
+            self.lane.handle_pose(peer, &up.pose, now);
+            (up.sequence, up.pose)
+        };
+        member.newest_pose = Some((sequence, PoseDown { peer, at: now, pose }));
         member.moved = true;
     }
 
@@ -204,11 +237,13 @@ impl HostCore {
         }
     }
 
-    /// One burst: everybody gets the poses of all others who have moved since the last.
-    /// Of what somebody selects or shares they hear the newest, and not too often.
-    pub fn tick(&mut self) {
+    /// One burst at `now`: everybody gets what they are to hear of all others. Peers before minor 4 get all poses of all
+    /// others who have moved since the last. Of what somebody selects or shares they hear the newest, and not too often.
+    pub fn tick(&mut self, now: Timestamp) {
         self.ticks += 1;
         self.tell_news();
+        let told = self.lane.tick(now).into_iter();
+        self.outputs.extend(told.map(|(peer, bytes)| Output::Datagram(peer, bytes)));
         let moved: Vec<PoseDown> = self
             .members
             .values_mut()
@@ -220,7 +255,8 @@ impl HostCore {
         if moved.is_empty() {
             return;
         }
-        for (number, _) in self.members.iter().filter(|(_, m)| m.admitted) {
+        let older = self.members.iter().filter(|(_, m)| m.admitted && m.minor < wire::BODY_MINOR);
+        for (number, _) in older {
             self.outputs.extend(datagrams(*number, moved.iter().filter(|pose| pose.peer != *number)));
         }
     }
@@ -345,13 +381,13 @@ mod tests {
         for sequence in [1, 3, 2] {
             core.handle_pose(ada, &pose(sequence), Timestamp(5));
         }
-        core.tick();
+        core.tick(Timestamp(9));
         let outputs = core.poll_outputs();
         let [Output::Datagram(to, bytes)] = outputs.as_slice() else { panic!("{outputs:?}") };
         let poses = PoseDown::decode_all(bytes);
         assert_eq!((*to, poses[0].peer, poses[0].pose.head.place[0], poses.len()), (grace, ada, 3.0, 1));
         assert_eq!(core.poses_dropped, 1);
-        core.tick();
+        core.tick(Timestamp(9));
         assert_eq!(core.poll_outputs(), []);
     }
 
@@ -363,7 +399,7 @@ mod tests {
         core.poll_outputs();
         core.handle_select(stranger, None);
         core.handle_pose(stranger, &pose(1), Timestamp(1));
-        core.tick();
+        core.tick(Timestamp(9));
         core.publish(&[]);
         core.handle_left(stranger);
         assert!(core.poll_outputs().iter().all(|o| matches!(o, Output::Samples(p, _) if *p == ada)));
@@ -378,11 +414,11 @@ mod tests {
         for n in 0..1000u16 {
             core.handle_select(ada, Some(ThingId([n as u8; 16])));
             if n % 50 == 0 {
-                core.tick();
+                core.tick(Timestamp(9));
                 heard.extend(told(&mut core, grace));
             }
         }
-        (0..limits::TELLING_TICKS).for_each(|_| core.tick());
+        (0..limits::TELLING_TICKS).for_each(|_| core.tick(Timestamp(9)));
         heard.extend(told(&mut core, grace));
         assert!((2..=4).contains(&heard.len()), "{heard:?}");
         assert_eq!(heard.last(), Some(&ToPeer::Selected { peer: ada, thing: Some(ThingId([(999u16) as u8; 16])) }));
@@ -391,9 +427,9 @@ mod tests {
     #[test]
     fn a_peer_of_another_version_is_told_so() {
         let mut core = HostCore::default();
-        let newer = Hello { oldest_minor: 4, newest_minor: 5, ..hello("x") };
+        let newer = Hello { oldest_minor: 5, newest_minor: 6, ..hello("x") };
         let why = core.handle_hello(PeerKey([1; 32]), &newer).unwrap_err();
-        assert!(why.contains("1.3") && why.contains("1.5"), "{why}");
+        assert!(why.contains("1.4") && why.contains("1.6"), "{why}");
     }
 
     #[test]
@@ -403,7 +439,7 @@ mod tests {
         let crowd: Vec<PeerNumber> = (0..100).map(|i| join(&mut core, &format!("p{i}"))).collect();
         core.poll_outputs();
         crowd.iter().for_each(|peer| core.handle_pose(*peer, &pose(1), Timestamp(1)));
-        core.tick();
+        core.tick(Timestamp(9));
         let outputs = core.poll_outputs();
         let mine: Vec<&Vec<u8>> = outputs
             .iter()

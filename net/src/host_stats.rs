@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::interest::CrowdStats;
+
 /// Counted since the host began to listen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostStats {
@@ -13,6 +15,16 @@ pub struct HostStats {
     pub poses_refused: u64,
     /// Pose datagrams thrown away unsent, since the line to their receiver took no more.
     pub poses_unsent: u64,
+    /// Avatars and bodies told to peers of minor 4 and later, each time.
+    pub poses_told: u64,
+    /// Bytes of the datagrams that told them, without what UDP and QUIC add.
+    pub pose_bytes: u64,
+    /// Times that an avatar or body waited for a later burst, since its receiver's budget was spent.
+    pub poses_over_budget: u64,
+    /// Avatars and bodies that wait to be told, of all receivers, now.
+    pub poses_to_tell: u64,
+    /// Rests told once more, since they had not been acknowledged.
+    pub rests_repeated: u64,
     /// Times that a peer's control messages were made to wait, since it sent too many.
     pub messages_paced: u64,
     /// Samples that newer ones replaced before a slow peer took them.
@@ -40,6 +52,11 @@ pub(crate) struct HostCounters {
     pub(crate) poses_waiting: AtomicU64,
     pub(crate) poses_refused: AtomicU64,
     pub(crate) poses_unsent: AtomicU64,
+    pub(crate) poses_told: AtomicU64,
+    pub(crate) pose_bytes: AtomicU64,
+    pub(crate) poses_over_budget: AtomicU64,
+    pub(crate) poses_to_tell: AtomicU64,
+    pub(crate) rests_repeated: AtomicU64,
     pub(crate) messages_paced: AtomicU64,
     pub(crate) samples_conflated: AtomicU64,
     pub(crate) peers_too_slow: AtomicU64,
@@ -57,6 +74,16 @@ pub(crate) fn count(counter: &AtomicU64) {
 }
 
 impl HostCounters {
+    /// Takes over what the core has counted.
+    pub(crate) fn note(&self, refused: u64, crowd: &CrowdStats) {
+        self.poses_refused.store(refused, Relaxed);
+        self.poses_told.store(crowd.told, Relaxed);
+        self.pose_bytes.store(crowd.bytes, Relaxed);
+        self.poses_over_budget.store(crowd.over_budget, Relaxed);
+        self.poses_to_tell.store(crowd.waiting, Relaxed);
+        self.rests_repeated.store(crowd.rests_repeated, Relaxed);
+    }
+
     /// How they stand.
     pub(crate) fn stats(&self) -> HostStats {
         let read = |counter: &AtomicU64| counter.load(Relaxed);
@@ -65,6 +92,11 @@ impl HostCounters {
             poses_waiting: read(&self.poses_waiting),
             poses_refused: read(&self.poses_refused),
             poses_unsent: read(&self.poses_unsent),
+            poses_told: read(&self.poses_told),
+            pose_bytes: read(&self.pose_bytes),
+            poses_over_budget: read(&self.poses_over_budget),
+            poses_to_tell: read(&self.poses_to_tell),
+            rests_repeated: read(&self.rests_repeated),
             messages_paced: read(&self.messages_paced),
             samples_conflated: read(&self.samples_conflated),
             peers_too_slow: read(&self.peers_too_slow),

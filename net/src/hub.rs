@@ -77,9 +77,9 @@ impl Hub {
                     ticks += 1;
                     // A burst costs some 26 µs a peer.
                     if self.lines.len() <= limits::FEW_PEERS || ticks.is_multiple_of(2) {
-                        self.core.tick();
+                        self.core.tick(clock());
                     }
-                    self.counters.poses_refused.store(self.core.poses_dropped, Relaxed);
+                    self.counters.note(self.core.poses_dropped, &self.core.crowd_stats());
                 }
                 command = commands.recv() => match command {
                     Some(command) => self.command(command),
@@ -192,6 +192,7 @@ impl Hub {
             }
             Input::Message(peer, ToHost::Select(thing), _) => self.core.handle_select(peer, thing),
             Input::Message(peer, ToHost::ShareInstant(instant), _) => self.core.handle_share_instant(peer, instant),
+            Input::Message(peer, ToHost::Watch(whom), _) => self.core.handle_watch(peer, whom),
             Input::Message(peer, ToHost::Recall(recall), _) if self.core.knows_past(peer) => {
                 let recall = self.lines.get_mut(&peer)?.questions.handle_asked(recall)?;
                 return Some(HostEvent::Recall { peer, recall });

@@ -7,6 +7,7 @@
 //! - [`telemetry`]: columnar batches of samples, and conflation for a slow subscriber
 //! - [`pose_codec`]: a person's pose in some forty bytes
 //! - [`body`]: bodies that move, told exactly and in few bytes over a line that loses packets; their leases
+//! - [`relay`]: what a host tells everyone of everyone; [`interest`]: who is told what, how often and how exactly
 //! - [`clock`]: how far the host's clock is from ours
 //! - [`host_core`], [`client_core`]: what is decided, without sockets or clocks
 //! - [`listener`], [`link`]: the edge, on quinn; [`tls`]: who is at the other end; [`transport`]: what quinn is told
@@ -27,6 +28,7 @@ mod frames;
 pub mod host_core;
 mod host_stats;
 mod hub;
+pub mod interest;
 pub mod invitation_link;
 pub mod limits;
 mod lines;
@@ -34,13 +36,16 @@ pub mod link;
 pub mod listener;
 pub mod peers;
 pub mod pose_codec;
+mod pose_lane;
 mod readers;
 pub mod recall;
+pub mod relay;
 pub mod rt_controller;
 pub mod telemetry;
 pub mod test_network;
 pub mod tls;
 pub mod transport;
+mod uplink;
 pub mod wire;
 mod worker;
 

@@ -196,6 +196,9 @@ pub enum LinkCommand {
     Recall(Recall),
     /// Invites the others to an instant, or withdraws that. The newest is told again after a reconnect.
     ShareInstant(Option<Timestamp>),
+    /// Asks to hear of this peer's avatar first, wherever it is, such as of whom we follow; or of nobody's. Numbers are of
+    /// one session: it is not told again after a reconnect.
+    Watch(Option<PeerNumber>),
 }
 
 /// The link takes no more commands just now; try again in the next frame.
@@ -216,8 +219,12 @@ pub struct LinkStats {
     pub pose_bytes: u64,
     /// Blob bytes received.
     pub blob_bytes: u64,
-    /// Poses thrown away because nobody polled.
+    /// Poses thrown away because nobody polled; the newest of each peer waits.
     pub poses_dropped: u64,
+    /// Packets of poses that were left out: late, doubled or damaged.
+    pub packets_unread: u64,
+    /// Bytes of poses and of answers sent, to a host of minor 4 or later.
+    pub pose_bytes_sent: u64,
 }
 
 /// What the thread counts and the owner reads.
@@ -229,6 +236,8 @@ pub(crate) struct Counters {
     pub(crate) pose: AtomicU64,
     pub(crate) blob: AtomicU64,
     pub(crate) poses_dropped: AtomicU64,
+    pub(crate) packets_unread: AtomicU64,
+    pub(crate) pose_up: AtomicU64,
 }
 
 /// A connection to a site that mends itself. Dropping it leaves.
@@ -274,6 +283,8 @@ impl Link {
             pose_bytes: self.counters.pose.load(Relaxed),
             blob_bytes: self.counters.blob.load(Relaxed),
             poses_dropped: self.counters.poses_dropped.load(Relaxed),
+            packets_unread: self.counters.packets_unread.load(Relaxed),
+            pose_bytes_sent: self.counters.pose_up.load(Relaxed),
         }
     }
 }

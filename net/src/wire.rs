@@ -1,4 +1,4 @@
-//! Every message of the protocol, on one page. Minor versions 0 to 3 of `gemba/1`; what is new in 1 or 2 says so, and
+//! Every message of the protocol, on one page. Minor versions 0 to 4 of `gemba/1`; what is new in 1 or 2 says so, and
 //! goes only to a peer that speaks it.
 //!
 //! | lane | carried by | frames |
@@ -6,7 +6,7 @@
 //! | record and control | the first bidirectional stream a peer opens | `u32` length, little endian, then CBOR: [`ToHost`] one way, [`ToPeer`] the other |
 //! | telemetry | one unidirectional stream from the host | `u32` length, then a batch ([`crate::telemetry`]) |
 //! | telemetry, past | a unidirectional stream from the host for each answer (minor 1) | `u32` length, then [`RecallHead`] as CBOR; then batches as above; an empty frame is the last |
-//! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it |
+//! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it; from minor 4 on answers and packets both ways (`uplink.rs`): of [`crate::body`] to the host, of [`crate::relay`] from it |
 //! | blob | a bidirectional stream each, on a second connection whose first frame is [`ToHost::Bulk`] (minor 3) or on the same | 32 bytes hash, `u64` offset; back: `u64` size, then the bytes from the offset |
 
 use gemba_twin::path::{TagId, ThingId};
@@ -22,7 +22,7 @@ use crate::pose_codec::{self, take};
 /// What both ends must agree on (TLS ALPN): the major version.
 pub const ALPN: &[u8] = b"gemba/1";
 /// Minor versions this program speaks, oldest to newest.
-pub const MINORS: std::ops::RangeInclusive<u16> = 0..=3;
+pub const MINORS: std::ops::RangeInclusive<u16> = 0..=4;
 /// First minor version that knows the past: [`Recall`], [`ToPeer::History`] and shared instants.
 pub const PAST_MINOR: u16 = 1;
 /// First minor version that tells an author what an edit has overruled, and in which a newcomer can bring the entry that
@@ -30,6 +30,9 @@ pub const PAST_MINOR: u16 = 1;
 pub const EDIT_MINOR: u16 = 2;
 /// First minor version with a second connection for blobs: [`ToHost::Bulk`].
 pub const BULK_MINOR: u16 = 3;
+/// First minor version in which poses and bodies are told by differences that are acknowledged, to each peer what it is
+/// near to.
+pub const BODY_MINOR: u16 = 4;
 /// Size that stands for "no such blob".
 pub const NO_BLOB: u64 = u64::MAX;
 
@@ -68,6 +71,9 @@ pub enum ToHost {
     /// In place of a hello (minor 3): this connection is for blobs alone, and belongs to the session that the same key has.
     #[n(6)]
     Bulk,
+    /// Wants to be told of another peer's avatar first, wherever that is; or of nobody's (minor 4).
+    #[n(7)]
+    Watch(#[n(0)] Option<PeerNumber>),
 }
 
 /// A question for the past: of each tag the sample in force at `from`, and up to `points` samples after `from` and not

@@ -20,7 +20,7 @@ use crate::clock::now as clock;
 use crate::frames::close;
 use crate::limits;
 use crate::link::{Counters, LinkCommand, LinkConfig, LinkEvent, LinkState};
-use crate::peers::{Hello, Pose};
+use crate::peers::{Hello, PeerNumber, Pose};
 use crate::readers::{Arrival, Readers};
 use crate::recall::RecallAnswer;
 use crate::tls;
@@ -56,8 +56,12 @@ pub(crate) struct Worker {
     recall: Option<Recall>,
     sequence: u32,
     newest_pose: Option<Pose>,
+    /// Whether the pose that was shown last was another one than before.
+    has_moved: bool,
     /// Pings since the newest pose.
     pings_at_rest: u32,
+    /// The newest pose of each peer that found no room among the events.
+    undelivered: BTreeMap<PeerNumber, LinkEvent>,
 }
 
 impl Worker {
@@ -82,7 +86,9 @@ impl Worker {
             recall: None,
             sequence: 0,
             newest_pose: None,
+            has_moved: false,
             pings_at_rest: 0,
+            undelivered: BTreeMap::new(),
         }
     }
 
@@ -141,9 +147,13 @@ impl Worker {
             LinkCommand::Select(thing) => self.selected = Some(*thing),
             LinkCommand::ShareInstant(instant) => self.shared_instant = Some(*instant),
             LinkCommand::Recall(recall) => self.recall = Some(recall.clone()),
+            LinkCommand::Watch(_) => {}
             LinkCommand::Pose(pose) => {
-                self.newest_pose = Some(pose.clone());
-                self.pings_at_rest = 0;
+                self.has_moved = self.newest_pose.as_ref() != Some(pose);
+                if self.has_moved {
+                    self.pings_at_rest = 0;
+                    self.newest_pose = Some(pose.clone());
+                }
             }
         }
         Ok(true)
@@ -240,6 +250,8 @@ impl Worker {
         tasks.spawn(readers.clone().control(incoming));
         let mut ping = tokio::time::interval(limits::PING_INTERVAL);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut pulse = tokio::time::interval(limits::LANE_PULSE);
+        pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut welcomed = false;
         loop {
             let deadline = self.core.deadline().unwrap_or_else(Instant::now);
@@ -274,10 +286,11 @@ impl Worker {
                 _ = ping.tick() => {
                     say(&mut control, &ToHost::Ping { sent: clock().0 }).await?;
                     self.pings_at_rest = self.pings_at_rest.saturating_add(1);
-                    if welcomed && client_core::repeats_pose(self.pings_at_rest) {
-                        self.show_pose(connection);
+                    if welcomed {
+                        self.rest(connection);
                     }
                 }
+                _ = pulse.tick(), if welcomed => self.pulse(connection),
                 () = tokio::time::sleep_until(deadline.into()) => {
                     return Err(End::Lost("no word from the host for a second".to_owned()));
                 }
@@ -336,13 +349,18 @@ impl Worker {
                 say(control, &ToHost::ShareInstant(instant)).await
             }
             LinkCommand::ShareInstant(_) => Ok(()),
+            LinkCommand::Watch(whom) if self.core.host_takes_bodies() => say(control, &ToHost::Watch(whom)).await,
+            LinkCommand::Watch(_) => Ok(()),
             LinkCommand::Fetch(hash) => {
                 let have = self.fetching.get(&hash).map_or(0, |bytes| bytes.len() as u64);
                 tasks.spawn(readers.clone().blob(connection.clone(), self.core.host_takes_bulk(), hash, have));
                 Ok(())
             }
             LinkCommand::Pose(_) => {
-                self.show_pose(connection);
+                // The same again is no motion; hosts before minor 4 are told all the same, as ever.
+                if self.has_moved || !self.core.host_takes_bodies() {
+                    self.show_pose(connection);
+                }
                 Ok(())
             }
         }
@@ -357,13 +375,61 @@ impl Worker {
         self.tell(LinkEvent::Recalled(nothing)).await.map_err(|()| End::Left)
     }
 
-    /// Sends the newest pose. Each time under a new number, so that host and peers pass on a repetition too.
+    /// Sends the newest pose.
     fn show_pose(&mut self, connection: &Connection) {
         let Some(pose) = self.newest_pose.clone() else { return };
+        if self.core.host_takes_bodies() {
+            self.core.tell_pose(&pose, false);
+            return self.send_datagrams(connection);
+        }
+        // Each time under a new number, so that host and peers pass on a repetition too.
         self.sequence = self.sequence.wrapping_add(1);
         let up = PoseUp { sequence: self.sequence, pose };
         // Lost here or on the way is the same: it is told again, or a newer one is.
         let _ = connection.send_datagram(up.encode().into());
+    }
+
+    /// At each ping: a pose that has not changed for so long rests. Hosts that answer are told until they know.
+    fn rest(&mut self, connection: &Connection) {
+        if !self.core.host_takes_bodies() {
+            if client_core::repeats_pose(self.pings_at_rest) {
+                self.show_pose(connection);
+            }
+        } else if let Some(pose) = self.newest_pose.as_ref().filter(|_| self.pings_at_rest == 2) {
+            self.core.tell_pose(pose, true);
+        }
+    }
+
+    fn pulse(&mut self, connection: &Connection) {
+        if self.core.host_takes_bodies() {
+            self.send_datagrams(connection);
+        }
+        self.counters.packets_unread.store(self.core.packets_unread(), Relaxed);
+        let events = &self.events;
+        self.undelivered.retain(|_, event| events.try_send(event.clone()).is_err());
+    }
+
+    fn send_datagrams(&mut self, connection: &Connection) {
+        for bytes in self.core.poll_datagrams() {
+            self.counters.pose_up.fetch_add(bytes.len() as u64, Relaxed);
+            // Lost here or on the way is the same: what the host does not acknowledge is told again.
+            let _ = connection.send_datagram(bytes.into());
+        }
+    }
+
+    /// Hands on where others are. What finds no room waits, and newer words take its place.
+    fn tell_places(&mut self, events: Vec<LinkEvent>) {
+        for event in events {
+            let LinkEvent::Pose { peer, .. } = &event else { continue };
+            let peer = *peer;
+            let replaced = self.undelivered.remove(&peer).is_some();
+            if replaced {
+                self.counters.poses_dropped.fetch_add(1, Relaxed);
+            }
+            if let Err(error) = self.events.try_send(event) {
+                self.undelivered.insert(peer, error.into_inner());
+            }
+        }
     }
 
     /// Handles what a reader brought; true for a welcome.
@@ -384,7 +450,12 @@ impl Worker {
                 if welcome {
                     self.tell(LinkEvent::State(LinkState::Connected)).await.map_err(left)?;
                 }
+                if let LinkEvent::Left(peer) = &event {
+                    self.undelivered.remove(peer);
+                }
                 self.tell(event).await.map_err(left)?;
+                let early = self.core.poll_early();
+                self.tell_places(early);
                 return Ok(welcome);
             }
             Arrival::Samples(samples) => self.tell(LinkEvent::Samples(samples)).await.map_err(left)?,
@@ -393,11 +464,8 @@ impl Worker {
                 self.tell(LinkEvent::Recalled(answer)).await.map_err(left)?;
             }
             Arrival::Datagram(bytes) => {
-                for event in self.core.handle_datagram(&bytes) {
-                    if self.events.try_send(event).is_err() {
-                        self.counters.poses_dropped.fetch_add(1, Relaxed);
-                    }
-                }
+                let events = self.core.handle_datagram(&bytes);
+                self.tell_places(events);
             }
             Arrival::BlobPart { hash, offset, bytes, total } => {
                 let Some(have) = self.fetching.get_mut(&hash).filter(|have| have.len() as u64 == offset) else {

@@ -270,7 +270,7 @@ fn a_link_that_is_still_connecting_is_dropped_at_once() {
 }
 
 #[test]
-fn a_pose_at_rest_is_told_again_and_to_a_host_that_comes_back() {
+fn a_pose_at_rest_is_told_once_more_exactly_and_to_a_host_that_comes_back() {
     let host = start(1, 0, vec![], vec![]);
     let (address, port) = (host.address.clone(), host.address.port);
     let (mut ada, mut grace) = (join(&address, 2, "Ada"), join(&address, 3, "Grace"));
@@ -280,7 +280,7 @@ fn a_pose_at_rest_is_told_again_and_to_a_host_that_comes_back() {
     let mut times = 0;
     until(&mut grace, |e| {
         times += i32::from(matches!(e, LinkEvent::Pose { peer, .. } if *peer == ada_number));
-        (times == 3).then_some(())
+        (times == 2).then_some(())
     });
     host.runtime.shutdown_timeout(Duration::from_secs(5));
     until(&mut grace, |e| matches!(e, LinkEvent::State(LinkState::Lost { .. })).then_some(()));

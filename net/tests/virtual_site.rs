@@ -90,7 +90,7 @@ fn run(line: &str, seed: u64) -> (Vec<BTreeMap<PeerNumber, f32>>, u64) {
             }
         }
         if millis % tick == 0 {
-            host.tick();
+            host.tick(clock);
         }
         for output in host.poll_outputs() {
             let end = |number| peers.iter().position(|peer| peer.number == number).unwrap() as u16;

@@ -49,6 +49,7 @@ mod stillness;
 
 pub use lease::{BodyNumber, Epoch, Lease, LeaseBook, LeaseError};
 pub use packet::Acks;
+pub(crate) use packet::{newer, whole};
 pub use placement::{Placement, Precision, REACH, angle_between};
 pub use playback::{PlayClock, Playback};
 pub use receiver::{BodyReceiver, Heard, Unread};

@@ -53,7 +53,7 @@ impl Acks {
     }
 
     /// As it arrives at a sender whose next packet is `next`; none if the bytes are not an answer.
-    pub(super) fn decode(bytes: &[u8], next: u32) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], next: u32) -> Option<Self> {
         let bytes: &[u8; Self::BYTES] = bytes.try_into().ok()?;
         let (newest, before) = bytes.split_first_chunk::<2>()?;
         let before = u64::from_le_bytes(before.try_into().ok()?);
@@ -61,20 +61,20 @@ impl Acks {
     }
 
     /// All numbers acknowledged, newest first.
-    pub(super) fn numbers(self) -> impl Iterator<Item = u32> {
+    pub(crate) fn numbers(self) -> impl Iterator<Item = u32> {
         let before = (0..64).filter(move |bit| self.before >> bit & 1 == 1);
         std::iter::once(self.newest).chain(before.map(move |bit| self.newest.wrapping_sub(bit + 1)))
     }
 }
 
 /// The number nearest to `near` that has these low bits.
-pub(super) fn whole(low: u16, near: u32) -> u32 {
+pub(crate) fn whole(low: u16, near: u32) -> u32 {
     let ahead = low.wrapping_sub(near as u16) as i16;
     near.wrapping_add_signed(i32::from(ahead))
 }
 
 /// Whether `a` is newer than `b`, in numbers that wrap.
-pub(super) fn newer(a: u32, b: u32) -> bool {
+pub(crate) fn newer(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) > 0
 }
 

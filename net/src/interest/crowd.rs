@@ -1,0 +1,404 @@
+//! All avatars and bodies of a site, and what each peer is told of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Budget, Cell, Reach, apart, detail_at, urgency};
+use crate::limits;
+use crate::peers::PeerNumber;
+use crate::relay::{Detail, Name, RelaySender, Sample};
+
+/// What has been sent, held back and dropped since the host began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CrowdStats {
+    /// Samples told, of all peers.
+    pub told: u64,
+    /// Bytes of the datagrams that told them, without what UDP and QUIC add.
+    pub bytes: u64,
+    /// Times that something waited since a peer's budget was spent.
+    pub over_budget: u64,
+    /// Rests told once more, since they had not been acknowledged.
+    pub rests_repeated: u64,
+    /// What waits to be told, of all peers, at the newest tick.
+    pub waiting: u64,
+}
+
+/// An avatar or a body.
+#[derive(Debug)]
+struct Subject {
+    exact: Arc<Sample>,
+    /// The same as it is told in each detail, once somebody was told so.
+    told: [Option<Arc<Sample>>; 4],
+    cell: Cell,
+    /// When it was last heard to be elsewhere than before, on the crowd's clock, and whether it is known to stay there.
+    heard: u64,
+    will_stay: bool,
+    /// When the peers were last told that there is news, and how often.
+    news_at: u64,
+    motions: u32,
+    has_news: bool,
+    is_resting: bool,
+}
+
+impl Subject {
+    fn in_detail(&mut self, detail: Detail) -> Arc<Sample> {
+        let told = &mut self.told[detail as usize];
+        told.get_or_insert_with(|| Arc::new(self.exact.in_detail(detail))).clone()
+    }
+}
+
+/// News of one subject in this tick.
+struct Fresh {
+    name: Name,
+    cell: Cell,
+    motions: u32,
+    is_resting: bool,
+}
+
+/// Something that is to be told to one peer.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    since: u64,
+    /// Of a rest: when it was last told, and how often.
+    tried: u64,
+    tries: u32,
+}
+
+/// A peer that is told.
+#[derive(Debug)]
+struct Watcher {
+    sender: RelaySender,
+    place: Option<[i32; 3]>,
+    cell: Option<Cell>,
+    waiting: BTreeMap<Name, Waiting>,
+    budget: Budget,
+    asked_for: Option<PeerNumber>,
+    /// Mean bytes of a sample lately.
+    sample_bytes: f32,
+    /// When it was last looked at which bodies are in reach, and whether that was from another cell.
+    looked_at: u64,
+    has_moved: bool,
+}
+
+/// All that a host tells.
+#[derive(Debug, Default)]
+pub struct Crowd {
+    /// Milliseconds that have passed since the first tick: the host's clock, but for its jumps.
+    now: u64,
+    clock: Option<u64>,
+    subjects: BTreeMap<Name, Subject>,
+    bodies: BTreeMap<Cell, BTreeSet<Name>>,
+    moving: BTreeSet<Name>,
+    watchers: BTreeMap<PeerNumber, Watcher>,
+    presenters: BTreeSet<Name>,
+    stats: CrowdStats,
+}
+
+impl Crowd {
+    /// How things stand.
+    pub fn stats(&self) -> CrowdStats {
+        self.stats
+    }
+
+    /// A peer is to be told of everyone from now on, with so many bytes a second.
+    pub fn join(&mut self, peer: PeerNumber, bytes_per_sec: u64) {
+        let since = self.now;
+        let waiting = Waiting { since, tried: 0, tries: 0 };
+        let others = self.subjects.keys().filter(|name| name.is_avatar() && **name != Name::of_avatar(peer));
+        let watcher = Watcher {
+            sender: RelaySender::default(),
+            place: None,
+            cell: None,
+            waiting: others.map(|name| (*name, waiting)).collect(),
+            budget: Budget::new(bytes_per_sec),
+            asked_for: None,
+            sample_bytes: 24.0,
+            looked_at: 0,
+            has_moved: true,
+        };
+        self.watchers.insert(peer, watcher);
+        self.place_watcher(peer);
+    }
+
+    /// A peer has gone, and its avatar with it.
+    pub fn leave(&mut self, peer: PeerNumber) {
+        self.watchers.remove(&peer);
+        self.presenters.remove(&Name::of_avatar(peer));
+        self.forget(Name::of_avatar(peer));
+    }
+
+    /// There is no such avatar or body any more.
+    pub fn forget(&mut self, name: Name) {
+        let Some(subject) = self.subjects.remove(&name) else { return };
+        self.moving.remove(&name);
+        self.leave_cell(name, subject.cell);
+        for watcher in self.watchers.values_mut() {
+            watcher.waiting.remove(&name);
+            watcher.sender.forget(name);
+        }
+    }
+
+    /// Whether this peer is told first, wherever it is.
+    pub fn present(&mut self, peer: PeerNumber, is_presenting: bool) {
+        if is_presenting {
+            self.presenters.insert(Name::of_avatar(peer));
+        } else {
+            self.presenters.remove(&Name::of_avatar(peer));
+        }
+    }
+
+    /// `peer` wants to be told of another one first, wherever that is; or of none.
+    pub fn ask_for(&mut self, peer: PeerNumber, whom: Option<PeerNumber>) {
+        if let Some(watcher) = self.watchers.get_mut(&peer) {
+            watcher.asked_for = whom;
+        }
+    }
+
+    /// An avatar or a body is so now; `rests` if it is known to stay so. What moves no more for [`limits::REST_AFTER`]
+    /// rests as well.
+    pub fn handle_sample(&mut self, name: Name, sample: Sample, rests: bool) {
+        let cell = Cell::of(sample.place());
+        let now = self.now;
+        let Some(subject) = self.subjects.get_mut(&name) else {
+            let exact = Arc::new(sample);
+            let told = [None, None, None, None];
+            let subject = Subject {
+                exact,
+                told,
+                cell,
+                heard: now,
+                will_stay: rests,
+                news_at: 0,
+                motions: 0,
+                has_news: true,
+                is_resting: false,
+            };
+            self.subjects.insert(name, subject);
+            self.moving.insert(name);
+            self.enter_cell(name, cell);
+            return self.follow(name);
+        };
+        if subject.exact.is_as(&sample) {
+            subject.will_stay |= rests;
+            return;
+        }
+        let before = std::mem::replace(&mut subject.cell, cell);
+        subject.exact = Arc::new(sample);
+        subject.told = [None, None, None, None];
+        (subject.heard, subject.will_stay) = (now, rests);
+        (subject.has_news, subject.is_resting) = (true, false);
+        self.moving.insert(name);
+        if before != cell {
+            self.leave_cell(name, before);
+            self.enter_cell(name, cell);
+        }
+        self.follow(name);
+    }
+
+    /// An answer of a peer has arrived.
+    pub fn handle_acks(&mut self, peer: PeerNumber, bytes: &[u8]) {
+        let Some(watcher) = self.watchers.get_mut(&peer) else { return };
+        for (name, sample) in watcher.sender.handle_acks(bytes) {
+            let rest = self.subjects.get(&name).filter(|subject| subject.is_resting);
+            if sample.is_resting() && rest.is_some_and(|subject| subject.exact.is_as(&sample)) {
+                watcher.waiting.remove(&name);
+            }
+        }
+    }
+
+    /// Packets for each peer at `clock` (ms), `taken` bytes of whose first one are somebody else's.
+    pub fn tick(&mut self, clock: u64, taken: impl Fn(PeerNumber) -> usize) -> Vec<(PeerNumber, Vec<Vec<u8>>)> {
+        let passed = clock.saturating_sub(self.clock.replace(clock).unwrap_or(clock)).min(1_000);
+        self.now += passed;
+        let fresh = self.fresh(clock);
+        let mut out = Vec::new();
+        self.stats.waiting = 0;
+        for (peer, watcher) in &mut self.watchers {
+            watcher.budget.pass(passed);
+            watcher.look(*peer, self.now, &self.subjects, &self.bodies);
+            watcher.notice(*peer, self.now, &fresh, &self.presenters);
+            let news = watcher.choose(self.now, &mut self.subjects, &self.presenters, &mut self.stats);
+            if !news.is_empty() {
+                let packets = watcher.sender.write(clock, &news, taken(*peer));
+                watcher.charge(&packets, news.len());
+                self.stats.told += news.len() as u64;
+                self.stats.bytes += packets.iter().map(|packet| packet.len() as u64).sum::<u64>();
+                out.push((*peer, packets));
+            }
+            self.stats.waiting += watcher.waiting.len() as u64;
+        }
+        out
+    }
+
+    /// What has moved since it was last told to anyone, or has come to rest.
+    fn fresh(&mut self, clock: u64) -> Vec<Fresh> {
+        let (now, subjects, mut fresh) = (self.now, &mut self.subjects, Vec::new());
+        self.moving.retain(|name| {
+            let Some(subject) = subjects.get_mut(name) else { return false };
+            let rests = subject.will_stay || now - subject.heard >= limits::REST_AFTER.as_millis() as u64;
+            let due = subject.has_news && now >= subject.news_at + limits::MOTION_INTERVAL.as_millis() as u64;
+            if !rests && !due {
+                return true;
+            }
+            if rests {
+                subject.exact = Arc::new(subject.exact.later(clock));
+                subject.told = [None, None, None, None];
+            }
+            (subject.is_resting, subject.has_news, subject.news_at) = (rests, false, now);
+            subject.motions = subject.motions.wrapping_add(1);
+            fresh.push(Fresh { name: *name, cell: subject.cell, motions: subject.motions, is_resting: rests });
+            !rests
+        });
+        fresh
+    }
+
+    /// A peer is where its avatar is.
+    fn follow(&mut self, name: Name) {
+        if let Some(peer) = name.avatar() {
+            self.place_watcher(peer);
+        }
+    }
+
+    fn place_watcher(&mut self, peer: PeerNumber) {
+        let subject = self.subjects.get(&Name::of_avatar(peer));
+        if let (Some(watcher), Some(subject)) = (self.watchers.get_mut(&peer), subject) {
+            watcher.place = Some(subject.exact.place());
+            watcher.has_moved |= watcher.cell.replace(subject.cell) != Some(subject.cell);
+        }
+    }
+
+    fn enter_cell(&mut self, name: Name, cell: Cell) {
+        if !name.is_avatar() {
+            self.bodies.entry(cell).or_default().insert(name);
+        }
+    }
+
+    fn leave_cell(&mut self, name: Name, cell: Cell) {
+        if let Some(bodies) = self.bodies.get_mut(&cell)
+            && bodies.remove(&name)
+            && bodies.is_empty()
+        {
+            self.bodies.remove(&cell);
+        }
+    }
+}
+
+impl Watcher {
+    /// Looks now and then at which bodies are in reach: those that have come into it are to be told, the others are
+    /// forgotten.
+    fn look(
+        &mut self,
+        peer: PeerNumber,
+        now: u64,
+        subjects: &BTreeMap<Name, Subject>,
+        bodies: &BTreeMap<Cell, BTreeSet<Name>>,
+    ) {
+        let (soon, late) = (limits::LOOK_INTERVAL.0.as_millis() as u64, limits::LOOK_INTERVAL.1.as_millis() as u64);
+        // Peers that came at the same time look at different ones.
+        let wait = if self.has_moved { soon } else { late + u64::from(peer.0 % 16) * 10 };
+        let Some(here) = self.cell.filter(|_| now >= self.looked_at + wait) else { return };
+        (self.looked_at, self.has_moved) = (now, false);
+        let is_gone = |name: &Name| {
+            let Some(subject) = subjects.get(name) else { return true };
+            !name.is_avatar() && here.reach(subject.cell) == Reach::Beyond
+        };
+        self.waiting.retain(|name, _| !is_gone(name));
+        self.sender.retain(|name| !is_gone(name));
+        for (_, names) in bodies.iter().filter(|(cell, _)| here.reach(**cell) != Reach::Beyond) {
+            for name in names {
+                let Some(subject) = subjects.get(name) else { continue };
+                let known = self.sender.known(*name);
+                if !known.is_some_and(|known| known.is_resting() && known.is_as(&subject.exact)) {
+                    self.waiting.entry(*name).or_insert(Waiting { since: now, tried: 0, tries: 0 });
+                }
+            }
+        }
+    }
+
+    fn notice(&mut self, peer: PeerNumber, now: u64, fresh: &[Fresh], presenters: &BTreeSet<Name>) {
+        let own = Name::of_avatar(peer);
+        for Fresh { name, cell, motions, is_resting } in fresh {
+            let reach = self.cell.map_or(Reach::Far, |here| here.reach(*cell));
+            let turn = motions.wrapping_add(name.turn()).wrapping_add(u32::from(peer.0));
+            let is_turn = *is_resting || turn.is_multiple_of(reach.every()) || self.is_hero(*name, presenters);
+            if !is_turn || *name == own || (reach == Reach::Beyond && !name.is_avatar()) {
+                continue;
+            }
+            let waiting = self.waiting.entry(*name).or_insert(Waiting { since: now, tried: 0, tries: 0 });
+            // A new rest is told at once.
+            waiting.tries = 0;
+        }
+    }
+
+    fn is_hero(&self, name: Name, presenters: &BTreeSet<Name>) -> bool {
+        self.asked_for.is_some_and(|whom| Name::of_avatar(whom) == name) || presenters.contains(&name)
+    }
+
+    /// What is told now, by name.
+    fn choose(
+        &mut self,
+        now: u64,
+        subjects: &mut BTreeMap<Name, Subject>,
+        presenters: &BTreeSet<Name>,
+        stats: &mut CrowdStats,
+    ) -> Vec<(Name, Arc<Sample>)> {
+        let mut due: Vec<(f32, Name, f32)> = Vec::with_capacity(self.waiting.len());
+        let mut heroes = 0;
+        for (name, waiting) in &self.waiting {
+            let Some(subject) = subjects.get(name) else { continue };
+            if subject.is_resting && waiting.tries > 0 && now < waiting.tried + wait_millis(waiting.tries) {
+                continue;
+            }
+            let away = self.place.map_or(0.0, |here| apart(here, subject.exact.place()));
+            let is_hero = heroes < limits::HEROES && self.is_hero(*name, presenters);
+            heroes += usize::from(is_hero);
+            let urgency = if is_hero { f32::INFINITY } else { urgency(now - waiting.since.min(now), away) };
+            due.push((urgency, *name, if is_hero { 0.0 } else { away }));
+        }
+        let fits = (self.budget.bytes() as f32 / self.sample_bytes) as usize;
+        if due.len() > fits.max(heroes) {
+            // Full datagrams carry more for what they cost: what does not fit now waits until one is full.
+            let full = self.budget.bytes() >= limits::POSE_DATAGRAM_BYTES;
+            let most = if full { fits.max(heroes) } else { heroes };
+            stats.over_budget += (due.len() - most) as u64;
+            if most == 0 {
+                return Vec::new();
+            }
+            due.select_nth_unstable_by(most - 1, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            due.truncate(most);
+        }
+        due.sort_unstable_by_key(|(_, name, _)| *name);
+        due.iter().filter_map(|(_, name, away)| self.tell(*name, *away, now, subjects.get_mut(name)?, stats)).collect()
+    }
+
+    fn tell(
+        &mut self,
+        name: Name,
+        away: f32,
+        now: u64,
+        subject: &mut Subject,
+        stats: &mut CrowdStats,
+    ) -> Option<(Name, Arc<Sample>)> {
+        if !subject.is_resting {
+            self.waiting.remove(&name);
+            return Some((name, subject.in_detail(detail_at(away))));
+        }
+        let waiting = self.waiting.get_mut(&name)?;
+        stats.rests_repeated += u64::from(waiting.tries > 0);
+        *waiting = Waiting { since: now, tried: now, tries: waiting.tries + 1 };
+        Some((name, subject.in_detail(Detail::Exact)))
+    }
+
+    fn charge(&mut self, packets: &[Vec<u8>], samples: usize) {
+        let bytes: usize = packets.iter().map(|packet| packet.len() + limits::DATAGRAM_OVERHEAD).sum();
+        self.budget.take(bytes);
+        let mean = bytes as f32 / samples.max(1) as f32;
+        self.sample_bytes = (self.sample_bytes * 0.9 + mean * 0.1).clamp(2.0, 200.0);
+    }
+}
+
+/// How long to wait for an answer to a rest that has been told so often: twice as long each time.
+fn wait_millis(tries: u32) -> u64 {
+    let (first, last) = (limits::REST_REPEATS.0.as_millis() as u64, limits::REST_REPEATS.1.as_millis() as u64);
+    (first << (tries - 1).min(10)).min(last)
+}
