@@ -318,7 +318,9 @@ impl Watcher {
     fn notice(&mut self, peer: PeerNumber, now: u64, fresh: &[Fresh], presenters: &BTreeSet<Name>) {
         let own = Name::of_avatar(peer);
         for Fresh { name, cell, motions, is_resting } in fresh {
-            let reach = self.cell.map_or(Reach::Far, |here| here.reach(*cell));
+            // Who has not shown where they are may be anywhere among the others, and near no body.
+            let nowhere = if name.is_avatar() { Reach::Near } else { Reach::Beyond };
+            let reach = self.cell.map_or(nowhere, |here| here.reach(*cell));
             let turn = motions.wrapping_add(name.turn()).wrapping_add(u32::from(peer.0));
             let is_turn = *is_resting || turn.is_multiple_of(reach.every()) || self.is_hero(*name, presenters);
             if !is_turn || *name == own || (reach == Reach::Beyond && !name.is_avatar()) {
