@@ -148,7 +148,7 @@ impl Sample {
     }
 
     /// The same as it is told in this detail.
-    pub(crate) fn in_detail(&self, detail: Detail) -> Self {
+    pub fn in_detail(&self, detail: Detail) -> Self {
         let (place, turn) = detail.shifts();
         let shape = if detail == Detail::Far { 0 } else { self.shape };
         let mut points = [Point::ORIGIN; 3];

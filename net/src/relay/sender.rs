@@ -86,6 +86,7 @@ impl RelaySender {
             track.flying.push_back(Told { packet: number, sample: sample.clone(), before });
             names.push(*name);
         }
+        writer.flag(false);
         let told = names.len();
         self.sent.push_back(Sent { number, names });
         if self.sent.len() > limits::RELAY_PACKETS {
