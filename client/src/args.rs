@@ -71,8 +71,9 @@ pub struct Viewing {
     /// Enter the headset (OpenXR); without one, says why and stays on the desktop.
     #[arg(long)]
     pub xr: bool,
-    /// With --xr: for every word on stdin, write what each eye sees to DIR/WORD-left.png and -right.png and how the
-    /// person stands to DIR/WORD.json, then print the word; the end of stdin ends the run. For tests.
+    /// With --xr: for every word on stdin, write how the person stands to DIR/WORD.json and, for one that begins with
+    /// look-, what each eye sees to DIR/WORD-left.png and -right.png, then print the word; the end of stdin ends the run.
+    /// For tests.
     #[arg(long, value_name = "DIR", requires = "xr")]
     pub eyes: Option<PathBuf>,
     /// Select this thing, such as Hall1/Line1/Tank1, and bring it into the frame.

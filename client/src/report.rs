@@ -72,6 +72,17 @@ struct PeerReport {
 #[derive(Resource, Default)]
 pub struct Met(BTreeMap<PeerKey, PeerReport>);
 
+/// What features that are not always there add to the report, by name: asked when it is written.
+#[derive(Resource, Default)]
+pub struct MoreSeen(BTreeMap<&'static str, Box<dyn Fn() -> serde_json::Value + Send + Sync>>);
+
+impl MoreSeen {
+    /// Adds a part.
+    pub fn add(&mut self, name: &'static str, part: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
+        self.0.insert(name, Box::new(part));
+    }
+}
+
 /// Which instant was shown at the end, and so is that of `values`.
 #[derive(Serialize)]
 struct CursorReport {
@@ -117,6 +128,8 @@ struct Report {
     notes: usize,
     viewpoints: usize,
     errors: Vec<String>,
+    #[serde(flatten)]
+    more: BTreeMap<&'static str, serde_json::Value>,
 }
 
 /// A thing that people have changed, as it is drawn.
@@ -144,6 +157,7 @@ pub struct Seen<'w, 's> {
     times: Res<'w, FrameTimes>,
     cursor: Res<'w, Cursor>,
     past: Res<'w, Past>,
+    more: Res<'w, MoreSeen>,
     things: Res<'w, ThingEntities>,
     drawn: Query<'w, 's, (&'static GlobalTransform, &'static InheritedVisibility)>,
 }
@@ -178,6 +192,7 @@ impl Seen<'_, '_> {
             notes: self.connection.fold().map_or(0, |fold| fold.notes().len()),
             viewpoints: self.connection.fold().map_or(0, |fold| fold.viewpoints().count()),
             errors: self.problems.all().to_vec(),
+            more: self.more.0.iter().map(|(name, part)| (*name, part())).collect(),
         };
         serde_json::to_string_pretty(&report).expect("a report holds nothing that JSON cannot")
     }
@@ -219,6 +234,7 @@ impl Seen<'_, '_> {
 pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<FrameTimes>()
         .init_resource::<Met>()
+        .init_resource::<MoreSeen>()
         .add_systems(First, begin)
         .add_systems(Update, meet.in_set(Frame::Present))
         .add_systems(Last, end);

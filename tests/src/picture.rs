@@ -34,6 +34,13 @@ impl Picture {
         writer.write_image_data(self.pixels.as_flattened()).expect("the pixels of a PNG");
     }
 
+    /// Some of its columns, the left one first.
+    pub fn columns(&self, columns: std::ops::Range<usize>) -> Picture {
+        let rows = self.pixels.chunks_exact(self.width);
+        let pixels = rows.flat_map(|row| row[columns.clone()].iter().copied()).collect();
+        Picture { width: columns.len(), height: self.height, pixels }
+    }
+
     /// Share of the pixels that `is` holds for, 0 to 1.
     pub fn share(&self, is: impl Fn([u8; 3]) -> bool) -> f64 {
         self.pixels.iter().filter(|p| is(**p)).count() as f64 / self.pixels.len() as f64

@@ -4,7 +4,7 @@
 use gemba_tests::picture::{Picture, assert_difference};
 use gemba_tests::plant_site::{self, PlantSite, eventually};
 use gemba_tests::program::Viewer;
-use gemba_tests::xr_rig::{Pose, Rig, runtime};
+use gemba_tests::xr_rig::{Fate, Loss, Pose, Rig, runtime};
 use serde_json::Value;
 
 /// Where the demo plant's first pump is, world frame: `twin/src/layout.rs`, at the height of its motor.
@@ -29,8 +29,7 @@ fn rig_from_world(standing: &Value, place: [f32; 3]) -> [f32; 3] {
 
 /// A pose at `from` that points to `to`.
 fn towards(from: [f32; 3], to: [f32; 3]) -> Pose {
-    let [x, y, z] = [0, 1, 2].map(|i| to[i] - from[i]);
-    Pose::looking(from, (-x).atan2(-z), y.atan2(x.hypot(z)))
+    Pose::towards(from, to)
 }
 
 #[test]
@@ -55,8 +54,21 @@ fn the_eyes_see_the_plant_from_the_head_and_by_the_right_parallax() {
     // Somewhere else, something else is seen.
     rig.put(|person| person.head = Pose::looking([0.0, 1.6, 0.0], 2.0, 0.0));
     assert_difference("xr-turned", &rig.look().eyes[0], &first.eyes[0], 0.2..=1.0);
+    for step in 0..8 {
+        rig.put(|person| person.head = Pose::looking([0.01 * step as f32, 1.6, 0.0], 0.1 * step as f32, 0.0));
+    }
     let report = rig.leave();
     assert_eq!(report["errors"].as_array().unwrap().len(), 0, "{report}");
+    let headset = &report["headset"];
+    assert_eq!(
+        (&headset["depth"], &headset["refresh_hz"]),
+        (&Value::Bool(true), &serde_json::json!(20.0)),
+        "{headset}"
+    );
+    assert_eq!(headset["disordered"], 0, "{headset}");
+    // X4: every picture was drawn for the instant it is shown at, from where the runtime has last said the eyes will be.
+    assert_eq!((&headset["pose_age_ms"], &headset["pose_off"]), (&serde_json::json!(0.0), &serde_json::json!(0.0)));
+    assert!(headset["pictures"].as_u64().unwrap() > 3, "{headset}");
 }
 
 #[test]
@@ -166,4 +178,55 @@ fn the_menu_button_opens_the_panels_of_the_desktop_and_the_laser_presses_them() 
     rig.put(|person| person.hands[0].menu = true);
     assert_eq!(rig.ask()["panel"], false, "the same button closes it");
     rig.leave();
+}
+
+#[test]
+fn the_desktop_goes_on_when_session_or_runtime_are_lost_and_the_headset_comes_back() {
+    let Some(runtime) = runtime("loss") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(loss) = Loss::build("loss", folder.path()) else { return };
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
+        loss.stand_between(viewer);
+    });
+    let before = rig.look();
+    // The layer's mask hides the outer half of each eye.
+    for (eye, outer) in
+        [(0, 0..before.eyes[0].width / 2 - 12), (1, before.eyes[1].width / 2 + 12..before.eyes[1].width)]
+    {
+        let inner = before.eyes[eye].width - outer.end..before.eyes[eye].width - outer.start;
+        let [outer, inner] = [outer, inner].map(|columns| before.eyes[eye].columns(columns).colours());
+        assert!(outer <= 2 && inner > 20, "eye {eye}: {outer} colours where nobody sees, {inner} where they do");
+    }
+    for fate in [Fate::SessionLost, Fate::LossAnnounced, Fate::RuntimeGone] {
+        loss.happens(fate);
+        let away = rig.await_state("Away");
+        assert_eq!((&away["head"], &away["hands"]), (&Value::Null, &serde_json::json!([null, null])), "{fate:?}");
+        if fate == Fate::RuntimeGone {
+            rig.unplug();
+            eventually("the viewer has asked for the runtime in vain", || {
+                rig.stderr().contains("no session with the headset").then_some(())
+            });
+            assert_eq!(rig.ask()["state"], "Away", "the desktop goes on without a runtime");
+        }
+        loss.is_over();
+        rig.await_state("Focused");
+        if fate == Fate::RuntimeGone {
+            rig.wear();
+        }
+        rig.put(|person| person.head.place[1] += 0.05);
+    }
+    rig.put(|person| person.head.place[1] -= 0.15);
+    let after = rig.look();
+    assert!(after.eyes[0].colours() > 20, "the eyes see the plant again");
+    assert_difference("xr-back", &after.eyes[0], &before.eyes[0], 0.0..=0.01);
+    let report = rig.leave();
+    assert_eq!(report["headset"]["sessions"], 4, "{}", report["headset"]);
+    assert_eq!(report["headset"]["mask_triangles"], 4, "{}", report["headset"]);
+    let errors = report["errors"].as_array().unwrap();
+    // The same words are kept once.
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].as_str().unwrap().contains("the headset was lost"), "{errors:?}");
+    assert!(errors[1].as_str().unwrap().contains("runtime has gone"), "{errors:?}");
 }

@@ -1,27 +1,32 @@
 //! A frame in the render world: begun, drawn into the runtime's images from where the eyes are at the last moment, and
 //! ended. An error is noted for the main world, which ends the session; nothing here panics.
 
+use bevy::core_pipeline::{Core3d, Core3dSystems};
 use bevy::prelude::*;
-use bevy::render::render_resource::{TextureFormat, TextureViewDescriptor, TextureViewDimension};
+use bevy::render::render_resource::{PollType, TextureFormat, TextureViewDescriptor, TextureViewDimension};
+use bevy::render::renderer::RenderDevice;
 use bevy::render::texture::{ManualTextureView, ManualTextureViews};
 use bevy::render::view::ExtractedView;
 use bevy::render::{ExtractSchedule, MainWorld, Render, RenderApp};
-use bevy_mod_openxr::layer_builder::{
-    CompositionLayer, CompositionLayerProjection, CompositionLayerProjectionView, SwapchainSubImage,
-};
+use bevy_mod_openxr::layer_builder::CompositionLayer;
+use bevy_mod_openxr::resources::OxrInstance;
 use bevy_mod_xr::camera::{Fov, XrCamera, XrProjection, calculate_projection};
 use bevy_mod_xr::session::{XrRenderSystems, XrRootTransform};
-use bevy_mod_xr::spaces::XrSpace;
-use openxr::sys::Handle;
 use openxr::{View, ViewConfigurationType, ViewStateFlags};
 
+use crate::depth;
+use crate::figures::HeadsetFigures;
+use crate::layer::EyesLayer;
+use crate::mask::{self, Masks};
 use crate::pose::transform;
-use crate::session::{FrameNow, Letting, Picture, Trouble, eye_texture};
+use crate::session::{FrameNow, HiddenNow, Letting, Picture, Trouble, eye_texture};
 
 /// The eyes as last located, and whether an image of the runtime is ours to draw into.
 #[derive(Resource, Default)]
 struct Eyes {
     views: Vec<View>,
+    /// The instant they were located for, nanoseconds of the runtime's clock.
+    at: i64,
     has_begun: bool,
     has_image: bool,
 }
@@ -30,9 +35,14 @@ pub(crate) fn plugin(app: &mut App) {
     let Some(render_app) = app.get_sub_app_mut(RenderApp) else { return };
     render_app
         .init_resource::<Eyes>()
+        .init_resource::<Masks>()
         .add_systems(ExtractSchedule, (let_go, take).chain())
-        .add_systems(Render, (begin, acquire, look, draw_into).chain().in_set(XrRenderSystems::PreRender))
-        .add_systems(Render, end.in_set(XrRenderSystems::PostRender));
+        .add_systems(
+            Render,
+            (begin, acquire, look, draw_into, mask::prepare).chain().in_set(XrRenderSystems::PreRender),
+        )
+        .add_systems(Core3d, mask::hide.after(Core3dSystems::Prepass).before(Core3dSystems::MainPass))
+        .add_systems(Render, (depth::draw, end).chain().in_set(XrRenderSystems::PostRender));
 }
 
 /// The part of an image that one eye sees.
@@ -47,28 +57,57 @@ pub(crate) fn view_texture(image: &wgpu::Texture, eye: u32, size: UVec2, format:
 }
 
 /// The session's pictures come over from the main world once.
-fn take(mut commands: Commands, mut main: ResMut<MainWorld>) {
+fn take(
+    mut commands: Commands,
+    mut main: ResMut<MainWorld>,
+    mut masks: ResMut<Masks>,
+    picture: Option<ResMut<Picture>>,
+) {
     if let Some(picture) = main.remove_resource::<Picture>() {
+        masks.forget();
         commands.insert_resource(picture);
+    }
+    if let (Some(HiddenNow(hidden)), Some(mut picture)) = (main.remove_resource(), picture) {
+        masks.forget();
+        picture.hidden = hidden;
     }
 }
 
 fn let_go(
     mut commands: Commands,
     mut eyes: ResMut<Eyes>,
+    mut textures: ResMut<ManualTextureViews>,
     letting: Option<Res<Letting>>,
     picture: Option<Res<Picture>>,
+    instance: Option<Res<OxrInstance>>,
+    device: Res<RenderDevice>,
 ) {
+    if instance.is_some() {
+        // bevy_mod_openxr leaves a copy here, which would keep a runtime that has gone from being asked anew.
+        commands.remove_resource::<OxrInstance>();
+    }
     if picture.is_some() && letting.is_some_and(|letting| letting.0) {
+        // Nothing of ours may still be drawing into the runtime's images when they go.
+        if let Err(why) = device.poll(PollType::wait_indefinitely()) {
+            warn!("the renderer could not finish: {why}");
+        }
+        (0..2).for_each(|eye| drop(textures.remove(&eye_texture(eye))));
         commands.remove_resource::<Picture>();
         *eyes = Eyes::default();
     }
 }
 
-fn begin(mut eyes: ResMut<Eyes>, picture: Option<ResMut<Picture>>, frame: Res<FrameNow>, trouble: Res<Trouble>) {
+fn begin(
+    mut eyes: ResMut<Eyes>,
+    picture: Option<ResMut<Picture>>,
+    frame: Res<FrameNow>,
+    trouble: Res<Trouble>,
+    figures: Res<HeadsetFigures>,
+) {
+    let mut own = figures.timed();
     eyes.has_begun = false;
     let (Some(mut picture), Some(_)) = (picture, frame.0) else { return };
-    match picture.stream.begin() {
+    match own.outside(|| picture.stream.begin()) {
         Ok(()) => eyes.has_begun = true,
         Err(why) => trouble.note(why),
     }
@@ -81,14 +120,20 @@ fn acquire(
     picture: Option<ResMut<Picture>>,
     frame: Res<FrameNow>,
     trouble: Res<Trouble>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let mut own = figures.timed();
     eyes.has_image = false;
     let (Some(mut picture), Some(now)) = (picture, frame.0) else { return };
     if !eyes.has_begun || !now.should_render {
         return;
     }
-    let image = picture.swapchain.acquire_image().and_then(|image| {
+    let image = own.outside(|| {
+        let image = picture.swapchain.acquire_image()?;
         picture.swapchain.wait_image(openxr::Duration::INFINITE)?;
+        if let Some(depth) = picture.depth.as_mut() {
+            depth.acquire();
+        }
         Ok(image)
     });
     match image {
@@ -105,13 +150,20 @@ fn acquire(
 }
 
 /// Where the eyes are, asked as late as can be.
-fn look(mut eyes: ResMut<Eyes>, picture: Option<Res<Picture>>, frame: Res<FrameNow>, trouble: Res<Trouble>) {
+fn look(
+    mut eyes: ResMut<Eyes>,
+    picture: Option<Res<Picture>>,
+    frame: Res<FrameNow>,
+    trouble: Res<Trouble>,
+    figures: Res<HeadsetFigures>,
+) {
+    let _own = figures.timed();
     let (Some(picture), Some(now)) = (picture, frame.0) else { return };
     if !eyes.has_begun {
         return;
     }
     match locate(&picture.session, &picture.stage, now.predicted_display_time) {
-        Ok(Some(views)) => eyes.views = views,
+        Ok(Some(views)) => (eyes.views, eyes.at) = (views, now.predicted_display_time.as_nanos()),
         // Not tracked for the moment: the picture stays where it was.
         Ok(None) => {}
         Err(why) => trouble.note(why),
@@ -145,35 +197,46 @@ fn draw_into(eyes: Res<Eyes>, root: Option<Res<XrRootTransform>>, mut drawn: Que
 }
 
 /// Gives the image back and ends the frame, with a picture if there is one.
-fn end(mut eyes: ResMut<Eyes>, picture: Option<ResMut<Picture>>, frame: Res<FrameNow>, trouble: Res<Trouble>) {
+fn end(
+    mut eyes: ResMut<Eyes>,
+    picture: Option<ResMut<Picture>>,
+    frame: Res<FrameNow>,
+    root: Option<Res<XrRootTransform>>,
+    drawn: Query<(&ExtractedView, &XrCamera)>,
+    trouble: Res<Trouble>,
+    figures: Res<HeadsetFigures>,
+) {
+    let mut own = figures.timed();
     let (Some(mut picture), Some(now)) = (picture, frame.0) else { return };
     if !std::mem::take(&mut eyes.has_begun) {
         return;
     }
     let picture = &mut *picture;
     let has_image = std::mem::take(&mut eyes.has_image);
-    if has_image && picture.swapchain.release_image().is_err() {
+    let depth = own.outside(|| picture.depth.as_mut().and_then(depth::Depth::release));
+    if has_image && own.outside(|| picture.swapchain.release_image()).is_err() {
         return trouble.note(openxr::sys::Result::ERROR_RUNTIME_FAILURE);
     }
-    #[expect(unsafe_code, reason = "bevy_mod_openxr's layers name a space by its raw handle")]
-    // SAFETY: the handle is that of `picture.stage`, which outlives the call below.
-    let stage = unsafe { XrSpace::from_raw(picture.stage.as_raw().into_raw()) };
-    let whole = openxr::Rect2Di {
-        offset: openxr::Offset2Di { x: 0, y: 0 },
-        extent: openxr::Extent2Di { width: picture.size.x as i32, height: picture.size.y as i32 },
-    };
-    let views: Vec<_> = (0u32..)
-        .zip(&eyes.views)
-        .map(|(eye, view)| {
-            let image = SwapchainSubImage::new().swapchain(&picture.swapchain).image_array_index(eye).image_rect(whole);
-            CompositionLayerProjectionView::new().pose(view.pose).fov(view.fov).sub_image(image)
-        })
-        .collect();
-    let layer = CompositionLayerProjection::new().space(&stage).views(&views);
-    let layers: &[&dyn CompositionLayer] = if has_image && views.len() == 2 { &[&layer] } else { &[] };
-    match picture.stream.end(now.predicted_display_time, picture.blend, layers) {
+    let layer = has_image.then(|| EyesLayer::new(&picture.swapchain, &picture.stage, &eyes.views, picture.size, depth));
+    let layer = layer.flatten();
+    if layer.is_some() {
+        let age = now.predicted_display_time.as_nanos().saturating_sub(eyes.at);
+        figures.note_picture(age, off(&eyes.views, root.as_deref(), &drawn));
+    }
+    let layers: Vec<&dyn CompositionLayer> = layer.iter().map(|layer| layer as &dyn CompositionLayer).collect();
+    match own.outside(|| picture.stream.end(now.predicted_display_time, picture.blend, &layers)) {
         Ok(()) => {}
         Err(bevy_mod_openxr::error::OxrError::OpenXrError(why)) => trouble.note(why),
         Err(_) => trouble.note(openxr::sys::Result::ERROR_RUNTIME_FAILURE),
     }
+}
+
+/// How far the eyes a picture was drawn from are from where the runtime has last said they would be, metres.
+fn off(newest: &[View], root: Option<&XrRootTransform>, drawn: &Query<(&ExtractedView, &XrCamera)>) -> f32 {
+    let Some(root) = root else { return 0.0 };
+    let away = |(view, eye): (&ExtractedView, &XrCamera)| {
+        let newest = root.0.mul_transform(transform(newest.get(eye.0 as usize)?.pose));
+        Some(newest.translation().distance(view.world_from_view.translation()))
+    };
+    drawn.iter().filter_map(away).fold(0.0, f32::max)
 }

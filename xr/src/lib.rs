@@ -3,18 +3,19 @@
 //!
 //! No other crate names OpenXR. The app sees plain values: [`HeadsetState`] (how the session stands), [`Tracked`] (head,
 //! hands, buttons, gaze), [`Eye`] (two cameras), [`Rig`] (where the tracking space is in the world), [`Buzz`] and
-//! [`HeadsetNews`].
+//! [`HeadsetNews`]; and, for reports, [`HeadsetFigures`].
 //!
 //! - `course`: what is to be done with the session next; decides only
 //! - `session`: does it, in the main world
-//! - `frame`: draws, in the render world
+//! - `frame`: draws, in the render world, with `depth` and `mask`, and gives it to the runtime as a `layer`
+//! - `display`: the refresh rate, and what the lenses hide
 //! - `input` with `bindings`: actions; `pose`: poses of the runtime as transforms
 //!
 //! bevy_mod_openxr brings Vulkan's and wgpu's devices together at the start, and its swapchains and layers are used; its
 //! session and frame systems are not, because they panic when a runtime dies, and merge the states that must be told
 //! apart (seen without input, and unseen).
 //!
-//! Absent so far: depth layer, visibility mask, refresh rate, foveation, passthrough. Single-pass stereo is blocked by
+//! Absent so far: foveation, passthrough. Single-pass stereo is blocked by
 //! Bevy 0.19, which passes no multiview mask to any of its pipelines. A headset that is plugged in after a start without
 //! one needs a new start: the runtime has a say in how the Vulkan device is made.
 
@@ -34,14 +35,20 @@ pub use bevy_mod_xr::session::XrTrackingRoot as Rig;
 
 mod bindings;
 mod course;
+mod depth;
+mod display;
+mod figures;
 mod frame;
 mod input;
+mod layer;
+mod mask;
 mod pose;
 mod runtime;
 mod session;
 mod tracked;
 
 pub use course::HeadsetState;
+pub use figures::{Fittings, HeadsetFigures, HeadsetReport, Timed};
 pub use runtime::{Runtime, XrUnavailable, probe};
 pub use session::eye_texture;
 pub use tracked::{Buzz, EnterHeadset, Hand, HeadsetNews, Side, Tracked};
@@ -71,6 +78,7 @@ pub fn plugin(app: &mut App) {
         .init_resource::<session::FrameNow>()
         .init_resource::<session::Trouble>()
         .init_resource::<session::Letting>()
+        .init_resource::<HeadsetFigures>()
         .add_message::<Buzz>()
         .add_message::<EnterHeadset>()
         .add_message::<HeadsetNews>()
@@ -78,6 +86,7 @@ pub fn plugin(app: &mut App) {
             ExtractResourcePlugin::<session::FrameNow>::default(),
             ExtractResourcePlugin::<session::Trouble>::default(),
             ExtractResourcePlugin::<session::Letting>::default(),
+            ExtractResourcePlugin::<HeadsetFigures>::default(),
             frame::plugin,
         ))
         .add_systems(XrFirst, (session::attend, session::wait).chain().in_set(XrHandleEvents::FrameLoop))

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bevy::camera::{ManualTextureViewHandle, RenderTarget};
 use bevy::prelude::*;
 use bevy::render::extract_resource::ExtractResource;
-use bevy::render::render_resource::TextureFormat;
+use bevy::render::render_resource::{TextureFormat, TextureUsages};
 use bevy::render::renderer::RenderDevice;
 use bevy::render::texture::ManualTextureViews;
 use bevy_mod_openxr::error::OxrError;
 use bevy_mod_openxr::exts::OxrExtensions;
+use bevy_mod_openxr::graphics::{GraphicsBackend, GraphicsWrap};
 use bevy_mod_openxr::resources::{
     OxrEntry, OxrFrameStream, OxrFrameWaiter, OxrInstance, OxrSwapchain, OxrSwapchainImages, OxrSystemId,
     SessionGraphicsCreateInfo,
@@ -19,9 +20,14 @@ use bevy_mod_openxr::session::{OxrSession, OxrSessionCreateNextChain};
 use bevy_mod_openxr::types::{AppInfo, SwapchainCreateFlags, SwapchainCreateInfo, SwapchainUsageFlags};
 use bevy_mod_xr::camera::{XrCamera, XrProjection};
 use openxr::sys::Result as XrResult;
-use openxr::{EnvironmentBlendMode, Event, EventDataBuffer, Posef, ReferenceSpaceType, Space, ViewConfigurationType};
+use openxr::{
+    EnvironmentBlendMode, Event, EventDataBuffer, Posef, ReferenceSpaceType, SessionState, Space, ViewConfigurationType,
+};
 
 use crate::course::{Course, Deed, HeadsetState, Loss};
+use crate::depth::Depth;
+use crate::display::{Hidden, choose_rate, hidden};
+use crate::figures::{Fittings, HeadsetFigures};
 use crate::frame::{locate, projection, view_texture};
 use crate::input::Input;
 use crate::pose::{transform, transform_if_valid};
@@ -60,11 +66,17 @@ pub(crate) struct Picture {
     pub(crate) stream: OxrFrameStream,
     pub(crate) swapchain: OxrSwapchain,
     pub(crate) images: OxrSwapchainImages,
+    pub(crate) depth: Option<Depth>,
+    pub(crate) hidden: [Hidden; 2],
     pub(crate) stage: Arc<Space>,
     pub(crate) size: UVec2,
     pub(crate) format: TextureFormat,
     pub(crate) blend: EnvironmentBlendMode,
 }
+
+/// What is hidden of each eye has changed: the render world takes it once.
+#[derive(Resource)]
+pub(crate) struct HiddenNow(pub(crate) [Hidden; 2]);
 
 /// Tells the render world to let go of its part of the session.
 #[derive(Resource, Clone, Copy, Default, ExtractResource)]
@@ -78,28 +90,40 @@ struct Live {
     input: Option<Input>,
 }
 
+/// What a runtime is asked anew with, after it has gone.
+struct Origin {
+    entry: OxrEntry,
+    backend: GraphicsBackend,
+}
+
 /// The session and its course.
 #[derive(Resource, Default)]
 pub(crate) struct Headset {
     course: Course,
     live: Option<Live>,
+    origin: Option<Origin>,
+    /// Whether the person has been told that there is none; asking goes on without a word.
+    has_told: bool,
 }
 
 /// One step of the course: hears the runtime, does what is due. First thing in a frame.
 pub(crate) fn attend(world: &mut World) {
     let Some(mut headset) = world.remove_resource::<Headset>() else { return };
+    let figures = world.resource::<HeadsetFigures>().clone();
+    let mut own = figures.timed();
     let now = world.resource::<Time<Real>>().elapsed();
     if world.resource_mut::<Messages<EnterHeadset>>().drain().count() > 0 {
         headset.course.enter(now);
     }
-    hear(world, &mut headset);
+    own.outside(|| hear(world, &mut headset));
     if let Some(why) = world.resource::<Trouble>().take() {
         lose(world, &mut headset, why);
     }
     // A deed may make the next one due at once; a course has no more than these.
     for _ in 0..3 {
         let Some(deed) = headset.course.next(now) else { break };
-        match act(world, &mut headset, deed) {
+        // Sessions are made and ended a few times in a run: no part of what a frame costs.
+        match own.outside(|| act(world, &mut headset, deed)) {
             Ok(()) => headset.course.done(deed, now),
             Err(why) => {
                 lose(world, &mut headset, why);
@@ -125,11 +149,24 @@ fn hear(world: &mut World, headset: &mut Headset) {
     let mut buffer = EventDataBuffer::default();
     loop {
         match instance.poll_event(&mut buffer) {
-            Ok(Some(Event::SessionStateChanged(change))) => headset.course.heard(change.state()),
+            Ok(Some(Event::SessionStateChanged(change))) => match change.state() {
+                SessionState::LOSS_PENDING => return lose(world, headset, XrResult::ERROR_SESSION_LOST),
+                SessionState::EXITING => {
+                    headset.course.heard(SessionState::EXITING);
+                    world.write_message(HeadsetNews("you have left the headset; the desktop goes on".to_owned()));
+                }
+                state => headset.course.heard(state),
+            },
             Ok(Some(Event::InstanceLossPending(_))) => {
                 return lose(world, headset, XrResult::ERROR_INSTANCE_LOST);
             }
             Ok(Some(Event::EventsLost(lost))) => warn!("the headset's runtime lost {} events", lost.lost_event_count()),
+            Ok(Some(Event::VisibilityMaskChangedKHR(_))) => {
+                let Some(live) = headset.live.as_ref() else { return };
+                let now = hidden(&live.session);
+                world.resource::<HeadsetFigures>().note_mask(triangles(&now));
+                world.insert_resource(HiddenNow(now));
+            }
             // A recentred space keeps its handle; the next frame is located in it as it then is.
             Ok(Some(_)) => {}
             Ok(None) => return,
@@ -144,6 +181,7 @@ fn lose(world: &mut World, headset: &mut Headset, why: XrResult) {
     let loss = loss_of(why);
     headset.course.lost(loss, now);
     if was_there {
+        headset.has_told = false;
         let what = if loss == Loss::Instance { "the headset's runtime has gone" } else { "the headset was lost" };
         let news = format!("{what} ({why}); the desktop goes on, and the headset is tried again");
         world.write_message(HeadsetNews(news));
@@ -164,14 +202,15 @@ fn act(world: &mut World, headset: &mut Headset, deed: Deed) -> Result<(), XrRes
     let live = headset.live.as_ref();
     match deed {
         Deed::Create { renews_instance } => {
-            if renews_instance {
-                renew(world).map_err(|e| code_of(&e))?;
-            }
-            let live = create(world).map_err(|e| {
-                warn!("no session with the headset: {e}");
+            let renewed = if renews_instance { renew(world, headset) } else { Ok(()) };
+            let live = renewed.and_then(|()| create(world)).map_err(|e| {
+                if !std::mem::replace(&mut headset.has_told, true) {
+                    warn!("no session with the headset: {e}; it is asked for again every few seconds");
+                }
                 code_of(&e)
             })?;
             headset.live = Some(live);
+            headset.has_told = false;
             Ok(())
         }
         Deed::Begin => live.map_or(Ok(()), |l| l.session.begin(ViewConfigurationType::PRIMARY_STEREO).map(drop)),
@@ -195,27 +234,35 @@ fn code_of(error: &OxrError) -> XrResult {
 }
 
 /// Asks the runtime anew after it has gone. The Vulkan device stays: Bevy's renderer lives on it.
-fn renew(world: &mut World) -> Result<(), OxrError> {
-    let Some(old) = world.remove_resource::<OxrInstance>() else { return Err(XrResult::ERROR_HANDLE_INVALID.into()) };
-    let (entry, backend) = (OxrEntry(old.entry().clone()), old.backend());
-    let made = entry.enumerate_extensions().and_then(|available| {
-        let wanted = OxrExtensions::from(wanted_extensions()) & available;
-        entry.create_instance(app_info(), wanted, &[], backend)
-    });
-    let instance = match made {
-        Ok(instance) => instance,
-        Err(why) => {
-            world.insert_resource(old);
-            return Err(why);
-        }
-    };
-    let system = instance.system(openxr::FormFactor::HEAD_MOUNTED_DISPLAY);
-    world.insert_resource(instance.clone());
-    let system = system?;
-    // The specification wants this asked before a session is made.
-    instance.graphics_requirements::<openxr::Vulkan>(system)?;
+fn renew(world: &mut World, headset: &mut Headset) -> Result<(), OxrError> {
+    // The old instance goes first, with all that hangs on it: a runtime inside this process is there only once, and
+    // holds its devices until then. Course lets some seconds pass in which the render world has let go of its part.
+    if let Some(old) = world.remove_resource::<OxrInstance>() {
+        headset.origin = Some(Origin { entry: OxrEntry(old.entry().clone()), backend: old.backend() });
+    }
+    let Some(Origin { entry, backend }) = &headset.origin else { return Err(XrResult::ERROR_HANDLE_INVALID.into()) };
+    let available = entry.enumerate_extensions()?;
+    let wanted = OxrExtensions::from(wanted_extensions()) & available;
+    let instance = entry.create_instance(app_info(), wanted, &[], *backend)?;
+    let system = instance.system(openxr::FormFactor::HEAD_MOUNTED_DISPLAY)?;
+    check_device(world, &instance, system)?;
+    world.insert_resource(instance);
     world.insert_resource(OxrSystemId(system));
     Ok(())
+}
+
+/// The specification wants both asked before a session is made: what Vulkan the runtime needs, and on which device. It
+/// must be the one that Bevy's renderer lives on.
+fn check_device(world: &mut World, instance: &OxrInstance, system: openxr::SystemId) -> Result<(), OxrError> {
+    instance.graphics_requirements::<openxr::Vulkan>(system)?;
+    let Some(graphics) = world.get_non_send::<SessionGraphicsCreateInfo>() else {
+        return Err(XrResult::ERROR_HANDLE_INVALID.into());
+    };
+    let GraphicsWrap::Vulkan(ours) = &graphics.0;
+    #[expect(unsafe_code, reason = "the handles of the graphics API cannot be checked by the compiler")]
+    // SAFETY: the Vulkan instance was made by bevy_mod_openxr together with Bevy's own renderer, which is still there.
+    let device = unsafe { instance.vulkan_graphics_device(system, ours.instance)? };
+    if device == ours.physical_device { Ok(()) } else { Err(XrResult::ERROR_GRAPHICS_DEVICE_INVALID.into()) }
 }
 
 /// What we are called in the runtime's own lists.
@@ -223,10 +270,19 @@ pub(crate) fn app_info() -> AppInfo {
     AppInfo { name: "Gemba".into(), version: bevy_mod_openxr::types::Version(0, 1, 0) }
 }
 
+/// Names of extensions that are not to be used, separated by commas: for a runtime that offers what it cannot do. Monado
+/// 25.0.0 with its remote driver ends the process when it is asked for a visibility mask.
+const WITHOUT: &str = "GEMBA_XR_WITHOUT";
+
 /// What we use where the runtime has it.
 pub(crate) fn wanted_extensions() -> openxr::ExtensionSet {
     let mut wanted = openxr::ExtensionSet::default();
     wanted.khr_vulkan_enable2 = true;
+    let without = std::env::var(WITHOUT).unwrap_or_default();
+    let is_wanted = |name| !without.split(',').any(|left_out| left_out.trim() == name);
+    wanted.khr_composition_layer_depth = is_wanted("XR_KHR_composition_layer_depth");
+    wanted.khr_visibility_mask = is_wanted("XR_KHR_visibility_mask");
+    wanted.fb_display_refresh_rate = is_wanted("XR_FB_display_refresh_rate");
     wanted.ext_hand_tracking = true;
     wanted.ext_hand_interaction = true;
     wanted.ext_eye_gaze_interaction = true;
@@ -252,6 +308,7 @@ fn create(world: &mut World) -> Result<Live, OxrError> {
     let (session, waiter, stream) = unsafe { instance.create_session(system, graphics, &mut chain)? };
     let plain: &openxr::Session<openxr::AnyGraphics> = &session;
     let stage = Arc::new(plain.create_reference_space(floor(plain, &instance)?, Posef::IDENTITY)?);
+    let refresh_hz = choose_rate(plain);
     let picture = picture(&instance, system, session.clone(), stream, stage.clone(), &device)?;
     let first = picture.images.0.first().ok_or(OxrError::NoAvailableFormat)?;
     let head = plain.create_reference_space(ReferenceSpaceType::VIEW, Posef::IDENTITY)?;
@@ -260,14 +317,23 @@ fn create(world: &mut World) -> Result<Live, OxrError> {
         let texture = view_texture(first, eye, picture.size, picture.format);
         world.resource_mut::<ManualTextureViews>().insert(eye_texture(eye), texture);
         let target = RenderTarget::TextureView(eye_texture(eye));
+        // Its depth is read for the runtime.
+        let depth_texture_usages = (TextureUsages::RENDER_ATTACHMENT | TextureUsages::TEXTURE_BINDING).into();
         world.spawn((
             target,
             XrCamera(eye),
+            Camera3d { depth_texture_usages, ..default() },
             Projection::custom(XrProjection::default()),
             Camera { is_active: false, ..default() },
         ));
     }
     world.insert_resource(Letting(false));
+    world.resource::<HeadsetFigures>().note_session(Fittings {
+        eye: picture.size,
+        has_depth: picture.depth.is_some(),
+        mask_triangles: triangles(&picture.hidden),
+        refresh_hz,
+    });
     world.insert_resource(picture);
     Ok(Live { session, waiter, stage, head, input })
 }
@@ -300,10 +366,17 @@ fn picture(
         mip_count: 1,
     })?;
     let images = swapchain.enumerate_images(device.wgpu_device(), format, size)?;
+    let depth = Depth::new(instance, &session, device, size);
+    let hidden = hidden(&session);
     let blends = instance.enumerate_environment_blend_modes(system, stereo)?;
     let blend = blends.iter().copied().find(|b| *b == EnvironmentBlendMode::OPAQUE).or(blends.first().copied());
     let blend = blend.unwrap_or(EnvironmentBlendMode::OPAQUE);
-    Ok(Picture { session, stream, swapchain, images, stage, size, format, blend })
+    Ok(Picture { session, stream, swapchain, images, depth, hidden, stage, size, format, blend })
+}
+
+/// Of both masks.
+fn triangles(hidden: &[Hidden; 2]) -> usize {
+    hidden.iter().map(|eye| eye.0.len() / 3).sum()
 }
 
 /// The space whose origin is on the floor: the play area's, else the floor below where the person began.
@@ -318,6 +391,7 @@ fn floor(session: &openxr::Session<openxr::AnyGraphics>, instance: &OxrInstance)
 
 fn destroy(world: &mut World) {
     world.remove_resource::<Picture>();
+    world.remove_resource::<HiddenNow>();
     world.insert_resource(Letting(true));
     world.resource_mut::<FrameNow>().0 = None;
     *world.resource_mut::<Tracked>() = Tracked::default();
@@ -339,14 +413,17 @@ pub(crate) fn wait(
     mut eyes: Query<&mut Camera, With<XrCamera>>,
     state: Res<HeadsetState>,
     trouble: Res<Trouble>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let mut own = figures.timed();
     frame.0 = None;
     let runs = headset.course.runs_frames();
     let Some(live) = headset.live.as_mut().filter(|_| runs) else { return };
-    let now = match live.waiter.wait() {
+    let now = match own.outside(|| live.waiter.wait()) {
         Ok(now) => now,
         Err(why) => return trouble.note(why),
     };
+    figures.note_frame(now.predicted_display_time.as_nanos(), now.predicted_display_period.as_nanos());
     frame.0 = Some(now);
     eyes.iter_mut().filter(|eye| eye.is_active != now.should_render).for_each(|mut e| e.is_active = now.should_render);
     let at = now.predicted_display_time;
@@ -369,7 +446,9 @@ pub(crate) fn look(
     headset: Res<Headset>,
     frame: Res<FrameNow>,
     mut eyes: Query<(&mut Transform, &mut Projection, &XrCamera)>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     let (Some(live), Some(now)) = (headset.live.as_ref(), frame.0) else { return };
     let Ok(Some(views)) = locate(&live.session, &live.stage, now.predicted_display_time) else { return };
     for (mut place, mut lens, eye) in &mut eyes {

@@ -1,6 +1,6 @@
-//! What each eye sees, as files: for every word on stdin one picture of each eye and a line about how the person stands.
-//! Switched on by `--eyes DIR`; the tests' way to look through the headset. A headset's own way to take pictures is not
-//! this.
+//! What each eye sees, as files: for every word on stdin a line about how the person stands, and for one that begins with
+//! `look-` a picture of each eye. Switched on by `--eyes DIR`; the tests' way to look through the headset. A headset's own
+//! way to take pictures is not this.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -16,7 +16,9 @@ use serde::Serialize;
 
 use super::moving::Arc;
 use super::panel::Panel;
+use super::written::Written;
 use crate::camera::CameraMode;
+use crate::cursor::Cursor;
 use crate::people::People;
 use crate::plant::PlantProgress;
 use crate::pointer::{PointedBy, Pointers};
@@ -25,6 +27,10 @@ use crate::schedule::Frame;
 use crate::selection::Selection;
 use crate::site::Site;
 
+/// How a word begins that asks for pictures too.
+const LOOK: &str = "look-";
+/// XR_HAND_JOINT_INDEX_TIP_EXT.
+const FOREFINGER_TIP: usize = 10;
 /// Words that wait; the sender waits for each answer before the next.
 const WORDS: usize = 8;
 
@@ -38,6 +44,11 @@ pub(crate) struct EyeFiles {
 }
 
 impl EyeFiles {
+    /// Whether somebody asks.
+    pub(super) fn is_on(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// Begins to listen, if there is a folder.
     pub(crate) fn new(folder: Option<PathBuf>) -> Self {
         let words = folder.as_ref().map(|_| Mutex::new(listen()));
@@ -69,8 +80,17 @@ struct Standing {
     squeezes: [f32; 2],
     sticks: [[f32; 2]; 2],
     menus: [bool; 2],
+    /// How many joints of each hand are tracked, and where the tip of its forefinger is, tracking space.
+    joints: [usize; 2],
+    fingertips: [Option<[f32; 3]>; 2],
     /// Whether the panel is open.
     panel: bool,
+    /// Where the panel's middle is, tracking space.
+    panel_at: [f32; 3],
+    /// What is written on it and where that is, tracking space.
+    written: Vec<(String, [f32; 3])>,
+    /// Whether the plant is shown as it is now.
+    live: bool,
     /// How the desktop's camera moves: a choice that the panels show.
     camera: &'static str,
     /// Path of what each hand points at, left first.
@@ -110,6 +130,8 @@ struct Seen<'w, 's> {
     site: Res<'w, Site>,
     arc: Res<'w, Arc>,
     panel: Res<'w, Panel>,
+    written: Res<'w, Written>,
+    cursor: Res<'w, Cursor>,
     mode: Res<'w, CameraMode>,
     progress: Res<'w, PlantProgress>,
     people: Res<'w, People>,
@@ -118,6 +140,13 @@ struct Seen<'w, 's> {
 }
 
 impl Seen<'_, '_> {
+    fn written(&self) -> Vec<(String, [f32; 3])> {
+        if !self.panel.is_open() {
+            return Vec::new();
+        }
+        self.written.0.iter().map(|(words, at)| (words.clone(), self.panel.place_of(*at).to_array())).collect()
+    }
+
     fn standing(&self) -> Standing {
         let Self { tracked, site, pointers, rig, .. } = self;
         let path = |thing| site.thing(thing).map(|t| t.path.to_string());
@@ -140,7 +169,13 @@ impl Seen<'_, '_> {
             squeezes: Side::BOTH.map(|side| hand(side).squeeze),
             sticks: Side::BOTH.map(|side| hand(side).stick.to_array()),
             menus: Side::BOTH.map(|side| hand(side).menu),
+            joints: Side::BOTH.map(|side| hand(side).joints.len()),
+            fingertips: Side::BOTH
+                .map(|side| hand(side).joints.get(FOREFINGER_TIP).map(|tip| tip.translation.to_array())),
             panel: self.panel.is_open(),
+            panel_at: self.panel.middle().to_array(),
+            written: self.written(),
+            live: *self.cursor == Cursor::Live,
             camera: self.mode.label(),
             pointed: [pointed(PointedBy::LeftHand), pointed(PointedBy::RightHand)],
             lands: self.arc.lands.map(|place| place.to_array()),
@@ -170,25 +205,32 @@ fn next_word(files: &mut EyeFiles, plan: &mut RunPlan) -> Option<String> {
 }
 
 fn take(mut commands: Commands, mut files: ResMut<EyeFiles>, mut plan: ResMut<RunPlan>, seen: Seen) {
+    if !seen.state.is_seen()
+        && let Some((word, _)) = files.taking.take()
+    {
+        // The headset is lost, and with it the pictures that were on their way.
+        println!("{word}");
+    }
     let Some(folder) = files.folder.clone().filter(|_| files.taking.is_none()) else { return };
     let Some(word) = next_word(&mut files, &mut plan) else { return };
     let json = serde_json::to_string(&seen.standing()).expect("a standing holds nothing that JSON cannot");
     if let Err(why) = write_whole(&folder.join(format!("{word}.json")), json.as_bytes()) {
         eprintln!("gemba: cannot write into {}: {why}", folder.display());
     }
-    if !seen.state.is_seen() {
+    if !seen.state.is_seen() || !word.starts_with(LOOK) {
         println!("{word}");
         return;
     }
     files.taking = Some((word.clone(), 2));
     for (eye, name) in [(0, "left"), (1, "right")] {
         let file = folder.join(format!("{word}-{name}.png"));
+        let word = word.clone();
         commands.spawn(Screenshot(bevy::camera::RenderTarget::TextureView(eye_texture(eye)))).observe(
             move |shot: On<ScreenshotCaptured>, mut files: ResMut<EyeFiles>| {
                 if let Err(why) = write_png(&shot.image, &file) {
                     eprintln!("gemba: {why}");
                 }
-                if let Some((word, left)) = &mut files.taking {
+                if let Some((_, left)) = files.taking.as_mut().filter(|(taking, _)| *taking == word) {
                     *left -= 1;
                     if *left == 0 {
                         println!("{word}");

@@ -5,7 +5,8 @@
 //! - `point`: what the hands point at, and selecting it
 //! - `hands`: the person's own hands and laser, and what the others get to see of them
 //! - `panel`: the desktop's panels, curved around the person
-//! - `eyes`: what each eye sees, as files, for tests
+//! - `eyes`: what each eye sees, as files, for tests; `written`: what the panel reads, for the same
+//! - `figures`: what all this costs, for the report
 //!
 //! While the headset is worn the desktop window stands still: drawing the plant a third time is dear.
 
@@ -23,10 +24,12 @@ use crate::view::PlantCamera;
 
 mod comfort;
 mod eyes;
+mod figures;
 mod hands;
 mod moving;
 mod panel;
 mod point;
+mod written;
 
 pub(crate) use eyes::EyeFiles;
 
@@ -39,6 +42,8 @@ pub(crate) fn plugin(app: &mut App) {
         panel::plugin,
         hands::plugin,
         eyes::plugin,
+        figures::plugin,
+        written::plugin,
     ))
     .add_systems(Update, (tell, stand).chain().in_set(Frame::Receive))
     .add_systems(Update, (open_eyes, rest_desktop).chain().in_set(Frame::Present));

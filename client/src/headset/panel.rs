@@ -75,6 +75,19 @@ impl Panel {
         self.is_open
     }
 
+    /// Where the middle of it is, the rig's frame.
+    pub(super) fn middle(&self) -> Vec3 {
+        self.place_of(self.points / 2.0)
+    }
+
+    /// Where a place on it is (points from its upper left corner), the rig's frame.
+    pub(super) fn place_of(&self, at: Vec2) -> Vec3 {
+        let (arc, height) = extent(self.points);
+        let (sin, cos) = ((at.x / self.points.x.max(1.0) - 0.5) * arc).sin_cos();
+        let up = (0.5 - at.y / self.points.y.max(1.0)) * height;
+        self.place.transform_point(Vec3::new(sin * RADIUS, up, -cos * RADIUS))
+    }
+
     /// Where a ray meets the panel: the place in points from its upper left corner, and how far along the ray. The ray is
     /// in the rig's frame.
     fn meets(&self, ray: Ray3d) -> Option<(Vec2, f32)> {
@@ -299,6 +312,18 @@ mod tests {
         assert!(up.y < POINTS.y as f32 / 2.0, "{up}");
         assert_eq!(forward(Vec3::Z), None, "nothing is behind the person");
         assert_eq!(forward(Vec3::Y), None);
+    }
+
+    #[test]
+    fn a_laser_towards_a_place_on_the_panel_meets_that_place() {
+        let mut panel = panel();
+        panel.place = Transform::from_xyz(0.3, 1.2, -0.2).with_rotation(Quat::from_rotation_y(0.7));
+        for at in [Vec2::new(10.0, 10.0), Vec2::new(500.0, 310.0), Vec2::new(990.0, 600.0)] {
+            let from = Vec3::new(0.2, 1.1, 0.0);
+            let ray = Ray3d::new(from, Dir3::new(panel.place_of(at) - from).unwrap());
+            let (met, _) = panel.meets(ray).expect("it is aimed at");
+            assert!(met.distance(at) < 0.5, "{met} is not {at}");
+        }
     }
 
     #[test]

@@ -4,17 +4,20 @@
 //! `./gemba test` builds the runtime once; without it the rig says so and its tests are skipped. The pictures are the
 //! viewer's own (`--eyes`), one of each eye.
 
+mod loss;
 mod remote;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::picture::Picture;
 use crate::plant_site::eventually;
 use crate::program;
+pub use loss::{Fate, Loss};
 pub use remote::{Controller, Person, Pose, Remote};
 
 /// The runtime's manifest; none, with a clear line, where it has not been built.
@@ -28,6 +31,9 @@ pub fn runtime(test: &str) -> Option<PathBuf> {
     None
 }
 
+/// How long the viewer may take to have the person where they are, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A viewer in the headset.
 pub struct Rig {
     child: Child,
@@ -36,6 +42,7 @@ pub struct Rig {
     folder: PathBuf,
     name: String,
     looks: u32,
+    port: u16,
     remote: Option<Remote>,
     /// The person as they were last put.
     pub person: Person,
@@ -53,6 +60,17 @@ pub struct Look {
 impl Rig {
     /// Puts on the headset before `target`: returns once the session has focus and the plant is there.
     pub fn enter(runtime: &Path, target: &str, folder: &Path, name: &str) -> Self {
+        Self::enter_with(runtime, target, folder, name, |_| {})
+    }
+
+    /// The same with arguments and an environment that `prepare` may change.
+    pub fn enter_with(
+        runtime: &Path,
+        target: &str,
+        folder: &Path,
+        name: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         let port = remote::free_port();
         let config = folder.join(format!("{name}-config"));
         std::fs::create_dir_all(config.join("monado")).expect("a folder for the runtime's settings");
@@ -71,22 +89,77 @@ impl Rig {
             .env("XR_RUNTIME_JSON", runtime)
             .env("XRT_COMPOSITOR_NULL", "1")
             .env("P_OVERRIDE_ACTIVE_CONFIG", "remote")
+            // This runtime's remote headset ends the process when it is asked for one.
+            .env("GEMBA_XR_WITHOUT", "XR_KHR_visibility_mask")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(file("stderr")).expect("a file for stderr"));
+        prepare(&mut command);
         let mut child = command.spawn().expect("the viewer starts");
         let words = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let (folder, name) = (folder.to_owned(), name.to_owned());
-        let mut rig = Self { child, words, answers, folder, name, looks: 0, remote: None, person: Person::default() };
+        let person = Person::default();
+        let mut rig = Self { child, words, answers, folder, name, looks: 0, port, remote: None, person };
         // The runtime listens once the viewer has entered it: before that, a throw-away instance does.
-        eventually("the session has focus and the plant is there", || {
-            let standing = rig.ask();
-            (standing["state"] == "Focused" && standing["ready"] == true).then_some(())
-        });
-        rig.remote = Some(Remote::connect(port));
-        rig.put(|_| {});
+        rig.await_state("Focused");
+        rig.wear();
         rig
+    }
+
+    /// Waits until the headset's session stands so and the plant is there.
+    pub fn await_state(&mut self, state: &str) -> Value {
+        eventually(&format!("the headset is {state} and the plant is there"), || {
+            let standing = self.ask();
+            (standing["state"] == state && standing["ready"] == true).then_some(standing)
+        })
+    }
+
+    /// Takes the headset and controllers on again, after the runtime that had them has gone.
+    pub fn wear(&mut self) {
+        self.remote = None;
+        self.remote = Some(Remote::connect(self.port));
+        self.put(|_| {});
+    }
+
+    /// Lets go of headset and controllers, as when the runtime ends.
+    pub fn unplug(&mut self) {
+        self.remote = None;
+    }
+
+    /// Waits for words on the panel; where they are, tracking space.
+    pub fn find(&mut self, words: &str) -> [f32; 3] {
+        eventually(&format!("the panel says '{words}'"), || place_of(&self.ask(), words))
+    }
+
+    /// Whether the panel says this now.
+    pub fn reads(&mut self, words: &str) -> bool {
+        place_of(&self.ask(), words).is_some()
+    }
+
+    /// Points with the right hand, and pulls the trigger, at words on the panel, as soon as they are there.
+    pub fn press(&mut self, words: &str) {
+        let at = self.find(words);
+        self.press_at(at);
+    }
+
+    /// Points with the right hand at a place, tracking space, and pulls the trigger.
+    pub fn press_at(&mut self, at: [f32; 3]) {
+        self.aim(at);
+        self.put(|person| person.hands[1].trigger = 1.0);
+        self.put(|person| person.hands[1].trigger = 0.0);
+    }
+
+    /// Points with the right hand at a place, tracking space.
+    pub fn aim(&mut self, at: [f32; 3]) -> Value {
+        self.put(|person| person.hands[1].pose = Pose::towards(person.hands[1].pose.place, at))
+    }
+
+    /// Presses the menu button of the right hand until the panel is open.
+    pub fn open_panel(&mut self) {
+        self.put(|person| person.hands[1].menu = true);
+        self.put(|person| person.hands[1].menu = false);
+        eventually("the panel is open", || (self.ask()["panel"] == true).then_some(()));
     }
 
     /// Moves the person; returns once the viewer has them there.
@@ -94,24 +167,34 @@ impl Rig {
         change(&mut self.person);
         self.remote.as_mut().expect("entered").tell(&self.person);
         let wanted = self.person;
-        eventually("the viewer has the person where the rig has put them", || {
+        let begun = Instant::now();
+        loop {
             let standing = self.ask();
-            wanted.is_at(&standing).then_some(standing)
-        })
+            if wanted.is_at(&standing) {
+                return standing;
+            }
+            let stderr = self.stderr();
+            let late = stderr.lines().rev().take(20).collect::<Vec<_>>().join("\n");
+            assert!(begun.elapsed() < PATIENCE, "the viewer has not got {wanted:?}; it has {standing}\n{late}");
+        }
     }
 
     /// What both eyes see now.
     pub fn look(&mut self) -> Look {
-        let standing = self.ask();
-        let word = format!("{}-{}", self.name, self.looks);
+        let standing = self.say("look-");
+        let word = format!("look-{}-{}", self.name, self.looks);
         let eyes = ["left", "right"].map(|eye| Picture::read(&self.folder.join(format!("{word}-{eye}.png"))));
         Look { standing, eyes }
     }
 
     /// How the person stands now.
     pub fn ask(&mut self) -> Value {
+        self.say("")
+    }
+
+    fn say(&mut self, kind: &str) -> Value {
         self.looks += 1;
-        let word = format!("{}-{}", self.name, self.looks);
+        let word = format!("{kind}{}-{}", self.name, self.looks);
         let words = self.words.as_mut().expect("the headset is on");
         writeln!(words, "{word}").and_then(|()| words.flush()).expect("the viewer listens");
         let mut answer = String::new();
@@ -138,6 +221,12 @@ impl Rig {
         let report = std::fs::read_to_string(self.folder.join(format!("{}.json", self.name))).expect("its report");
         serde_json::from_str(&report).expect("the report is JSON")
     }
+}
+
+/// Where these words are on the panel, tracking space.
+fn place_of(standing: &Value, words: &str) -> Option<[f32; 3]> {
+    let found = standing["written"].as_array()?.iter().find(|written| written[0] == words)?;
+    Some([0, 1, 2].map(|axis| found[1][axis].as_f64().unwrap_or(f64::NAN) as f32))
 }
 
 impl Drop for Rig {

@@ -26,6 +26,12 @@ impl Pose {
         let ((sy, cy), (sx, cx)) = ((yaw / 2.0).sin_cos(), (pitch / 2.0).sin_cos());
         Self { place, rotation: [cy * sx, sy * cx, -sy * sx, cy * cx] }
     }
+
+    /// At `place`, pointing to `to`.
+    pub fn towards(place: [f32; 3], to: [f32; 3]) -> Self {
+        let [x, y, z] = [0, 1, 2].map(|i| to[i] - place[i]);
+        Self::looking(place, (-x).atan2(-z), y.atan2(x.hypot(z)))
+    }
 }
 
 /// One hand's controller.
@@ -43,6 +49,9 @@ pub struct Controller {
     pub menu: bool,
     /// Whether the hand is tracked.
     pub is_tracked: bool,
+    /// How far each finger is bent (little finger first, 0 straight to 1), where cameras see the bare hand: then all its
+    /// joints are told.
+    pub fingers: Option<[f32; 5]>,
 }
 
 /// Head and hands.
@@ -63,6 +72,7 @@ impl Default for Person {
             stick: [0.0, 0.0],
             menu: false,
             is_tracked: true,
+            fingers: None,
         };
         Self { head: Pose::looking([0.05, 1.65, 0.0], 0.0, 0.0), hands: [hand(-0.22), hand(0.22)] }
     }
@@ -108,11 +118,11 @@ impl Person {
         out.extend([0; 4]);
         for hand in &self.hands {
             pose(&mut out, &hand.pose);
-            floats(&mut out, &[0.0; 6 + 5]);
+            floats(&mut out, &[0.0; 6]);
+            floats(&mut out, &hand.fingers.unwrap_or_default());
             floats(&mut out, &[hand.trigger, hand.squeeze, 0.0, hand.stick[0], hand.stick[1], 0.0, 0.0, 0.0]);
-            // Joints are not tracked; the controller is; then eleven buttons, of which
-            // the ninth is the stick's.
-            out.extend([0, u8::from(hand.is_tracked)]);
+            // Whether joints are tracked, and the controller; then eleven buttons, of which the ninth is the stick's.
+            out.extend([u8::from(hand.fingers.is_some()), u8::from(hand.is_tracked)]);
             let mut buttons = [0; 14];
             buttons[8] = u8::from(hand.menu);
             out.extend(buttons);

@@ -1,0 +1,82 @@
+//! Losing the headset: an OpenXR layer (`loss_layer.c` beside this, built by the machine's C compiler) between viewer and
+//! runtime that lets the session be lost, or the runtime die and come back, when the test says so.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SOURCE: &str = include_str!("loss_layer.c");
+const NAME: &str = "XR_APILAYER_GEMBA_loss";
+
+/// What happens to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is lost, as when the headset is unplugged.
+    SessionLost,
+    /// The runtime announces that it will be lost, as before an update.
+    LossAnnounced,
+    /// The runtime dies, and is not there until [`Loss::is_over`].
+    RuntimeGone,
+}
+
+/// The layer, ready to be put between a viewer and its runtime.
+#[derive(Debug)]
+pub struct Loss {
+    folder: PathBuf,
+}
+
+impl Loss {
+    /// Builds it in a folder of the test's; none, with a clear line, where there is no compiler or no OpenXR header.
+    pub fn build(test: &str, folder: &Path) -> Option<Self> {
+        let folder = folder.join("loss-layer");
+        std::fs::create_dir_all(&folder).expect("a folder for the layer");
+        let source = folder.join("loss_layer.c");
+        std::fs::write(&source, SOURCE).expect("the layer's source");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(folder.join("libloss.so")).arg(&source);
+        let built = compiler.output();
+        if !built.as_ref().is_ok_and(|built| built.status.success()) {
+            let why = built.map_or_else(|e| e.to_string(), |b| String::from_utf8_lossy(&b.stderr).into_owned());
+            println!(
+                "{test}: skipped, the layer that loses a headset cannot be built (libopenxr-dev has the header): {why}"
+            );
+            return None;
+        }
+        let manifest = format!(
+            "{{\"file_format_version\":\"1.0.0\",\"api_layer\":{{\"name\":\"{NAME}\",\"library_path\":\"./libloss.so\",\
+             \"api_version\":\"1.0\",\"implementation_version\":\"1\",\"description\":\"Loses the headset\"}}}}"
+        );
+        std::fs::write(folder.join("loss.json"), manifest).expect("the layer's manifest");
+        Some(Self { folder })
+    }
+
+    /// Puts it between the viewer that is about to start and its runtime.
+    pub fn stand_between(&self, viewer: &mut Command) {
+        viewer
+            .env("XR_API_LAYER_PATH", &self.folder)
+            .env("XR_ENABLE_API_LAYERS", NAME)
+            .env("GEMBA_XR_LOSS", self.word())
+            // The layer has the mask that the runtime lacks.
+            .env_remove("GEMBA_XR_WITHOUT");
+    }
+
+    /// From now on.
+    pub fn happens(&self, fate: Fate) {
+        let letter = match fate {
+            Fate::SessionLost => "S",
+            Fate::LossAnnounced => "P",
+            Fate::RuntimeGone => "R",
+        };
+        let part = self.folder.join("word.part");
+        std::fs::write(&part, letter).expect("the layer's word");
+        std::fs::rename(part, self.word()).expect("the layer's word");
+    }
+
+    /// Nothing is lost any more.
+    pub fn is_over(&self) {
+        std::fs::remove_file(self.word()).expect("something was lost");
+    }
+
+    fn word(&self) -> PathBuf {
+        self.folder.join("word")
+    }
+}

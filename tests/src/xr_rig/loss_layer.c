@@ -1,0 +1,223 @@
+/* An OpenXR API layer that stands between the viewer and the runtime and lets what a headset's owner knows happen on
+ * command: the session is lost, or the whole runtime dies and is away for a while. For tests only.
+ *
+ * The file named by GEMBA_XR_LOSS says what happens: its first letter is
+ *   S  the session is lost: whatever is asked of it fails, until another is made
+ *   P  the runtime announces a loss (LOSS_PENDING), once a session
+ *   R  the runtime has died: whatever is asked fails, and nobody can connect while the file says so
+ * With no such file everything goes through. Besides, it gives what this runtime lacks: a visibility mask, which hides the
+ * outer half of either eye. What is destroyed goes through always, so that the real runtime below can
+ * let go of its devices.
+ *
+ * The loader's structures are those of the OpenXR loader's interface, version 1 (Khronos, "Loader Design"). */
+#include <openxr/openxr.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    int type;
+    uint32_t version;
+    size_t size;
+    uint32_t min_interface, max_interface;
+    XrVersion min_api, max_api;
+} LoaderInfo;
+
+typedef struct NextInfo {
+    int type;
+    uint32_t version;
+    size_t size;
+    char layer_name[XR_MAX_API_LAYER_NAME_SIZE];
+    PFN_xrGetInstanceProcAddr next_get;
+    XrResult(XRAPI_PTR *next_create)(const XrInstanceCreateInfo *, const void *, XrInstance *);
+    struct NextInfo *next;
+} NextInfo;
+
+typedef struct {
+    int type;
+    uint32_t version;
+    size_t size;
+    XrInstance loader;
+    char settings[512];
+    NextInfo *next_info;
+} CreateInfo;
+
+typedef struct {
+    int type;
+    uint32_t version;
+    size_t size;
+    uint32_t interface_version;
+    XrVersion api_version;
+    PFN_xrGetInstanceProcAddr get;
+    XrResult(XRAPI_PTR *create)(const XrInstanceCreateInfo *, const void *, XrInstance *);
+} LayerRequest;
+
+static PFN_xrGetInstanceProcAddr below;
+static XrInstance instance;
+/* Once dead, dead: another session, or another instance, begins anew. */
+static int instance_is_dead, session_is_dead, loss_is_announced;
+static XrSession session;
+
+/* What is to happen now: S, P, R or nothing. */
+static char wanted(void) {
+    const char *path = getenv("GEMBA_XR_LOSS");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    int letter = file ? fgetc(file) : EOF;
+    if (file) fclose(file);
+    return letter == EOF ? 0 : (char)letter;
+}
+
+static XrResult fate(void) {
+    char now = wanted();
+    if (now == 'R') instance_is_dead = 1;
+    if (now == 'S') session_is_dead = 1;
+    if (instance_is_dead) return XR_ERROR_INSTANCE_LOST;
+    return session_is_dead ? XR_ERROR_SESSION_LOST : XR_SUCCESS;
+}
+
+static PFN_xrVoidFunction find(const char *name) {
+    PFN_xrVoidFunction found = NULL;
+    return below(instance, name, &found) == XR_SUCCESS ? found : NULL;
+}
+
+#define THROUGH(NAME, ...)                                     \
+    do {                                                       \
+        XrResult now = fate();                                 \
+        if (now != XR_SUCCESS) return now;                     \
+        PFN_##NAME next = (PFN_##NAME)find(#NAME);             \
+        return next ? next(__VA_ARGS__) : XR_ERROR_FUNCTION_UNSUPPORTED; \
+    } while (0)
+
+static XRAPI_ATTR XrResult XRAPI_CALL wait_frame(XrSession s, const XrFrameWaitInfo *i, XrFrameState *o) {
+    THROUGH(xrWaitFrame, s, i, o);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL begin_frame(XrSession s, const XrFrameBeginInfo *i) {
+    THROUGH(xrBeginFrame, s, i);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL end_frame(XrSession s, const XrFrameEndInfo *i) { THROUGH(xrEndFrame, s, i); }
+static XRAPI_ATTR XrResult XRAPI_CALL locate_views(XrSession s, const XrViewLocateInfo *i, XrViewState *v, uint32_t n,
+                                                   uint32_t *c, XrView *o) {
+    THROUGH(xrLocateViews, s, i, v, n, c, o);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL locate_space(XrSpace s, XrSpace b, XrTime t, XrSpaceLocation *o) {
+    THROUGH(xrLocateSpace, s, b, t, o);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL sync_actions(XrSession s, const XrActionsSyncInfo *i) {
+    THROUGH(xrSyncActions, s, i);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL acquire(XrSwapchain s, const XrSwapchainImageAcquireInfo *i, uint32_t *o) {
+    THROUGH(xrAcquireSwapchainImage, s, i, o);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL wait_image(XrSwapchain s, const XrSwapchainImageWaitInfo *i) {
+    THROUGH(xrWaitSwapchainImage, s, i);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL release(XrSwapchain s, const XrSwapchainImageReleaseInfo *i) {
+    THROUGH(xrReleaseSwapchainImage, s, i);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL begin_session(XrSession s, const XrSessionBeginInfo *i) {
+    THROUGH(xrBeginSession, s, i);
+}
+
+static XRAPI_ATTR XrResult XRAPI_CALL get_system(XrInstance i, const XrSystemGetInfo *g, XrSystemId *o) {
+    THROUGH(xrGetSystem, i, g, o);
+}
+
+static XRAPI_ATTR XrResult XRAPI_CALL create_session(XrInstance i, const XrSessionCreateInfo *c, XrSession *o) {
+    if (wanted() == 'R') instance_is_dead = 1;
+    if (instance_is_dead) return XR_ERROR_INSTANCE_LOST;
+    PFN_xrCreateSession next = (PFN_xrCreateSession)find("xrCreateSession");
+    XrResult made = next ? next(i, c, o) : XR_ERROR_FUNCTION_UNSUPPORTED;
+    if (made == XR_SUCCESS) {
+        session = *o;
+        session_is_dead = loss_is_announced = 0;
+    }
+    return made;
+}
+
+static XRAPI_ATTR XrResult XRAPI_CALL poll_event(XrInstance i, XrEventDataBuffer *o) {
+    XrResult now = fate();
+    /* Events are the instance's: a lost session says so in its other answers. */
+    if (now == XR_ERROR_INSTANCE_LOST) return now;
+    if (wanted() == 'P' && !loss_is_announced) {
+        loss_is_announced = 1;
+        XrEventDataSessionStateChanged *event = (XrEventDataSessionStateChanged *)o;
+        event->type = XR_TYPE_EVENT_DATA_SESSION_STATE_CHANGED;
+        event->next = NULL;
+        event->session = session;
+        event->state = XR_SESSION_STATE_LOSS_PENDING;
+        event->time = 0;
+        return XR_SUCCESS;
+    }
+    PFN_xrPollEvent next = (PFN_xrPollEvent)find("xrPollEvent");
+    return next ? next(i, o) : XR_ERROR_FUNCTION_UNSUPPORTED;
+}
+
+/* Two triangles from the middle far to the outer side: left of the left eye, right of the right one. */
+static XRAPI_ATTR XrResult XRAPI_CALL mask(XrSession s, XrViewConfigurationType c, uint32_t eye,
+                                           XrVisibilityMaskTypeKHR kind, XrVisibilityMaskKHR *o) {
+    (void)s, (void)c;
+    static const uint32_t CORNERS[] = {0, 1, 2, 2, 1, 3};
+    float far = eye == 0 ? -9 : 9;
+    XrVector2f places[] = {{0, -9}, {0, 9}, {far, -9}, {far, 9}};
+    if (kind != XR_VISIBILITY_MASK_TYPE_HIDDEN_TRIANGLE_MESH_KHR) return XR_ERROR_VALIDATION_FAILURE;
+    o->vertexCountOutput = 4;
+    o->indexCountOutput = 6;
+    if (!o->vertexCapacityInput && !o->indexCapacityInput) return XR_SUCCESS;
+    if (o->vertexCapacityInput < 4 || o->indexCapacityInput < 6) return XR_ERROR_SIZE_INSUFFICIENT;
+    memcpy(o->vertices, places, sizeof places);
+    memcpy(o->indices, CORNERS, sizeof CORNERS);
+    return XR_SUCCESS;
+}
+
+static XRAPI_ATTR XrResult XRAPI_CALL get(XrInstance i, const char *name, PFN_xrVoidFunction *o) {
+    static const struct {
+        const char *name;
+        PFN_xrVoidFunction ours;
+    } OURS[] = {
+        {"xrGetInstanceProcAddr", (PFN_xrVoidFunction)get},
+        {"xrGetSystem", (PFN_xrVoidFunction)get_system},
+        {"xrCreateSession", (PFN_xrVoidFunction)create_session},
+        {"xrBeginSession", (PFN_xrVoidFunction)begin_session},
+        {"xrPollEvent", (PFN_xrVoidFunction)poll_event},
+        {"xrWaitFrame", (PFN_xrVoidFunction)wait_frame},
+        {"xrBeginFrame", (PFN_xrVoidFunction)begin_frame},
+        {"xrEndFrame", (PFN_xrVoidFunction)end_frame},
+        {"xrLocateViews", (PFN_xrVoidFunction)locate_views},
+        {"xrLocateSpace", (PFN_xrVoidFunction)locate_space},
+        {"xrSyncActions", (PFN_xrVoidFunction)sync_actions},
+        {"xrAcquireSwapchainImage", (PFN_xrVoidFunction)acquire},
+        {"xrWaitSwapchainImage", (PFN_xrVoidFunction)wait_image},
+        {"xrReleaseSwapchainImage", (PFN_xrVoidFunction)release},
+        {"xrGetVisibilityMaskKHR", (PFN_xrVoidFunction)mask},
+    };
+    for (size_t at = 0; at < sizeof OURS / sizeof *OURS; at++)
+        if (!strcmp(name, OURS[at].name)) {
+            *o = OURS[at].ours;
+            return XR_SUCCESS;
+        }
+    return below(i, name, o);
+}
+
+static XRAPI_ATTR XrResult XRAPI_CALL create(const XrInstanceCreateInfo *info, const void *layer, XrInstance *o) {
+    const CreateInfo *from = layer;
+    if (wanted() == 'R') return XR_ERROR_RUNTIME_UNAVAILABLE;
+    CreateInfo deeper = *from;
+    deeper.next_info = from->next_info->next;
+    below = from->next_info->next_get;
+    XrResult made = from->next_info->next_create(info, &deeper, o);
+    if (made == XR_SUCCESS) {
+        instance = *o;
+        instance_is_dead = session_is_dead = loss_is_announced = 0;
+    }
+    return made;
+}
+
+__attribute__((visibility("default"))) XRAPI_ATTR XrResult XRAPI_CALL
+xrNegotiateLoaderApiLayerInterface(const LoaderInfo *loader, const char *name, LayerRequest *request) {
+    (void)loader, (void)name;
+    request->interface_version = 1;
+    request->api_version = XR_CURRENT_API_VERSION;
+    request->get = get;
+    request->create = create;
+    return XR_SUCCESS;
+}

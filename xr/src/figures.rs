@@ -1,0 +1,213 @@
+//! What the session with the headset has cost and kept to: the figures that a run's report and `gemba bench xr` tell.
+//! Kept in one place that main and render world share; nothing is decided by them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bevy::math::UVec2;
+use bevy::prelude::Resource;
+use bevy::render::extract_resource::ExtractResource;
+
+/// Frames whose costs are kept: some minutes.
+const FRAMES: usize = 20_000;
+
+/// What a session was made with: where the runtime does not offer something, the plant is seen without it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Fittings {
+    /// Pixels of one eye.
+    pub eye: UVec2,
+    /// Whether the runtime gets the depth of each picture too (XR_KHR_composition_layer_depth), by which it moves the
+    /// picture to where the head is when it is shown.
+    pub has_depth: bool,
+    /// Triangles that hide what nobody can see through the lenses (XR_KHR_visibility_mask), of both eyes.
+    pub mask_triangles: usize,
+    /// The rate asked for, Hz; none where the runtime offers no choice (XR_FB_display_refresh_rate).
+    pub refresh_hz: Option<f32>,
+}
+
+/// The figures of a run so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HeadsetReport {
+    /// What the session was made with.
+    pub fittings: Fittings,
+    /// Sessions that have been made.
+    pub sessions: u64,
+    /// Frames that the runtime has asked for.
+    pub frames: u64,
+    /// Frames given to the runtime with a picture.
+    pub pictures: u64,
+    /// Times at which the display had to show an old picture, because a frame took longer than its period.
+    pub late: u64,
+    /// Frames whose time was not after that of the frame before.
+    pub disordered: u64,
+    /// What our systems have worked on each frame, milliseconds, the runtime's own work and waiting left out: middle and
+    /// 99th of a hundred.
+    pub own_ms: [f64; 2],
+    /// Largest difference between the instant a picture was drawn for and that of the newest eyes the runtime had given
+    /// for its frame, milliseconds.
+    pub pose_age_ms: f64,
+    /// Largest way between the eyes a picture was drawn with and those newest ones, metres.
+    pub pose_off: f32,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    report: HeadsetReport,
+    /// Of this frame so far.
+    own: Duration,
+    own_ms: VecDeque<f64>,
+    /// When the frame before is shown, nanoseconds of the runtime's clock.
+    before: Option<i64>,
+}
+
+/// The figures, shared by both worlds.
+#[derive(Resource, Debug, Clone, Default, ExtractResource)]
+pub struct HeadsetFigures(Arc<Mutex<Kept>>);
+
+impl HeadsetFigures {
+    /// Counts from now until the value is dropped as our own work on this frame.
+    pub fn timed(&self) -> Timed<'_> {
+        Timed { figures: self, begun: Instant::now(), outside: Duration::ZERO }
+    }
+
+    /// All figures so far.
+    pub fn report(&self) -> HeadsetReport {
+        let kept = self.kept();
+        let mut sorted: Vec<f64> = kept.own_ms.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        let of_a_hundred = |share: f64| {
+            let at = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
+            sorted.get(at).copied().unwrap_or(0.0)
+        };
+        HeadsetReport { own_ms: [of_a_hundred(0.5), of_a_hundred(0.99)], ..kept.report.clone() }
+    }
+
+    /// Forgets what was counted so far: loading is not viewing.
+    pub fn restart(&self) {
+        let mut kept = self.kept();
+        let HeadsetReport { fittings, sessions, .. } = kept.report.clone();
+        kept.report = HeadsetReport { fittings, sessions, ..HeadsetReport::default() };
+        kept.own_ms.clear();
+    }
+
+    pub(crate) fn note_session(&self, fittings: Fittings) {
+        let mut kept = self.kept();
+        kept.report.fittings = fittings;
+        kept.report.sessions += 1;
+        kept.before = None;
+    }
+
+    pub(crate) fn note_mask(&self, triangles: usize) {
+        self.kept().report.fittings.mask_triangles = triangles;
+    }
+
+    /// A frame that will be shown then, the runtime says; its display shows one every `period` (nanoseconds).
+    pub(crate) fn note_frame(&self, shown: i64, period: i64) {
+        let mut kept = self.kept();
+        let own = std::mem::take(&mut kept.own);
+        if kept.report.frames > 0 {
+            if kept.own_ms.len() == FRAMES {
+                kept.own_ms.pop_front();
+            }
+            kept.own_ms.push_back(own.as_secs_f64() * 1e3);
+        }
+        kept.report.frames += 1;
+        match kept.before.replace(shown).map(|before| shown.saturating_sub(before)) {
+            Some(step) if step <= 0 => kept.report.disordered += 1,
+            Some(step) => kept.report.late += missed(step, period),
+            None => {}
+        }
+    }
+
+    /// A picture was given to the runtime, drawn for an instant that is `age` nanoseconds from its frame's, and from eyes
+    /// that are `off` metres from where they were last told to be.
+    pub(crate) fn note_picture(&self, age: i64, off: f32) {
+        let report = &mut self.kept().report;
+        report.pictures += 1;
+        report.pose_age_ms = report.pose_age_ms.max(age.unsigned_abs() as f64 / 1e6);
+        report.pose_off = report.pose_off.max(off);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many pictures the display had to show again when the next came `step` nanoseconds after the one before.
+fn missed(step: i64, period: i64) -> u64 {
+    if period <= 0 {
+        return 0;
+    }
+    // Rounded: a runtime's period is an estimate.
+    let periods = step.saturating_add(period / 2) / period;
+    periods.saturating_sub(1).max(0) as u64
+}
+
+/// Our own work, while it lasts.
+#[derive(Debug)]
+pub struct Timed<'a> {
+    figures: &'a HeadsetFigures,
+    begun: Instant,
+    outside: Duration,
+}
+
+impl Timed<'_> {
+    /// Leaves out what the runtime does, or waits for.
+    pub(crate) fn outside<T>(&mut self, runtime: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let value = runtime();
+        self.outside += begun.elapsed();
+        value
+    }
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        let own = self.begun.elapsed().saturating_sub(self.outside);
+        self.figures.kept().own += own;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_late_by_the_pictures_that_were_shown_again() {
+        let period = 11_111_111;
+        assert_eq!([1, 2, 3].map(|n| missed(n * period + 900_000, period)), [0, 1, 2]);
+        assert_eq!([missed(period - 5, period), missed(period, 0), missed(i64::MAX, 1)], [0, 0, i64::MAX as u64 - 1]);
+        let figures = HeadsetFigures::default();
+        for shown in [10, 21, 32, 54, 54] {
+            figures.note_frame(shown * 1_000_000, 11_000_000);
+        }
+        let report = figures.report();
+        assert_eq!((report.frames, report.late, report.disordered), (5, 1, 1));
+    }
+
+    #[test]
+    fn what_the_runtime_does_is_not_our_own_work() {
+        let figures = HeadsetFigures::default();
+        figures.note_frame(1, 1);
+        let mut timed = figures.timed();
+        timed.outside(|| std::thread::sleep(Duration::from_millis(30)));
+        drop(timed);
+        figures.note_frame(2, 1);
+        assert!(figures.report().own_ms[1] < 20.0, "{:?}", figures.report());
+    }
+
+    #[test]
+    fn the_worst_pose_is_told_and_a_restart_keeps_what_the_session_was_made_with() {
+        let figures = HeadsetFigures::default();
+        figures.note_session(Fittings { refresh_hz: Some(90.0), ..Fittings::default() });
+        figures.note_picture(0, 0.0);
+        figures.note_picture(-2_000_000, 0.01);
+        let report = figures.report();
+        assert_eq!((report.pictures, report.pose_age_ms, report.pose_off), (2, 2.0, 0.01));
+        figures.restart();
+        let report = figures.report();
+        assert_eq!((report.pictures, report.pose_age_ms, report.sessions), (0, 0.0, 1));
+        assert_eq!(report.fittings.refresh_hz, Some(90.0));
+    }
+}
