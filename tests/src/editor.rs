@@ -56,6 +56,13 @@ impl Editor {
         }
     }
 
+    /// Takes in what others have said meanwhile.
+    pub fn hear(&mut self) {
+        if let Some(event) = self.link.wait(Duration::from_millis(50)) {
+            self.take(event);
+        }
+    }
+
     /// Waits until this person shows the plant: a viewer tells its selection once it does.
     pub fn await_person(&mut self, name: &str) {
         let mut number = None;

@@ -23,13 +23,19 @@ pub struct PlantSite {
 }
 
 impl PlantSite {
-    /// Generates, imports, simulates and serves.
+    /// Generates, imports, simulates and serves; who comes is an editor.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments for the simulator.
+    pub fn start_with(simulate: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let (model, site) = (folder.path().join("plant.glb"), folder.path().join("site"));
         generate(&model);
         program::run("gembactl", ["import".as_ref(), model.as_os_str(), "--site".as_ref(), site.as_os_str()]);
-        let mut simulator = Program::start("gembactl", ["simulate", "--listen", "127.0.0.1:0", "--lines", "1"]);
+        let simulate = ["simulate", "--listen", "127.0.0.1:0", "--lines", "1"].iter().chain(simulate);
+        let mut simulator = Program::start("gembactl", simulate);
         let endpoint = simulator.first_line();
         let (host, address) = serve(&site, "127.0.0.1:0", Some(&endpoint));
         Self { folder, simulator, endpoint, host, address }
@@ -46,6 +52,16 @@ impl PlantSite {
         let (host, address) = serve(&self.site(), &listen, Some(&self.endpoint));
         assert_eq!(address, self.address, "the same site has the same address");
         self.host = host;
+    }
+
+    /// A link that lets one person in with this role. The host rests while it is made.
+    pub fn invite(&mut self, role: &str) -> String {
+        self.host.kill();
+        let site = self.site();
+        let arguments = ["invite".as_ref(), role.as_ref(), "--site".as_ref(), site.as_os_str()];
+        let link = program::run("gembactl", arguments).stdout.trim().to_owned();
+        self.serve_again();
+        link
     }
 
     /// Commands a device as an engineer with an OPC UA client would, past all of Gemba.

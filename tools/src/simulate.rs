@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -26,6 +27,9 @@ pub(crate) struct SimulateArgs {
     /// Simulated seconds a second.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
+    /// Simulated seconds that have passed before anyone can look.
+    #[arg(long, default_value_t = 600, value_name = "S", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    warm_up: u32,
     /// End when stdin is closed, as it is when whoever started this has gone, however that ended.
     #[arg(long)]
     until_stdin_closes: bool,
@@ -33,7 +37,9 @@ pub(crate) struct SimulateArgs {
 
 /// Serves until the process is stopped.
 pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
-    let config = ServeConfig { speed: args.speed, ..ServeConfig::new(args.listen, usize::from(args.lines), args.seed) };
+    let warm_up = Duration::from_secs(args.warm_up.into());
+    let config =
+        ServeConfig { speed: args.speed, warm_up, ..ServeConfig::new(args.listen, usize::from(args.lines), args.seed) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     runtime.block_on(async {

@@ -80,6 +80,8 @@ struct Standing {
     squeezes: [f32; 2],
     sticks: [[f32; 2]; 2],
     menus: [bool; 2],
+    /// The lower buttons.
+    lowers: [bool; 2],
     /// How many joints of each hand are tracked, and where the tip of its forefinger is, tracking space.
     joints: [usize; 2],
     fingertips: [Option<[f32; 3]>; 2],
@@ -87,6 +89,8 @@ struct Standing {
     panel: bool,
     /// Where the panel's middle is, tracking space.
     panel_at: [f32; 3],
+    /// What it is held by.
+    panel_hold: &'static str,
     /// What is written on it and where that is, tracking space.
     written: Vec<(String, [f32; 3])>,
     /// Whether the plant is shown as it is now.
@@ -169,11 +173,13 @@ impl Seen<'_, '_> {
             squeezes: Side::BOTH.map(|side| hand(side).squeeze),
             sticks: Side::BOTH.map(|side| hand(side).stick.to_array()),
             menus: Side::BOTH.map(|side| hand(side).menu),
+            lowers: Side::BOTH.map(|side| hand(side).primary),
             joints: Side::BOTH.map(|side| hand(side).joints.len()),
             fingertips: Side::BOTH
                 .map(|side| hand(side).joints.get(FOREFINGER_TIP).map(|tip| tip.translation.to_array())),
             panel: self.panel.is_open(),
             panel_at: self.panel.middle().to_array(),
+            panel_hold: self.panel.hold.words(),
             written: self.written(),
             live: *self.cursor == Cursor::Live,
             camera: self.mode.label(),

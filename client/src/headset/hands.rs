@@ -6,7 +6,7 @@
 use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
 use gemba_net::{Pose, TrackedPoint};
-use gemba_xr::{Hand, HeadsetState, Rig, Side, Tracked};
+use gemba_xr::{Hand, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 
 use super::point::pointed_by;
 use crate::people::OwnBody;
@@ -73,7 +73,9 @@ fn draw(
     pointers: Res<Pointers>,
     rig: Single<&Transform, With<Rig>>,
     mut parts: Query<(&mut Transform, &mut Visibility), Without<Rig>>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     let mut show = |entity: Entity, place: Option<Transform>| {
         let Ok((mut transform, mut visibility)) = parts.get_mut(entity) else { return };
         visibility.set_if_neq(if place.is_some() { Visibility::Visible } else { Visibility::Hidden });

@@ -4,7 +4,7 @@
 //! - `moving` under a `comfort`: teleport, turning, sliding, scale
 //! - `point`: what the hands point at, and selecting it
 //! - `hands`: the person's own hands and laser, and what the others get to see of them
-//! - `panel`: the desktop's panels, curved around the person
+//! - `panel`: the desktop's panels, curved around the person; `hold`: what it is held by; `keyboard`: keys over it
 //! - `eyes`: what each eye sees, as files, for tests; `written`: what the panel reads, for the same
 //! - `figures`: what all this costs, for the report
 //!
@@ -26,6 +26,8 @@ mod comfort;
 mod eyes;
 mod figures;
 mod hands;
+mod hold;
+mod keyboard;
 mod moving;
 mod panel;
 mod point;
@@ -40,6 +42,7 @@ pub(crate) fn plugin(app: &mut App) {
         moving::plugin,
         point::plugin,
         panel::plugin,
+        keyboard::plugin,
         hands::plugin,
         eyes::plugin,
         figures::plugin,

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use bevy::picking::mesh_picking::ray_cast::{MeshRayCast, MeshRayCastSettings};
 use bevy::prelude::*;
-use gemba_xr::{Buzz, HeadsetState, Rig, Side, Tracked};
+use gemba_xr::{Buzz, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 
 use super::comfort::Comfort;
+use super::panel::Panel;
 use crate::mirror::NodeOf;
 use crate::schedule::Frame;
 
@@ -88,14 +89,18 @@ fn teleport(
     mut rig: Single<&mut Transform, With<Rig>>,
     tracked: Res<Tracked>,
     state: Res<HeadsetState>,
+    panel: Res<Panel>,
     nodes: Query<&NodeOf>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     let (side, _) = roles(&tracked);
     let hand = tracked.hand(side);
     let was_thrown = !arc.points.is_empty();
     let aim = hand.aim.filter(|_| *state == HeadsetState::Focused);
     let throws = hand.stick.y > if was_thrown { REST } else { PUSHED } && hand.stick.x.abs() < PUSHED;
-    match aim.filter(|_| throws) {
+    // A stick over the panel scrolls that.
+    match aim.filter(|_| throws && (was_thrown || !panel.is_under(side))) {
         Some(aim) => {
             let aim = rig.mul_transform(aim);
             let is_thing = |entity| nodes.contains(entity);
@@ -153,8 +158,11 @@ fn turn_and_slide(
     state: Res<HeadsetState>,
     comfort: Res<Comfort>,
     arc: Res<Arc>,
+    panel: Res<Panel>,
     time: Res<Time>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     motion.0 = 0.0;
     let Some(head) = tracked.head.filter(|_| *state == HeadsetState::Focused) else { return };
     let (moves, turns) = roles(&tracked);
@@ -175,7 +183,11 @@ fn turn_and_slide(
         None => {}
     }
     let stick = tracked.hand(moves).stick;
-    let slides = comfort.slide_speed > 0.0 && arc.points.is_empty() && stick.length() > REST && moves != turns;
+    let slides = comfort.slide_speed > 0.0
+        && !panel.is_under(moves)
+        && arc.points.is_empty()
+        && stick.length() > REST
+        && moves != turns;
     if slides {
         // Along the floor, by where the head looks; forward is the arc's unless sliding is wanted there too.
         let forward = if comfort.slides_forward { stick.y } else { stick.y.min(0.0) };
@@ -193,9 +205,10 @@ fn grab_world(
     mut rig: Single<&mut Transform, With<Rig>>,
     tracked: Res<Tracked>,
     state: Res<HeadsetState>,
+    panel: Res<Panel>,
 ) {
     let hands = tracked.hands.each_ref().map(|hand| hand.grip.filter(|_| hand.squeeze > 0.7).map(|g| g.translation));
-    let ([Some(left), Some(right)], HeadsetState::Focused) = (hands, *state) else {
+    let ([Some(left), Some(right)], HeadsetState::Focused, false) = (hands, *state, panel.is_carried()) else {
         if held.grab.take().is_some() && rig.scale.x < 1.12 {
             // Nearly life size is meant to be life size.
             let head = tracked.head.unwrap_or_default().translation.with_y(0.0);

@@ -2,7 +2,10 @@
 //! and closed with the menu button, pressed with the laser. It is the same egui as on the desktop, drawn into an image, so
 //! that every function of the one is one of the other.
 //!
-//! Absent: several panels, grabbing and pinning them, direct touch, a keyboard.
+//! A hand that closes while its laser is on the panel takes it along ([`hold`](super::hold)); where something is to be
+//! written, keys lie over the panel ([`keyboard`](super::keyboard)).
+//!
+//! Absent: several panels, direct touch.
 
 use bevy::asset::RenderAssetUsages;
 use bevy::camera::RenderTarget;
@@ -12,15 +15,17 @@ use bevy::prelude::*;
 use bevy::render::render_resource::{TextureFormat, TextureUsages};
 use bevy_egui::input::EguiInputEvent;
 use bevy_egui::{EguiContexts, PrimaryEguiContext, egui};
-use gemba_xr::{Buzz, HeadsetState, Rig, Side, Tracked};
+use gemba_xr::{Buzz, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 
+use super::hold::{self, Hold};
+use super::keyboard::Keyboard;
 use super::point::pointed_by;
 use crate::pointer::{Met, PointedBy, Pointer, Pointers};
 use crate::run::RunPlan;
 use crate::schedule::Frame;
 
 /// Distance of the panel from the person's middle, metres: near enough to read, beyond a reaching hand.
-const RADIUS: f32 = 1.2;
+pub(super) const RADIUS: f32 = 1.2;
 /// Body text is 14 points high and must cover 1.5° (issue 5, point 6): so many degrees a point.
 const DEGREES_PER_POINT: f32 = 1.5 / 14.0;
 /// A panel as wide as this surrounds the person; a wider one would be behind them.
@@ -38,8 +43,10 @@ const PIECES: u32 = 32;
 pub(super) struct Panel {
     is_open: bool,
     was_menu: bool,
-    /// Where its middle is, the rig's frame: a place below the head, turned as the head was when it opened.
-    place: Transform,
+    /// Where the middle of its curve is, the rig's frame, as its hold has it in this frame.
+    pub(super) place: Transform,
+    /// What it is held by.
+    pub(super) hold: Hold,
     /// Width and height in points.
     points: Vec2,
     entity: Option<Entity>,
@@ -47,6 +54,8 @@ pub(super) struct Panel {
     /// Which pointer pressed last, and where it was.
     held_by: Option<PointedBy>,
     was_hovering: bool,
+    /// Which hands' lasers are on it, left first.
+    over: [bool; 2],
 }
 
 impl Default for Panel {
@@ -55,11 +64,13 @@ impl Default for Panel {
             is_open: false,
             was_menu: false,
             place: Transform::default(),
+            hold: Hold::default(),
             points: POINTS.as_vec2(),
             entity: None,
             image: None,
             held_by: None,
             was_hovering: false,
+            over: [false, false],
         }
     }
 }
@@ -73,6 +84,16 @@ fn extent(points: Vec2) -> (f32, f32) {
 impl Panel {
     pub(super) fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// Whether this hand's laser is on it: what its stick does is then for the panel.
+    pub(super) fn is_under(&self, side: Side) -> bool {
+        self.over[side as usize]
+    }
+
+    /// Whether a hand carries it: closed hands then do nothing else.
+    pub(super) fn is_carried(&self) -> bool {
+        self.hold.is_carried()
     }
 
     /// Where the middle of it is, the rig's frame.
@@ -90,7 +111,7 @@ impl Panel {
 
     /// Where a ray meets the panel: the place in points from its upper left corner, and how far along the ray. The ray is
     /// in the rig's frame.
-    fn meets(&self, ray: Ray3d) -> Option<(Vec2, f32)> {
+    pub(super) fn meets(&self, ray: Ray3d) -> Option<(Vec2, f32)> {
         if !self.is_open {
             return None;
         }
@@ -118,7 +139,11 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Panel>()
         .add_systems(
             Update,
-            (open, press).chain().in_set(Frame::Act).after(super::point::Point).before(super::point::Select),
+            (open, hold::carry, show, press)
+                .chain()
+                .in_set(Frame::Act)
+                .after(super::point::Point)
+                .before(super::point::Select),
         )
         .add_systems(Update, wear.in_set(Frame::Present));
 }
@@ -155,15 +180,8 @@ fn wear(
 }
 
 /// The menu button opens the panel before the person's face, and closes it.
-fn open(
-    mut commands: Commands,
-    mut panel: ResMut<Panel>,
-    mut meshes: ResMut<Assets<Mesh>>,
-    mut materials: ResMut<Assets<StandardMaterial>>,
-    mut shown: Query<&mut Visibility>,
-    tracked: Res<Tracked>,
-    rig: Single<Entity, With<Rig>>,
-) {
+fn open(mut panel: ResMut<Panel>, tracked: Res<Tracked>, figures: Res<HeadsetFigures>) {
+    let _own = figures.timed();
     let menu = tracked.hands.iter().any(|hand| hand.menu);
     let is_asked = !std::mem::replace(&mut panel.was_menu, menu) && menu;
     if is_asked && let Some(head) = tracked.head {
@@ -171,19 +189,28 @@ fn open(
         let yaw = head.rotation.to_euler(EulerRot::YXZ).0;
         // A little below the eyes, as a page is held.
         let place = head.translation - Vec3::Y * 0.12;
-        panel.place = Transform::from_translation(place).with_rotation(Quat::from_rotation_y(yaw));
-        if let (None, Some(image)) = (panel.entity, panel.image.clone()) {
-            let look = materials.add(StandardMaterial { base_color_texture: Some(image), unlit: true, ..default() });
-            let shape = (Mesh3d(meshes.add(curve(panel.points))), MeshMaterial3d(look));
-            panel.entity = Some(commands.spawn((shape, panel.place, ChildOf(*rig), NotShadowCaster)).id());
-        }
+        panel.hold = Hold::Person(Transform::from_translation(place).with_rotation(Quat::from_rotation_y(yaw)));
+    }
+}
+
+/// Draws it where its hold has it.
+fn show(
+    mut commands: Commands,
+    mut panel: ResMut<Panel>,
+    mut meshes: ResMut<Assets<Mesh>>,
+    mut materials: ResMut<Assets<StandardMaterial>>,
+    mut shown: Query<(&mut Transform, &mut Visibility), Without<Rig>>,
+    rig: Single<Entity, With<Rig>>,
+) {
+    if let (true, None, Some(image)) = (panel.is_open, panel.entity, panel.image.clone()) {
+        let look = materials.add(StandardMaterial { base_color_texture: Some(image), unlit: true, ..default() });
+        let shape = (Mesh3d(meshes.add(curve(panel.points))), MeshMaterial3d(look));
+        panel.entity = Some(commands.spawn((shape, panel.place, ChildOf(*rig), NotShadowCaster)).id());
     }
     let Some(entity) = panel.entity else { return };
-    if is_asked {
-        commands.entity(entity).insert(panel.place);
-    }
-    if let Ok(mut visibility) = shown.get_mut(entity) {
+    if let Ok((mut place, mut visibility)) = shown.get_mut(entity) {
         visibility.set_if_neq(if panel.is_open { Visibility::Inherited } else { Visibility::Hidden });
+        place.set_if_neq(panel.place);
     }
 }
 
@@ -218,13 +245,17 @@ fn press(
     mut contexts: EguiContexts,
     mut events: MessageWriter<EguiInputEvent>,
     mut buzz: MessageWriter<Buzz>,
+    mut keyboard: ResMut<Keyboard>,
     context: Single<Entity, With<PrimaryEguiContext>>,
     tracked: Res<Tracked>,
     rig: Single<&Transform, With<Rig>>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     let mut say = |event| {
         events.write(EguiInputEvent { context: *context, event });
     };
+    panel.over = [false, false];
     let rig_from_world = rig.to_matrix().inverse();
     let mut is_over = false;
     for side in [Side::Right, Side::Left] {
@@ -236,11 +267,19 @@ fn press(
         let place = rig.transform_point(origin + *direction * along);
         let met = Some(Met { thing: None, place, normal: -pointer.ray.direction.as_vec3() });
         pointers.set(pointer.by, Some(Pointer { met, on_panel: Some(at), ..pointer }));
+        panel.over[side as usize] = true;
         if is_over {
             continue;
         }
         is_over = true;
         let pos = egui::pos2(at.x, at.y);
+        if panel.held_by.is_none() && keyboard.has(pos) {
+            if pointer.was_pressed {
+                keyboard.press(pos).into_iter().for_each(&mut say);
+                buzz.write(Buzz { side, strength: 0.4, secs: 0.015 });
+            }
+            continue;
+        }
         let button = |pressed| egui::Event::PointerButton {
             pos,
             button: egui::PointerButton::Primary,

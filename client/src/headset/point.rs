@@ -2,7 +2,7 @@
 
 use bevy::picking::mesh_picking::ray_cast::{MeshRayCast, MeshRayCastSettings};
 use bevy::prelude::*;
-use gemba_xr::{Buzz, Rig, Side, Tracked};
+use gemba_xr::{Buzz, HeadsetFigures, Rig, Side, Tracked};
 
 use crate::mirror::NodeOf;
 use crate::pointer::{Met, PointedBy, Pointer, Pointers, is_pressed};
@@ -38,7 +38,9 @@ fn point(
     tracked: Res<Tracked>,
     rig: Single<&Transform, With<Rig>>,
     nodes: Query<&NodeOf>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     let is_thing = |entity| nodes.contains(entity);
     let settings = MeshRayCastSettings::default().with_filter(&is_thing);
     let mut sources: Vec<(PointedBy, Option<Transform>, f32)> =

@@ -79,7 +79,7 @@ impl Rig {
         let file = |ending: &str| folder.join(format!("{name}.{ending}"));
         let mut command = Command::new(program::path("gemba"));
         command
-            .args(["view", target, "--xr", "--headless", "--size", "640x360", "--name", name, "--eyes"])
+            .args(["view", target, "--xr", "--headless", "--size", "1000x620", "--name", name, "--eyes"])
             .arg(folder)
             .arg("--key")
             .arg(file("key"))
@@ -132,9 +132,36 @@ impl Rig {
         eventually(&format!("the panel says '{words}'"), || place_of(&self.ask(), words))
     }
 
-    /// Whether the panel says this now.
-    pub fn reads(&mut self, words: &str) -> bool {
-        place_of(&self.ask(), words).is_some()
+    /// Waits for words on the panel that contain these.
+    pub fn find_like(&mut self, part: &str) -> String {
+        eventually(&format!("the panel says something with '{part}'"), || {
+            let standing = self.ask();
+            let written = standing["written"].as_array()?;
+            let mut words = written.iter().filter_map(|written| written[0].as_str());
+            words.find(|words| words.contains(part)).map(str::to_owned)
+        })
+    }
+
+    /// Waits for words on the panel; where what is drawn next after them is.
+    pub fn find_after(&mut self, words: &str) -> [f32; 3] {
+        eventually(&format!("the panel says something after '{words}'"), || {
+            let standing = self.ask();
+            let written = standing["written"].as_array()?;
+            let at = written.iter().position(|written| written[0] == words)?;
+            written.get(at + 1).map(place_in)
+        })
+    }
+
+    /// Presses keys of the keyboard that lies over the panel.
+    pub fn type_keys(&mut self, keys: &[&str]) {
+        self.find("Space");
+        for key in keys {
+            // Keys are drawn last: what is written below them may read the same.
+            let at = eventually(&format!("there is a key '{key}'"), || {
+                self.ask()["written"].as_array()?.iter().rfind(|written| written[0] == *key).map(place_in)
+            });
+            self.press_at(at);
+        }
     }
 
     /// Points with the right hand, and pulls the trigger, at words on the panel, as soon as they are there.
@@ -225,8 +252,11 @@ impl Rig {
 
 /// Where these words are on the panel, tracking space.
 fn place_of(standing: &Value, words: &str) -> Option<[f32; 3]> {
-    let found = standing["written"].as_array()?.iter().find(|written| written[0] == words)?;
-    Some([0, 1, 2].map(|axis| found[1][axis].as_f64().unwrap_or(f64::NAN) as f32))
+    standing["written"].as_array()?.iter().find(|written| written[0] == words).map(place_in)
+}
+
+fn place_in(written: &Value) -> [f32; 3] {
+    [0, 1, 2].map(|axis| written[1][axis].as_f64().unwrap_or(f64::NAN) as f32)
 }
 
 impl Drop for Rig {

@@ -47,6 +47,8 @@ pub struct Controller {
     pub stick: [f32; 2],
     /// Whether the stick is pressed down, which is the menu button of this make.
     pub menu: bool,
+    /// Whether the lower button is down.
+    pub lower: bool,
     /// Whether the hand is tracked.
     pub is_tracked: bool,
     /// How far each finger is bent (little finger first, 0 straight to 1), where cameras see the bare hand: then all its
@@ -71,6 +73,7 @@ impl Default for Person {
             squeeze: 0.0,
             stick: [0.0, 0.0],
             menu: false,
+            lower: false,
             is_tracked: true,
             fingers: None,
         };
@@ -94,10 +97,14 @@ impl Person {
         same(&standing["head"], &self.head.place)
             && turned(&standing["head_rotation"], self.head.rotation)
             && self.hands.iter().enumerate().all(|(side, hand)| {
+                if !hand.is_tracked {
+                    return standing["hands"][side].is_null();
+                }
                 same(&standing["hands"][side], &hand.pose.place)
                     && turned(&standing["hand_rotations"][side], hand.pose.rotation)
                     && same(&standing["sticks"][side], &hand.stick)
                     && standing["menus"][side] == hand.menu
+                    && standing["lowers"][side] == hand.lower
                     && (standing["triggers"][side].as_f64().unwrap_or(-1.0) - f64::from(hand.trigger)).abs() < 1e-3
                     && (standing["squeezes"][side].as_f64().unwrap_or(-1.0) - f64::from(hand.squeeze)).abs() < 1e-3
             })
@@ -121,9 +128,11 @@ impl Person {
             floats(&mut out, &[0.0; 6]);
             floats(&mut out, &hand.fingers.unwrap_or_default());
             floats(&mut out, &[hand.trigger, hand.squeeze, 0.0, hand.stick[0], hand.stick[1], 0.0, 0.0, 0.0]);
-            // Whether joints are tracked, and the controller; then eleven buttons, of which the ninth is the stick's.
+            // Whether joints are tracked, and the controller; then eleven buttons, of which the third is the lower one and
+            // the ninth the stick's.
             out.extend([u8::from(hand.fingers.is_some()), u8::from(hand.is_tracked)]);
             let mut buttons = [0; 14];
+            buttons[2] = u8::from(hand.lower);
             buttons[8] = u8::from(hand.menu);
             out.extend(buttons);
         }

@@ -1,0 +1,203 @@
+//! What the panel is held by. It opens before the person and goes with them. A hand that closes while its laser is on the
+//! panel carries it and leaves it where it opens again; the lower button (A, X) of that hand, pressed meanwhile, chooses
+//! what holds it then: the person, the plant (it stays beside its machine when the person goes on), the wrist of the
+//! other hand (small, like a watch).
+
+use bevy::prelude::*;
+use gemba_xr::{Buzz, Rig, Side, Tracked};
+
+use super::panel::Panel;
+use super::point::pointed_by;
+use crate::pointer::Pointers;
+
+/// A hand is closed from then on, and open again below the second.
+const CLOSED: (f32, f32) = (0.7, 0.4);
+/// How large the panel is on a wrist.
+const WRIST_SCALE: f32 = 0.3;
+
+/// What the panel is held by, and where it is there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Hold {
+    /// It goes with the person: the rig's frame.
+    Person(Transform),
+    /// It stays in the plant: world frame.
+    Plant(Transform),
+    /// It is worn.
+    Wrist(Side),
+    /// A hand carries it: its place in the frame of that hand's aim, what it will be held by, and whether the button that
+    /// chooses was down.
+    Hand { side: Side, grip: Transform, then: Then, was_down: bool },
+}
+
+/// What is to hold it when the hand lets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Then {
+    /// The person.
+    #[default]
+    Person,
+    /// The plant.
+    Plant,
+    /// The other hand's wrist.
+    Wrist,
+}
+
+impl Then {
+    fn next(self) -> Self {
+        match self {
+            Then::Person => Then::Plant,
+            Then::Plant => Then::Wrist,
+            Then::Wrist => Then::Person,
+        }
+    }
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Hold::Person(Transform::default())
+    }
+}
+
+impl Hold {
+    pub(super) fn is_carried(&self) -> bool {
+        matches!(self, Hold::Hand { .. })
+    }
+
+    /// What people call it.
+    pub(super) fn words(&self) -> &'static str {
+        match self {
+            Hold::Person(_) => "person",
+            Hold::Plant(_) => "plant",
+            Hold::Wrist(_) => "wrist",
+            Hold::Hand { .. } => "hand",
+        }
+    }
+}
+
+fn other(side: Side) -> Side {
+    if side == Side::Left { Side::Right } else { Side::Left }
+}
+
+/// Takes the panel, carries it, and puts it where its hold has it now.
+pub(super) fn carry(
+    mut panel: ResMut<Panel>,
+    mut buzz: MessageWriter<Buzz>,
+    tracked: Res<Tracked>,
+    pointers: Res<Pointers>,
+    rig: Single<&Transform, With<Rig>>,
+) {
+    if !panel.is_open() {
+        return;
+    }
+    let before = panel.hold;
+    panel.hold = match before {
+        Hold::Hand { .. } => carried(before, &tracked, *rig),
+        _ => Side::BOTH.into_iter().find_map(|side| taken(&panel, side, &tracked, &pointers, *rig)).unwrap_or(before),
+    };
+    if panel.hold.is_carried() != before.is_carried() {
+        let side = if let Hold::Hand { side, .. } = panel.hold { side } else { Side::Right };
+        buzz.write(Buzz { side, strength: 0.4, secs: 0.03 });
+    }
+    panel.place = place(&panel.hold, panel.place, &tracked, *rig);
+}
+
+/// The panel in a hand that has closed on it.
+fn taken(panel: &Panel, side: Side, tracked: &Tracked, pointers: &Pointers, rig: &Transform) -> Option<Hold> {
+    let hand = tracked.hand(side);
+    let aim = hand.aim.filter(|_| hand.squeeze > CLOSED.0)?;
+    let pointer = pointers.of(pointed_by(side))?;
+    let rig_from_world = rig.to_matrix().inverse();
+    let from = rig_from_world.transform_point3(pointer.ray.origin);
+    let along = Dir3::new(rig_from_world.transform_vector3(*pointer.ray.direction)).ok()?;
+    panel.meets(Ray3d::new(from, along))?;
+    let grip = Transform::from_matrix(aim.to_matrix().inverse() * panel.place.to_matrix());
+    Some(Hold::Hand { side, grip, then: Then::default(), was_down: true })
+}
+
+/// One frame further in the hand, or what it is given to.
+fn carried(hold: Hold, tracked: &Tracked, rig: &Transform) -> Hold {
+    let Hold::Hand { side, grip, then, was_down } = hold else { return hold };
+    let hand = tracked.hand(side);
+    if hand.aim.is_none() || hand.squeeze < CLOSED.1 {
+        let last = upright(hand.aim.unwrap_or_default().mul_transform(grip));
+        return match then {
+            Then::Wrist if tracked.hand(other(side)).grip.is_some() => Hold::Wrist(other(side)),
+            Then::Plant => Hold::Plant(rig.mul_transform(last)),
+            _ => Hold::Person(last),
+        };
+    }
+    let is_down = hand.primary;
+    let then = if is_down && !was_down { then.next() } else { then };
+    Hold::Hand { side, grip, then, was_down: is_down }
+}
+
+/// Where the panel is now, the rig's frame.
+fn place(hold: &Hold, last: Transform, tracked: &Tracked, rig: &Transform) -> Transform {
+    match hold {
+        Hold::Person(place) => *place,
+        Hold::Plant(place) => Transform::from_matrix(rig.to_matrix().inverse() * place.to_matrix()),
+        Hold::Hand { side, grip, .. } => tracked.hand(*side).aim.map_or(last, |aim| upright(aim.mul_transform(*grip))),
+        // The middle of its curve is towards the face, so that it faces that from the wrist.
+        Hold::Wrist(side) => match (tracked.hand(*side).grip, tracked.head) {
+            (Some(wrist), Some(head)) => {
+                let towards = (wrist.translation - head.translation).with_y(0.0).normalize_or(Vec3::NEG_Z);
+                let yaw = (-towards.x).atan2(-towards.z);
+                let middle = wrist.translation + Vec3::Y * 0.16 - towards * (super::panel::RADIUS * WRIST_SCALE);
+                Transform::from_translation(middle)
+                    .with_rotation(Quat::from_rotation_y(yaw))
+                    .with_scale(Vec3::splat(WRIST_SCALE))
+            }
+            _ => last,
+        },
+    }
+}
+
+/// Turned about the vertical only: nobody reads from a page that leans sideways.
+fn upright(place: Transform) -> Transform {
+    let yaw = place.rotation.to_euler(EulerRot::YXZ).0;
+    place.with_rotation(Quat::from_rotation_y(yaw)).with_scale(Vec3::ONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hands(squeeze: f32, primary: bool) -> Tracked {
+        let mut tracked = Tracked { head: Some(Transform::from_xyz(0.0, 1.6, 0.0)), ..default() };
+        let at = Transform::from_xyz(0.2, 1.2, -0.3);
+        tracked.hands[1].aim = Some(at);
+        tracked.hands[1].grip = Some(at);
+        tracked.hands[0].grip = Some(Transform::from_xyz(-0.2, 1.1, -0.3));
+        (tracked.hands[1].squeeze, tracked.hands[1].primary) = (squeeze, primary);
+        tracked
+    }
+
+    fn held() -> Hold {
+        let grip = Transform::from_xyz(0.0, 0.0, 0.3);
+        Hold::Hand { side: Side::Right, grip, then: Then::Person, was_down: false }
+    }
+
+    #[test]
+    fn an_opened_hand_leaves_the_panel_where_it_is_with_what_was_chosen() {
+        let rig = Transform::from_xyz(5.0, 0.0, 2.0);
+        let there = Vec3::new(0.2, 1.2, 0.0);
+        let Hold::Person(left) = carried(held(), &hands(0.1, false), &rig) else { panic!("the person has it") };
+        assert!(left.translation.distance(there) < 1e-5);
+        let chosen = carried(held(), &hands(1.0, true), &rig);
+        let still = carried(chosen, &hands(1.0, true), &rig);
+        assert_eq!(chosen, still, "a button that is held chooses once");
+        let Hold::Plant(left) = carried(still, &hands(0.0, false), &rig) else { panic!("the plant has it") };
+        assert!(left.translation.distance(there + rig.translation) < 1e-5);
+        let gone_on = Transform::from_xyz(9.0, 0.0, 2.0);
+        let seen = place(&Hold::Plant(left), Transform::default(), &hands(0.0, false), &gone_on);
+        assert!((seen.translation.x - (there.x - 4.0)).abs() < 1e-4, "it stays behind when the person goes on");
+    }
+
+    #[test]
+    fn a_worn_panel_is_small_faces_the_person_and_goes_with_the_hand() {
+        let tracked = hands(0.0, false);
+        let worn = place(&Hold::Wrist(Side::Left), Transform::default(), &tracked, &Transform::default());
+        let middle = worn.transform_point(Vec3::NEG_Z * super::super::panel::RADIUS);
+        let wrist = tracked.hands[0].grip.unwrap().translation;
+        assert!(middle.distance(wrist) < 0.2 && worn.scale.x < 0.5, "{middle}");
+    }
+}
