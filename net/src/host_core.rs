@@ -7,8 +7,8 @@ use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::{Sample, Timestamp};
 
-use crate::limits;
 use crate::interest::CrowdStats;
+use crate::limits;
 use crate::peers::{Hello, PeerInfo, PeerNumber};
 use crate::pose_lane::{Brought, PoseLane};
 use crate::telemetry::TagSample;

@@ -22,7 +22,12 @@ struct Line {
 }
 
 fn line() -> impl Strategy<Value = Line> {
-    (0u32..60, 0u32..30, 0u32..12, 0u32..8).prop_map(|(lost, doubled, delay, jitter)| Line { lost, doubled, delay, jitter })
+    (0u32..60, 0u32..30, 0u32..12, 0u32..8).prop_map(|(lost, doubled, delay, jitter)| Line {
+        lost,
+        doubled,
+        delay,
+        jitter,
+    })
 }
 
 struct Seeded(u64);

@@ -30,10 +30,12 @@ pub(super) fn code<B: Bits>(bits: &mut B, now: u64, is_avatar: bool, base: Optio
     let mut told = Sample { millis: now.saturating_sub(age.into()), detail, ..Sample::NOTHING };
     if is_avatar {
         let same = base.is_some_and(|base| bits.flag(base.known.shape == truth.shape));
-        told.shape = base.filter(|_| same).map_or_else(|| bits.bits(3, truth.shape.into()) as u8, |base| base.known.shape);
+        told.shape =
+            base.filter(|_| same).map_or_else(|| bits.bits(3, truth.shape.into()) as u8, |base| base.known.shape);
     } else {
         let before = base.map_or(0, |base| base.known.epoch.0);
-        let ahead = if bits.flag(truth.epoch.0 == before) { 0 } else { bits.number(1, truth.epoch.0.wrapping_sub(before)) };
+        let ahead =
+            if bits.flag(truth.epoch.0 == before) { 0 } else { bits.number(1, truth.epoch.0.wrapping_sub(before)) };
         told.epoch = Epoch(before.wrapping_add(ahead));
     }
     let course = Course::new(base, told.millis);
@@ -41,7 +43,8 @@ pub(super) fn code<B: Bits>(bits: &mut B, now: u64, is_avatar: bool, base: Optio
     let head = told.points[0].place;
     for side in (0..2).filter(|side| told.shape & HANDS[*side] != 0) {
         let known = base.is_some_and(|base| base.known.shape & HANDS[side] != 0);
-        told.points[1 + side] = course.code_point(bits, detail, 1 + side, (!known).then_some(head), &truth.points[1 + side]);
+        told.points[1 + side] =
+            course.code_point(bits, detail, 1 + side, (!known).then_some(head), &truth.points[1 + side]);
     }
     if told.shape & POINTER != 0 {
         let known = base.filter(|base| base.known.shape & POINTER != 0);
@@ -139,7 +142,8 @@ fn code_place<B: Bits>(bits: &mut B, detail: Detail, near: [i32; 3], order: u32,
     let shift = detail.shifts().0;
     std::array::from_fn(|i| {
         let near = rounded(near[i].clamp(-(1 << 28), 1 << 28), shift);
-        let off = bits.signed(order.saturating_sub(if order > 8 { shift } else { 0 }), truth[i].saturating_sub(near) >> shift);
+        let off = bits
+            .signed(order.saturating_sub(if order > 8 { shift } else { 0 }), truth[i].saturating_sub(near) >> shift);
         // Only what no honest sender says is as far as this.
         near.saturating_add(off.clamp(-(1 << 29), 1 << 29).saturating_mul(1 << shift)).clamp(-(1 << 28), 1 << 28)
     })
@@ -171,7 +175,8 @@ mod tests {
     fn sample() -> impl Strategy<Value = Sample> {
         (proptest::array::uniform3(point()), 0u8..8, 0usize..4, 0u64..5000, any::<u32>()).prop_map(
             |(points, shape, detail, millis, epoch)| {
-                let exact = Sample { millis, shape, points, epoch: Epoch(epoch), pointer: points[0].place, ..Sample::NOTHING };
+                let exact =
+                    Sample { millis, shape, points, epoch: Epoch(epoch), pointer: points[0].place, ..Sample::NOTHING };
                 exact.in_detail(Detail::ALL[detail])
             },
         )
