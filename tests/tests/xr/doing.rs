@@ -1,0 +1,108 @@
+//! What is done to the plant from within the headset.
+
+use gemba_devices::simulator::Simulator;
+use gemba_tests::editor::Editor;
+use gemba_tests::picture::kept_folder;
+use gemba_tests::plant_site::{PlantSite, eventually};
+use gemba_tests::xr_rig::{Pose, Rig, runtime};
+use gemba_twin::sample::Value as GembaValue;
+use serde_json::Value;
+
+use crate::places::{point, select, valve};
+
+#[test]
+fn a_valve_is_commanded_through_a_preview_and_time_is_scrubbed_with_one_hand() {
+    let Some(runtime) = runtime("valve") else { return };
+    let mut site = PlantSite::start();
+    let link = site.invite("operator");
+    let mut rig = Rig::enter(&runtime, &link, site.folder.path(), "Vera");
+    // One hand, and seated: the other hand is not there, the head is low.
+    rig.put(|person| {
+        person.hands[0].is_tracked = false;
+        person.hands[0].pose = Pose::looking([0.0; 3], 0.0, 0.0);
+        person.head.place[1] = 1.15;
+        person.hands[1].pose.place = [0.2, 0.9, -0.3];
+    });
+    select(&mut rig, valve(), "Hall1/Line1/Valve1");
+    rig.open_panel();
+    rig.press("Command");
+    let value = rig.find_after("›");
+    rig.press_at(value);
+    rig.look().eyes[0].write(&kept_folder().join("xr-keyboard.png"));
+    rig.type_keys(&["4", "2", "Enter"]);
+    rig.press("Preview…");
+    let change = rig.find_like("  to  ");
+    assert!(change.ends_with("to  42.0 %"), "{change}");
+    rig.press("Send to the device");
+    rig.find_like("the device has taken it");
+    rig.look().eyes[0].write(&kept_folder().join("xr-valve.png"));
+    // The track of the time line lies a little above its ticks.
+    let now = rig.find_like(":");
+    assert_eq!(rig.ask()["live"], true, "{now}");
+    let track = tick(&rig.ask());
+    rig.press_at(track);
+    eventually("the past is shown", || (rig.ask()["live"] == false).then_some(()));
+    rig.press("Back to live");
+    eventually("the present is shown", || (rig.ask()["live"] == true).then_some(()));
+    let position = eventually("the valve has moved", || {
+        let report = rig.find_like("42.");
+        Some(report)
+    });
+    assert!(position.contains("42."), "{position}");
+    rig.leave();
+}
+
+#[test]
+fn an_alarm_is_acknowledged_with_the_laser_and_everyone_hears_who_has_seen_it() {
+    let Some(runtime) = runtime("alarm") else { return };
+    let (machine, after) = faulted();
+    let mut site = PlantSite::start_with(&["--speed", "0.1", "--warm-up", &after.to_string()]);
+    let link = site.invite("operator");
+    let mut colleague = Editor::join(&site.address, "Cora", 62);
+    let mut rig = Rig::enter_with(&runtime, &link, site.folder.path(), "Vera", |viewer| {
+        viewer.args(["--select", &machine]);
+    });
+    rig.open_panel();
+    rig.press("Acknowledge");
+    rig.press("I have seen it");
+    let thing = colleague.thing(&machine);
+    eventually("the acknowledgement is in the record", || {
+        colleague.hear();
+        colleague.site().alarm_ack(thing).is_some().then_some(())
+    });
+    rig.press("Acknowledge");
+    assert_eq!(rig.find_like("has seen it"), "Vera has seen it");
+    rig.look().eyes[0].write(&kept_folder().join("xr-alarm.png"));
+    rig.leave();
+}
+
+/// Just above a tick of the time line: the lowest clock time on the panel but for the status bar's.
+fn tick(standing: &Value) -> [f32; 3] {
+    let is_time = |words: &str| words.len() == 8 && words.bytes().filter(|b| *b == b':').count() == 2;
+    let ticks = standing["written"].as_array().unwrap().iter().filter(|written| is_time(written[0].as_str().unwrap()));
+    let mut tick = point(&ticks.last().expect("a time line with ticks")[1]);
+    tick[1] += 0.035;
+    tick
+}
+
+/// A machine of the plant that is out of order for some time, and after how many simulated seconds.
+fn faulted() -> (String, u32) {
+    let mut plant = Simulator::new(1, 7);
+    let states = |plant: &Simulator| -> Vec<(String, bool)> {
+        let read = plant.tags().iter().zip(plant.readings());
+        let states = read.filter(|(tag, _)| tag.path.name() == gemba_twin::layout::tags::STATE);
+        states.map(|(tag, now)| (tag.path.thing().unwrap().to_string(), now.value == GembaValue::Int(5))).collect()
+    };
+    for second in 1..3000 {
+        plant.run(1.0);
+        // Machines of a line: what is built into another is not selected by itself.
+        let faulted = states(&plant).into_iter().find(|(path, is)| *is && path.split('/').count() == 3);
+        let Some((machine, _)) = faulted else { continue };
+        let mut later = plant.clone();
+        later.run(12.0);
+        if states(&later).contains(&(machine.clone(), true)) {
+            return (machine, second);
+        }
+    }
+    panic!("no machine breaks down in an hour of simulation");
+}

@@ -1,0 +1,18 @@
+//! In the headset: a real OpenXR runtime, its head and hands moved by the test, its eyes looked through.
+//!
+//! - `sight`: what the eyes see
+//! - `presence`: what the others see
+//! - `moving`: teleport and turning
+//! - `panels`: the desktop's panels around the person
+//! - `doing`: valves, alarms, time
+//! - `losing`: session and runtime, lost and found
+//! - `places`: where things of the demo plant are
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+mod doing;
+mod losing;
+mod moving;
+mod panels;
+mod places;
+mod presence;
+mod sight;

@@ -1,0 +1,74 @@
+//! The desktop's panels around the person.
+
+use gemba_tests::picture::{assert_difference, kept_folder};
+use gemba_tests::plant_site::{self, eventually};
+use gemba_tests::xr_rig::{Rig, runtime};
+use serde_json::Value;
+
+use crate::places::point;
+
+#[test]
+fn the_menu_button_opens_the_panels_of_the_desktop_and_the_laser_presses_them() {
+    let Some(runtime) = runtime("panel") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter(&runtime, model.to_str().unwrap(), folder.path(), "Vera");
+    rig.put(|person| person.hands.iter_mut().for_each(|hand| hand.pose.place[1] = 0.9));
+    let before = rig.look();
+    rig.open_panel();
+    let seen = rig.look();
+    assert_eq!(seen.standing["selected"], Value::Null);
+    seen.eyes[0].write(&kept_folder().join("xr-panel.png"));
+    assert_difference("xr-panel-opens", &seen.eyes[0], &before.eyes[0], 0.1..=1.0);
+    let walk = rig.find("Walk");
+    let at_panel = rig.aim(walk);
+    assert_eq!(at_panel["pointed"][1], Value::Null, "a laser on the panel does not reach the plant: {at_panel}");
+    assert_eq!(at_panel["camera"], "Orbit");
+    rig.press_at(walk);
+    let pressed = eventually("the button is pressed", || Some(rig.ask()).filter(|s| s["camera"] == "Walk"));
+    assert_eq!(pressed["panel"], true);
+    rig.put(|person| person.hands[0].menu = true);
+    assert_eq!(rig.ask()["panel"], false, "the same button closes it");
+    rig.leave();
+}
+
+#[test]
+fn a_closed_hand_carries_the_panel_and_leaves_it_with_person_or_plant() {
+    let Some(runtime) = runtime("carry") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter(&runtime, model.to_str().unwrap(), folder.path(), "Vera");
+    rig.open_panel();
+    let before = point(&rig.ask()["panel_at"]);
+    rig.aim(before);
+    rig.put(|person| person.hands[1].squeeze = 1.0);
+    let held = rig.put(|person| person.hands[1].pose.place[0] += 0.3);
+    assert_eq!(held["panel_hold"], "hand", "{held}");
+    let left = rig.put(|person| person.hands[1].squeeze = 0.0);
+    let moved = point(&left["panel_at"])[0] - before[0];
+    assert!((moved - 0.3).abs() < 0.01 && left["panel_hold"] == "person", "it was carried {moved} m");
+    assert_eq!(left["rig"], held["rig"], "one hand carries the panel and not the world");
+    // The lower button chooses, meanwhile, what holds it.
+    for hold in ["plant", "wrist"] {
+        let at = point(&rig.ask()["panel_at"]);
+        rig.aim(at);
+        rig.put(|person| person.hands[1].squeeze = 1.0);
+        for _ in 0..if hold == "plant" { 1 } else { 2 } {
+            rig.put(|person| person.hands[1].lower = true);
+            rig.put(|person| person.hands[1].lower = false);
+        }
+        let left = rig.put(|person| person.hands[1].squeeze = 0.0);
+        assert_eq!(left["panel_hold"], hold, "{left}");
+    }
+    // Cameras that see a bare hand tell its joints, and the hand is drawn by them.
+    rig.put(|person| person.hands[1].fingers = Some([0.1; 5]));
+    let bare = eventually("all joints of a bare hand are told", || Some(rig.ask()).filter(|s| s["joints"][1] == 26));
+    let (tip, wrist) = (point(&bare["fingertips"][1]), point(&bare["hands"][1]));
+    let away = (0..3).map(|i| (tip[i] - wrist[i]).powi(2)).sum::<f32>().sqrt();
+    assert!((0.02..0.3).contains(&away), "the forefinger's tip is {away} m from the hand");
+    rig.look().eyes[0].write(&kept_folder().join("xr-worn-and-bare.png"));
+    let report = rig.leave();
+    assert_eq!(report["errors"].as_array().unwrap().len(), 0, "{report}");
+}

@@ -1,0 +1,73 @@
+//! What people see of each other, in headsets and on desktops.
+
+use gemba_tests::picture::{Picture, kept_folder};
+use gemba_tests::plant_site::{PlantSite, eventually};
+use gemba_tests::program::Viewer;
+use gemba_tests::xr_rig::{Pose, Rig, runtime};
+use serde_json::Value;
+
+use crate::places::{point, pump, rig_from_world};
+
+#[test]
+fn pointing_and_pulling_the_trigger_selects_the_pump_and_the_desktop_sees_hands_and_selection() {
+    let Some(runtime) = runtime("presence") else { return };
+    let site = PlantSite::start();
+    let ada = Viewer::start(
+        &site.address,
+        site.folder.path(),
+        "Ada",
+        &["--select", "Hall1/Line1/Pump1", "--seconds", "25", "--size", "960x600"],
+    );
+    let mut rig = Rig::enter(&runtime, &site.address, site.folder.path(), "Vera");
+    let standing = rig.ask();
+    // Beside the pump, at arm's length, hands towards it.
+    let target = rig_from_world(&standing, pump());
+    let eye = [target[0] - 0.5, target[1] + 0.75, target[2] + 0.6];
+    let hand = |side: f32| [target[0] - 0.25 + side, target[1] + 0.3, target[2] + 0.4 + side];
+    rig.put(|person| {
+        person.head = Pose::towards(eye, target);
+        person.hands[0].pose = Pose::towards(hand(-0.15), target);
+        person.hands[1].pose = Pose::towards(hand(0.15), target);
+    });
+    let pointed = rig.ask();
+    assert!(pointed["pointed"][1].as_str().unwrap_or_default().starts_with("Hall1/Line1/Pump1"), "{pointed}");
+    assert_eq!(pointed["selected"], Value::Null, "pointing alone selects nothing");
+    rig.put(|person| person.hands[1].trigger = 1.0);
+    let selected = eventually("the pump is selected", || Some(rig.ask()).filter(|s| s["selected"] != Value::Null));
+    assert_eq!(selected["selected"], "Hall1/Line1/Pump1");
+    rig.put(|person| person.hands[1].trigger = 0.0);
+    let seen = rig.look();
+    let kept = kept_folder();
+    seen.eyes[0].write(&kept.join("xr-at-the-pump.png"));
+    // Face to face with the one on the desktop, three metres before her eyes, both hands raised.
+    let place = eventually("the desktop's head is known", || {
+        let people = rig.ask()["people"].clone();
+        people.as_array()?.iter().find(|p| p[0] == "Ada" && !p[1].is_null()).map(|p| point(&p[1]))
+    });
+    let there = rig_from_world(&standing, place);
+    let apart = [0, 1, 2].map(|axis| target[axis] - there[axis]);
+    let near = 3.0 / apart.iter().map(|c| c * c).sum::<f32>().sqrt();
+    let eye = [0, 1, 2].map(|axis| there[axis] + apart[axis] * near);
+    // To the side, as seen from here, and a little towards her.
+    let aside = [-apart[2] * near / 3.0, apart[0] * near / 3.0];
+    rig.put(|person| {
+        person.head = Pose::towards(eye, there);
+        for (hand, side) in person.hands.iter_mut().zip([-0.35, 0.35]) {
+            let at = |axis: usize, aside: f32| eye[axis] - apart[axis] * near / 12.0 + aside * side;
+            let place = [at(0, aside[0]), eye[1] - 0.25, at(2, aside[1])];
+            hand.pose = Pose::towards(place, there);
+        }
+    });
+    rig.look().eyes[0].write(&kept.join("xr-the-desktop-seen.png"));
+    let report = ada.report();
+    std::fs::copy(site.folder.path().join("Ada.png"), kept.join("xr-the-headset-seen.png")).unwrap();
+    let peers = report["peers"].as_array().unwrap();
+    let vera = peers.iter().find(|peer| peer["name"] == "Vera").expect("Ada has met Vera");
+    assert_eq!(vera["hands"], 2, "{vera}");
+    assert_eq!(vera["selected"], "Hall1/Line1/Pump1", "{vera}");
+    let met = rig_from_world(&standing, point(&vera["place"]));
+    let off = (0..3).map(|i| (met[i] - eye[i]).abs()).fold(0.0, f32::max);
+    assert!(off < 0.02, "Ada has Vera's head {off} m from where it is");
+    assert!(Picture::read(&site.folder.path().join("Ada.png")).colours() > 20);
+    rig.leave();
+}
