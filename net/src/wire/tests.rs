@@ -1,0 +1,116 @@
+//! Golden bytes of every minor version, and what a decoder refuses.
+
+use super::*;
+use gemba_twin::peer::PeerKind;
+use proptest::prelude::*;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[test]
+fn the_bytes_of_minor_version_0_stay_as_they_are() {
+    let hello = hello(0, None);
+    assert_eq!(hex(&frame(&ToHost::Hello(hello))), "0c000000820081850000634164610005");
+    assert_eq!(hex(&frame(&ToHost::Ping { sent: -1 })), "0400000082038120");
+    let left = ToPeer::Left(PeerNumber(7));
+    assert_eq!(hex(&frame(&left)), "0400000082068107");
+    let accepted = ToPeer::Accepted { submission: 1, index: 2, overruled: None };
+    assert_eq!(hex(&frame(&accepted)), "050000008203820102");
+}
+
+#[test]
+fn the_bytes_of_minor_version_1_stay_as_they_are() {
+    let tags = Some(vec![TagId(1), TagId(300)]);
+    let recall = Recall { request: 7, tags, from: Timestamp(-1), to: Timestamp(1000), points: 2 };
+    assert_eq!(hex(&frame(&ToHost::Recall(recall))), "0f0000008204818507820119012c201903e802");
+    let all = Recall { request: 0, tags: None, from: Timestamp(0), to: Timestamp(0), points: 0 };
+    assert_eq!(hex(&frame(&ToHost::Recall(all))), "090000008204818500f6000000");
+    assert_eq!(hex(&frame(&ToHost::ShareInstant(Some(Timestamp(5))))), "0400000082058105");
+    assert_eq!(hex(&frame(&ToHost::ShareInstant(None))), "03000000820580");
+    let history = ToPeer::History { from: Timestamp(1), to: Timestamp(2) };
+    assert_eq!(hex(&frame(&history)), "050000008209820102");
+    let shared = ToPeer::InstantShared { peer: PeerNumber(3), instant: Some(Timestamp(9)) };
+    assert_eq!(hex(&frame(&shared)), "05000000820a820309");
+    let covered = vec![(Timestamp(1), Timestamp(2))];
+    let mut head = RecallHead { request: 7, covered, is_thinned: true, unreadable: None };
+    assert_eq!(hex(&frame(&head)), "07000000830781820102f5");
+    assert_eq!(decode_recall_head(&frame(&head)[4..]), Ok(head.clone()));
+    head.unreadable = Some(vec![UnreadableSpan { from: Timestamp(3), to: Timestamp(4), why: "no".to_owned() }]);
+    assert_eq!(hex(&frame(&head)), "0e000000840781820102f581830304626e6f");
+    assert_eq!(decode_recall_head(&frame(&head)[4..]), Ok(head));
+}
+
+fn hello(newest_minor: u16, redemption: Option<Vec<u8>>) -> Hello {
+    Hello {
+        oldest_minor: 0,
+        newest_minor,
+        name: "Ada".to_owned(),
+        kind: PeerKind::Person,
+        entries_held: 5,
+        redemption: redemption.map(Into::into),
+    }
+}
+
+#[test]
+fn the_bytes_of_minor_version_3_stay_as_they_are() {
+    assert_eq!(hex(&frame(&ToHost::Bulk)), "03000000820680");
+}
+
+#[test]
+fn the_bytes_of_minor_version_2_stay_as_they_are() {
+    let redeeming = ToHost::Hello(hello(2, Some(vec![1, 2, 3])));
+    assert_eq!(hex(&frame(&redeeming)), "10000000820081860002634164610005430102".to_owned() + "03");
+    let overruling = ToPeer::Accepted { submission: 1, index: 9, overruled: Some(7) };
+    assert_eq!(hex(&frame(&overruling)), "06000000820383010907");
+}
+
+#[test]
+fn a_newcomer_that_brings_more_than_an_entry_is_refused() {
+    let said = |bytes: usize| decode_to_host(&frame(&ToHost::Hello(hello(2, Some(vec![0; bytes]))))[4..]).map(drop);
+    assert_eq!(said(limits::REDEMPTION_BYTES), Ok(()));
+    assert_eq!(said(limits::REDEMPTION_BYTES + 1), Err(WireError::TooLarge));
+}
+
+#[test]
+fn a_question_that_would_overwhelm_a_host_is_refused() {
+    let asked = |tags: usize, points, to| {
+        let tags = Some((0..tags as u32).map(TagId).collect());
+        let recall = Recall { request: 1, tags, from: Timestamp(0), to: Timestamp(to), points };
+        decode_to_host(&frame(&ToHost::Recall(recall))[4..]).map(drop)
+    };
+    assert_eq!(asked(limits::RECALL_TAGS, limits::RECALL_POINTS, 0), Ok(()));
+    assert_eq!(asked(limits::RECALL_TAGS + 1, 1, 0), Err(WireError::TooLarge));
+    assert_eq!(asked(1, limits::RECALL_POINTS + 1, 0), Err(WireError::TooLarge));
+    assert_eq!(asked(1, 1, -1), Err(WireError::Damaged));
+}
+
+#[test]
+fn spans_that_overlap_or_run_backwards_are_refused() {
+    let head = |covered: &[(i64, i64)]| {
+        let covered = covered.iter().map(|(a, b)| (Timestamp(*a), Timestamp(*b))).collect();
+        decode_recall_head(&frame(&RecallHead { request: 0, covered, is_thinned: false, unreadable: None })[4..])
+            .map(drop)
+    };
+    assert_eq!(head(&[(0, 1), (1, 5), (7, 7)]), Ok(()));
+    assert_eq!(head(&[(2, 1)]), Err(WireError::Damaged));
+    assert_eq!(head(&[(0, 4), (3, 5)]), Err(WireError::Damaged));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        let _ = decode_to_host(&bytes);
+        let _ = decode_to_peer(&bytes);
+        let _ = decode_recall_head(&bytes);
+        let _ = PoseUp::decode(&bytes);
+        let _ = PoseDown::decode_all(&bytes);
+    }
+}
+
+#[test]
+fn a_message_with_bytes_behind_it_is_refused() {
+    let mut body = frame(&ToHost::Ping { sent: 1 })[4..].to_vec();
+    body.push(0);
+    assert_eq!(decode_to_host(&body), Err(WireError::Damaged));
+}
