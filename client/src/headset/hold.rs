@@ -110,7 +110,7 @@ fn taken(panel: &Panel, side: Side, tracked: &Tracked, pointers: &Pointers, rig:
     let along = Dir3::new(rig_from_world.transform_vector3(*pointer.ray.direction)).ok()?;
     panel.meets(Ray3d::new(from, along))?;
     let grip = Transform::from_matrix(aim.to_matrix().inverse() * panel.place.to_matrix());
-    Some(Hold::Hand { side, grip, then: Then::default(), was_down: true })
+    Some(Hold::Hand { side, grip, then: Then::default(), was_down: hand.primary })
 }
 
 /// One frame further in the hand, or what it is given to.
