@@ -60,7 +60,7 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
         .insert_resource(target.model)
         .insert_resource(target.connection)
         .insert_resource(Site::named(target.name))
-        .insert_resource(past::Past::new(viewing.at))
+        .insert_resource(past::Past::new(viewing.at.clone()))
         .init_resource::<readings::Readings>();
     let size = viewing.size;
     app.add_systems(

@@ -80,9 +80,10 @@ pub struct Viewing {
     #[arg(long, value_name = "PATH")]
     pub select: Option<String>,
     /// Begin at this instant of the past: RFC 3339 such as 2026-11-21T01:12:07Z, seconds since 1970 such as @1795215323,
-    /// or so long ago, such as -30s, -5m, -8h.
+    /// or so long ago, such as -30s, -5m, -8h. Given several times, the run goes from one to the next as soon as it has been
+    /// drawn, and the report tells how long each took.
     #[arg(long, value_name = "TIME", value_parser = parse_at, allow_hyphen_values = true)]
-    pub at: Option<StartAt>,
+    pub at: Vec<StartAt>,
     /// Show the plant alone, without panels and labels.
     #[arg(long)]
     pub plain: bool,

@@ -93,6 +93,8 @@ struct CursorReport {
     waiting: bool,
     /// From asking the host for an instant to its answer.
     wait_ms: Percentiles,
+    /// From asking for an instant, to stand there, until it had been drawn.
+    show_ms: Percentiles,
 }
 
 #[derive(Serialize)]
@@ -185,6 +187,7 @@ impl Seen<'_, '_> {
                 instant: self.past.shown().map(rfc3339),
                 waiting: self.past.is_waiting(*self.cursor),
                 wait_ms: Percentiles { p50: self.past.wait_ms(0.5), p99: self.past.wait_ms(0.99) },
+                show_ms: Percentiles { p50: self.past.show_ms(0.5), p99: self.past.show_ms(0.99) },
             },
             adapter: self.quality.adapter.clone(),
             values: self.values(),

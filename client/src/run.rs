@@ -60,7 +60,7 @@ impl RunPlan {
             screenshot: viewing.screenshot.clone(),
             report: viewing.report.clone(),
             select: viewing.select.clone(),
-            travels: viewing.at.is_some(),
+            travels: !viewing.at.is_empty(),
             headless: viewing.headless,
             screen: None,
         }
@@ -97,7 +97,7 @@ fn open(
     mut times: ResMut<FrameTimes>,
     mut readings: ResMut<Readings>,
     mut frames: Local<u32>,
-    mut ready: Local<Option<Instant>>,
+    mut waited: Local<Option<(usize, Instant)>>,
     plan: Res<RunPlan>,
     progress: Res<PlantProgress>,
     connection: Res<Connection>,
@@ -109,8 +109,11 @@ fn open(
     let mut failure = failed_to_open(&connection, &progress, since.elapsed(), plan.headless);
     *frames = if *progress == PlantProgress::Ready { *frames + 1 } else { 0 };
     if plan.travels && *frames > 0 && past.is_opening(*cursor) {
-        let waited = ready.get_or_insert_with(Instant::now).elapsed();
-        failure = failure.or_else(|| failed_to_travel(&connection, waited));
+        // For each instant of the route anew.
+        let left = past.left_of_route();
+        waited.take_if(|(of, _)| *of != left);
+        let (_, since) = *waited.get_or_insert((left, Instant::now()));
+        failure = failure.or_else(|| failed_to_travel(&connection, since.elapsed()));
         *frames = 1;
     }
     if failure.is_none() && *frames > SETTLING_FRAMES {

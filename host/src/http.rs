@@ -5,6 +5,7 @@
 //! verified by hashes and signatures.
 
 use std::convert::Infallible;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
+use hyper::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
@@ -64,7 +65,7 @@ impl From<gemba_record::witness::Response> for Answer {
 }
 
 /// Serves until the future is dropped. `answer` may block; requests are answered one by one where it locks. Bodies of
-/// more than `most_body` bytes are refused.
+/// more than `most_body` bytes are refused, compressed (gzip) or not.
 pub async fn serve(
     listener: TcpListener,
     most_body: usize,
@@ -118,21 +119,74 @@ async fn handle(
         return Ok(response(Answer::text(405, "only GET and POST are answered")));
     }
     let path = request.uri().path().trim_start_matches('/').to_owned();
+    let encoding = request.headers().get(CONTENT_ENCODING).cloned();
     let body = match Limited::new(request.into_body(), most_body).collect().await {
         Ok(body) => body.to_bytes().to_vec(),
         Err(_) => return Ok(response(Answer::text(413, "the body is too long, or ended early"))),
     };
-    let request = Request { is_post, path, body };
-    let answered = tokio::task::spawn_blocking(move || answer(request)).await;
+    let answered = tokio::task::spawn_blocking(move || match plain(encoding, body, most_body) {
+        Ok(body) => answer(Request { is_post, path, body }),
+        Err(refused) => refused,
+    });
+    let answered = answered.await;
     Ok(response(answered.unwrap_or_else(|_| Answer::text(500, "a fault of the server; its log says more"))))
+}
+
+/// The body as it was before it was compressed, of at most so many bytes.
+fn plain(encoding: Option<HeaderValue>, body: Vec<u8>, most: usize) -> Result<Vec<u8>, Answer> {
+    match encoding.as_ref().map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Ok(body),
+        Some(b"gzip") => {
+            let mut plain = Vec::new();
+            let read = flate2::read::GzDecoder::new(body.as_slice()).take(most as u64 + 1).read_to_end(&mut plain);
+            match read {
+                Ok(_) if plain.len() <= most => Ok(plain),
+                Ok(_) => Err(Answer::text(413, "the body is too long")),
+                Err(_) => Err(Answer::text(400, "the body is said to be gzip and is not, or is cut off")),
+            }
+        }
+        Some(_) => Err(Answer::text(415, "a body is sent plain, or as gzip")),
+    }
 }
 
 fn response(answer: Answer) -> hyper::Response<Full<Bytes>> {
     let mut response = hyper::Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(answer.content_type));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    // What a body may be sent as the next time (RFC 9110 §12.5.3).
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     let cache = if answer.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
-    headers.insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static(cache));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read(encoding: &'static str, body: Vec<u8>, most: usize) -> Result<Vec<u8>, u16> {
+        plain(Some(HeaderValue::from_static(encoding)), body, most).map_err(|answer| answer.status)
+    }
+
+    #[test]
+    fn a_compressed_body_is_read_as_it_was_and_one_that_grows_without_end_is_refused() {
+        let body = vec![7; 5000];
+        let small = gzip(&body);
+        assert!(small.len() < 100);
+        assert_eq!(read("gzip", small.clone(), 5000), Ok(body.clone()));
+        assert_eq!(read("gzip", small.clone(), 4999), Err(413));
+        assert_eq!(read("gzip", small[..small.len() - 9].to_vec(), 5000), Err(400));
+        assert_eq!(read("gzip", body.clone(), 5000), Err(400));
+        assert_eq!(read("br", body.clone(), 5000), Err(415));
+        assert_eq!(plain(None, body.clone(), 5000).ok(), Some(body));
+    }
 }

@@ -5,6 +5,7 @@
 //! [`gemba_record::quorum`] to say. Nobody is waited for longer than [`limits::COSIGN_TIME`] an answer; a member that
 //! does not answer is asked again with the next checkpoint.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -167,12 +168,25 @@ fn ask(
     let post = |verb: &str, body: &[u8]| {
         let url = format!("{}/{verb}", member.url);
         let failed = |error: ureq::Error| CosignError::Unreachable(url.clone(), error.to_string());
-        let mut response = agent.post(&url).content_type("application/octet-stream").send(body).map_err(failed)?;
+        let request = agent.post(&url).content_type("application/octet-stream");
+        // Entries are many; of a checkpoint nothing would be saved.
+        let small = if verb == "add-entries" { gzip(body) } else { None };
+        let sent = match small {
+            Some(small) => request.header("Content-Encoding", "gzip").send(&small),
+            None => request.send(body),
+        };
+        let mut response = sent.map_err(failed)?;
         let most = gemba_record::limits::CHECKPOINT_BYTES as u64;
         let body = response.body_mut().with_config().limit(most).read_to_string().map_err(failed)?;
         Ok((response.status().as_u16(), body))
     };
     if is_mirror { bring(files, checkpoint, &verifier, &post) } else { submit(files, checkpoint, &verifier, &post) }
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
 }
 
 /// How a cosigner is asked: a verb of its protocol and a body, for the status and body of its answer.

@@ -307,9 +307,9 @@ impl Sequencer {
         }
     }
 
-    /// The same author, now.
+    /// The same author now, who knows all of the log.
     fn dated(&self, author: &Author) -> Author {
-        Author { clock: self.now.or(author.clock), ..author.clone() }
+        Author { clock: self.now.or(author.clock), seen: self.site.seen(), ..author.clone() }
     }
 
     /// Whether [`Sequencer::poll_command`] has something to give.
@@ -366,7 +366,7 @@ impl Sequencer {
         if identity.is_some_and(|identity| site.may_enter(&identity)) {
             return Ok(Ok(()));
         }
-        if identity.is_none() && site.peer(key).is_some() {
+        if identity.is_none() && site.peers().any(|(_, peer)| peer.keys.had(key)) {
             return Ok(Err(format!("key {key} was replaced or revoked; come with the newest key of this identity")));
         }
         if let Some(entry) = redemption {

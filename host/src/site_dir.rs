@@ -26,6 +26,7 @@
 mod repair;
 mod snapshots;
 pub(crate) mod verification;
+mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use ed25519_dalek::SigningKey;
 use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{self, Checkpoint};
-use gemba_record::entry::{EntryId, SignedEntry, SiteId};
+use gemba_record::entry::{EntryId, Seen, SignedEntry, SiteId};
 use gemba_record::log::{Log, Preverified};
 use gemba_record::refusal::Refusal;
 use gemba_record::site::{Placed, Site};
@@ -49,6 +50,7 @@ use crate::problem::{Problem, SiteDirError, io};
 pub use crate::site_dir::snapshots::PendingSnapshot;
 pub(crate) use crate::site_dir::snapshots::SNAPSHOTS;
 use crate::site_dir::snapshots::Snapshots;
+pub use crate::site_dir::view::SiteView;
 use crate::store::{self, Store};
 
 /// An open site directory, locked against other processes.
@@ -134,10 +136,19 @@ impl SiteDir {
         Self::open_on(Arc::new(FileDisk::new(dir)))
     }
 
+    /// As [`SiteDir::open`], and tells `progress` how many entries of how many have been folded.
+    pub fn open_watched(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, SiteDirError> {
+        Self::open_with(Arc::new(FileDisk::new(dir)), progress)
+    }
+
     /// As [`SiteDir::open`], on any disk.
     pub fn open_on(disk: Arc<dyn Disk>) -> Result<Self, SiteDirError> {
+        Self::open_with(disk, &mut repair::unseen)
+    }
+
+    fn open_with(disk: Arc<dyn Disk>, progress: repair::Folded<'_>) -> Result<Self, SiteDirError> {
         let (mut store, mut snapshots, host) = open_parts(&disk)?;
-        let examined = repair::examine(&mut store, &mut snapshots, &peer_key(&host))?;
+        let examined = repair::examine(&mut store, &mut snapshots, &peer_key(&host), progress)?;
         Self::with(disk, store, snapshots, host, examined)
     }
 
@@ -155,17 +166,21 @@ impl SiteDir {
         disk.make_folder("").map_err(io("create", dir))?;
         let host = key_file::load_or_create(&disk, HOST_KEY)?;
         let (site, entry) = (SiteId(key_file::random()), EntryId(key_file::random()));
-        Self::create_on(Arc::new(disk), Founding { name, site, host, owner, entry })
+        Self::found(Arc::new(disk), Founding { name, site, host, owner, entry }, Some(clock::now()))
     }
 
-    /// Founds a site on any disk, which is empty.
+    /// Founds a site on any disk, which is empty; at no time, which a simulation has none of.
     pub fn create_on(disk: Arc<dyn Disk>, founding: Founding<'_>) -> Result<Self, SiteDirError> {
+        Self::found(disk, founding, None)
+    }
+
+    fn found(disk: Arc<dyn Disk>, founding: Founding<'_>, at: Option<Timestamp>) -> Result<Self, SiteDirError> {
         let Founding { name, site, host, owner, entry } = founding;
         check_empty(&*disk)?;
         if key_file::load(&*disk, HOST_KEY).ok().as_ref() != Some(&host) {
             key_file::keep(&*disk, HOST_KEY, &host)?;
         }
-        let author = Author::new(owner.unwrap_or(&host).clone(), site);
+        let author = Author { clock: at, ..Author::new(owner.unwrap_or(&host).clone(), site) };
         let found = Body::Found { name: name.to_owned(), host: peer_key(&host) };
         let first = author.sign(found, entry);
         let bytes = first.bytes().to_vec();
@@ -403,10 +418,16 @@ impl SiteDir {
     pub fn catch_up(&mut self) -> Result<(), SiteDirError> {
         if self.ahead {
             let repair::Examined { log, problems, .. } =
-                repair::examine(&mut self.store, &mut self.snapshots, &peer_key(&self.host))?;
+                repair::examine(&mut self.store, &mut self.snapshots, &peer_key(&self.host), &mut repair::unseen)?;
             (self.log, self.problems, self.ahead) = (log, problems, false);
         }
         Ok(())
+    }
+
+    /// What whoever speaks here knows of the log: all of it. None while more is folded than stored, of which nobody knows
+    /// whether it will be there.
+    pub fn seen(&self) -> Option<Seen> {
+        (!self.ahead).then(|| Seen { size: self.log.entries(), root: self.log.root() })
     }
 
     /// Says something in the host's name, which owns a local site. Returns the entry's index once it is on the disk.
@@ -417,10 +438,11 @@ impl SiteDir {
     /// Says several things in the host's name, in order, at most [`limits::BATCH_ENTRIES`] a commit; returns their
     /// indexes. Stops at the first that is refused; those before it stay.
     pub fn submit_all(&mut self, bodies: Vec<Body>) -> Result<std::ops::Range<u64>, SiteDirError> {
-        let author = Author::new(self.host.clone(), self.site().id()).at(clock::now());
+        let mut author = Author::new(self.host.clone(), self.site().id()).at(clock::now());
         let first = self.log.entries();
         let mut bodies = bodies.into_iter().peekable();
         while bodies.peek().is_some() {
+            author.seen = self.seen();
             let entries: Vec<SignedEntry> = bodies
                 .by_ref()
                 .take(limits::BATCH_ENTRIES)

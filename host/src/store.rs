@@ -32,6 +32,7 @@
 //! deleted), several files (a million entries are 280 MB), caches (the record is read once, at the start).
 
 mod frame;
+pub mod hostile;
 mod index;
 mod mark;
 mod reader;
@@ -382,8 +383,8 @@ impl Store {
             let found = walk.skip().map_err(io("read", &self.path))?;
             let after = if found { walk.place() } else { self.end };
             damaged(self.damage(place.entry..after.entry, place.offset..after.offset));
-            let lost = place.entry..after.entry;
-            lost.for_each(|index| copies.get(&index).into_iter().for_each(|copy| see(index, copy, true)));
+            // A range of the copies, not of what is lost: how much that is may be a forged mark's word.
+            copies.range(place.entry..after.entry).for_each(|(index, copy)| see(*index, copy, true));
             if !found {
                 return Ok(());
             }

@@ -135,6 +135,11 @@ impl Keys {
         (!self.revoked && number == self.number()).then(|| *self.keys.last().expect("an identity begins with a key"))
     }
 
+    /// Whether this is or was one of them.
+    pub fn had(&self, key: &PeerKey) -> bool {
+        self.keys.contains(key)
+    }
+
     /// The number of the newest key.
     pub fn number(&self) -> KeyNumber {
         KeyNumber(self.keys.len() as u32 - 1)

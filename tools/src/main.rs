@@ -1,4 +1,5 @@
-//! `gembactl`: generate a plant, import models, invite people, simulate devices, spoil a network, and look into a record.
+//! `gembactl`: generate a plant, import models, invite people, say who may do what and by which key, simulate
+//! devices, spoil a network, and look into a record.
 //!
 //! Parses the command line and runs one command. Exit codes: 0, 2 for bad usage (clap's own), 1 for the rest.
 
@@ -11,10 +12,13 @@ mod generate;
 mod import;
 mod interrupt;
 mod invite;
+mod key;
 mod progress;
 mod proxy;
 mod record;
+mod role;
 mod simulate;
+mod voice;
 
 /// Tools around a Gemba site.
 #[derive(Debug, Parser)]
@@ -35,6 +39,12 @@ enum Command {
     Import(import::ImportArgs),
     /// A link that lets one person into a site.
     Invite(invite::InviteArgs),
+    /// Who may do what in a site, and where.
+    #[command(subcommand)]
+    Role(role::RoleCommand),
+    /// Keys of an identity: promise, replace, revoke, recover them.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// A simulated plant behind a real OPC UA server.
     Simulate(simulate::SimulateArgs),
     /// A bad network in front of a site's host: delay, loss, a bottleneck, cuts.
@@ -55,6 +65,8 @@ fn main() -> ExitCode {
         Command::Plant(PlantCommand::Generate(args)) => generate::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Invite(args) => invite::run(&args),
+        Command::Role(command) => role::run(&command),
+        Command::Key(command) => key::run(&command),
         Command::Simulate(args) => simulate::run(&args),
         Command::Proxy(args) => proxy::run(&args),
         Command::Record(command) => record::run(&command),

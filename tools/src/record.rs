@@ -5,8 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use gemba_host::site_dir::SiteDir;
+use gemba_host::site_dir::{SiteDir, SiteView};
 use gemba_record::checkpoint::SignedCheckpoint;
+use gemba_record::site::Site;
+
+use crate::progress::Progress;
 
 mod archive;
 mod fork;
@@ -18,7 +21,7 @@ mod serve;
 mod show;
 mod verify;
 mod witness;
-mod words;
+pub(crate) mod words;
 
 /// What to do with the record.
 #[derive(Debug, Subcommand)]
@@ -64,23 +67,29 @@ pub(crate) fn run(command: &RecordCommand) -> Result<()> {
     }
 }
 
-/// Opening replays and verifies everything.
+/// Opens a site to change it, which its host must not have open.
 fn open(dir: &Path) -> Result<SiteDir> {
-    Ok(SiteDir::open(dir)?)
+    let mut progress = Progress::begin();
+    Ok(SiteDir::open_watched(dir, &mut |done, total| progress.show("entries", done, total))?)
 }
 
-/// How many entries from the first on the site's policy calls final; none without a policy.
-fn final_entries(dir: &SiteDir) -> Option<u64> {
-    let site = dir.site();
+/// Looks at a site, whether its host runs or not.
+fn look(dir: &Path) -> Result<SiteView> {
+    let mut progress = Progress::begin();
+    Ok(SiteView::open(dir, &mut |done, total| progress.show("entries", done, total))?)
+}
+
+/// How many entries from the first on the policy of the site in this directory calls final; none without a policy.
+fn final_entries(site: &Site, dir: &Path) -> Option<u64> {
     let policy = site.policy()?.quorum(site.id(), site.host()).ok()?;
-    let note = std::fs::read_to_string(dir.dir().join(gemba_host::notary::FINAL)).ok();
+    let note = std::fs::read_to_string(dir.join(gemba_host::notary::FINAL)).ok();
     let signed = note.and_then(|note| SignedCheckpoint::read(&note).ok());
     let standing = signed.and_then(|signed| policy.judge(&signed).ok()).filter(|standing| standing.is_final);
     Some(standing.map_or(0, |standing| standing.size))
 }
 
 /// The whole of a file that has at most `most` bytes.
-fn read_file(path: &Path, most: usize) -> Result<Vec<u8>> {
+pub(crate) fn read_file(path: &Path, most: usize) -> Result<Vec<u8>> {
     use std::io::Read;
     let failed = || format!("cannot read {}", path.display());
     let mut bytes = Vec::new();

@@ -1,5 +1,5 @@
 //! R8: any instant of an eight-hour shift with 1,000 tags, from asking a real host over loopback QUIC until a peer holds
-//! every tag's reading, p99. Drawing the frame that shows them is not in it: a viewer adds one frame.
+//! every tag's reading, p99. Drawing the frame that shows them is not in it: that is what [`super::viewer`] adds.
 //!
 //! Beside it, without a goal: a chart of one tag over the whole shift.
 
@@ -20,6 +20,7 @@ use super::Sizes;
 use super::edit::{finish, wait};
 use super::plant_log::PlantLog;
 use super::shift::{self, Plant, Shift};
+use super::viewer;
 use crate::report::{Row, Runs};
 
 /// Milliseconds.
@@ -41,6 +42,7 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
     let daemon =
         runtime.block_on(Daemon::start(DaemonConfig { dir, listen, opcua: None, admit: None, name: None, publish: None, history }))?;
     let (address, signing_key) = (daemon.address().clone(), log.first_author().clone());
+    let (host, key) = (address.clone(), signing_key.to_bytes());
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = runtime.spawn(daemon.run(async {
         // A sender that is gone stops the host as well.
@@ -56,8 +58,10 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
         charts.push(asking.charts(&shift)?.percentile(0.99));
     }
     drop(asking);
+    let in_viewer = viewer::measure(sizes, work, &host, &key, &shift);
     drop(stop);
     finish(&runtime, serving)?;
+    let in_viewer = in_viewer?;
     let (tags, hours) = (shift::tags(), sizes.shift_hours);
     let row = |id: &str, runs: Runs, goal: Option<f64>, what: String| Row {
         id: id.to_owned(),
@@ -70,7 +74,7 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
         peers: [].into(),
     };
     let asked = sizes.instants;
-    Ok(vec![
+    let mut rows = vec![
         row(
             "R8",
             instants,
@@ -85,7 +89,9 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
             None,
             format!("a chart of one tag over {hours} h, {CHART_POINTS} points, p99 of {CHARTS}"),
         ),
-    ])
+    ];
+    rows.splice(1..1, in_viewer);
+    Ok(rows)
 }
 
 /// A peer that asks again and again.

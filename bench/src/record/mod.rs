@@ -10,6 +10,7 @@ mod plant_log;
 mod replay;
 mod sample_size;
 mod shift;
+mod viewer;
 
 use std::path::Path;
 

@@ -45,16 +45,28 @@ impl PlantLog {
         Ok((site, log))
     }
 
+    /// Founds a site in `dir` and says who may write; what there is to write about comes from elsewhere.
+    pub fn found_empty(dir: &Path) -> anyhow::Result<(SiteDir, Self)> {
+        let mut site = SiteDir::create(dir, "Bench plant")?;
+        let log = Self::new(site.site().id());
+        site.submit_all(log.admissions())?;
+        Ok((site, log))
+    }
+
     /// What the owner says after founding: who may write, and the things that are edited.
     pub fn opening(&self) -> Vec<Body> {
+        let mut bodies = self.admissions();
+        bodies.push(import_model());
+        bodies.extend(Body::add_things(MODEL, (0..EDITED_THINGS).map(thing).collect()));
+        bodies
+    }
+
+    fn admissions(&self) -> Vec<Body> {
         let admit = |(n, author): (usize, &Author)| {
             let (kind, name) = (PeerKind::Person, format!("Person {n}"));
             Body::Admit { peer: author.key(), kind, name, role: Role::Editor }
         };
-        let mut bodies: Vec<Body> = self.authors.iter().enumerate().map(admit).collect();
-        bodies.push(import_model());
-        bodies.extend(Body::add_things(MODEL, (0..EDITED_THINGS).map(thing).collect()));
-        bodies
+        self.authors.iter().enumerate().map(admit).collect()
     }
 
     /// The key of the first author, who signs every entry whose number is a multiple of [`AUTHORS`].

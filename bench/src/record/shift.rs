@@ -14,6 +14,7 @@ use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::entry::EntryId;
 use gemba_record::role::Role;
+use gemba_twin::model::outline;
 use gemba_twin::path::TagId;
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::{Sample, Timestamp};
@@ -125,8 +126,8 @@ pub fn site_with_shift(work: &Path, hours: f64) -> anyhow::Result<(PathBuf, Shif
         return Ok((dir.join("site"), serde_json::from_slice(&told)?));
     }
     forget_others(work)?;
-    let (mut site, log) = PlantLog::found(&dir.join("site"))?;
-    drop(log);
+    let (mut site, _) = PlantLog::found_empty(&dir.join("site"))?;
+    draw(&mut site)?;
     let gateway = Author::new(site.gateway_key()?, site.site().id());
     let (kind, name) = (PeerKind::Device, "gateway".to_owned());
     site.submit(Body::Admit { peer: gateway.key(), kind, name, role: Role::Editor })?;
@@ -162,6 +163,17 @@ fn declare(site: &mut SiteDir, gateway: &Author, tags: &[Tag]) -> anyhow::Result
     for (i, tag) in tags.iter().enumerate() {
         ensure!(site.site().tag_at(&tag.path) == Some(TagId(i as u32)), "the record numbers tags in another order");
     }
+    Ok(())
+}
+
+/// The plant whose machines have the tags, for a viewer to show.
+fn draw(site: &mut SiteDir) -> anyhow::Result<()> {
+    let (model, _) = gemba_tools::plant::generate(LINES, 1);
+    let things = outline(&model)?.things.into_iter().map(|node| node.thing).collect();
+    let blob = site.put_blob(&model)?;
+    let mut bodies = vec![Body::ImportModel { blob, bytes: model.len() as u64, name: "plant.glb".to_owned() }];
+    bodies.extend(Body::add_things(blob, things));
+    site.submit_all(bodies)?;
     Ok(())
 }
 

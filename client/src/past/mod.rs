@@ -16,16 +16,21 @@ use gemba_twin::path::TagId;
 use gemba_twin::sample::Timestamp;
 
 use crate::cursor::{Cursor, MoveCursor};
+use crate::plant::PlantProgress;
 use crate::readings::Readings;
 use crate::schedule::Frame;
 use crate::selection::Selection;
 use crate::site::{Site, ThingIndex};
 
+mod deeds;
 mod events;
+mod showing;
 mod window;
 mod wish;
 
+pub use deeds::{Deed, Deeds};
 pub use events::{Event, EventKind, Overview};
+use showing::Showing;
 pub use window::Covered;
 use window::{Trend, Window};
 use wish::{CURVE_MICROS, Situation, Wish};
@@ -76,7 +81,11 @@ pub enum StartAt {
 #[derive(Resource, Default)]
 pub struct Past {
     history: Option<(Timestamp, Timestamp)>,
-    start: Option<StartAt>,
+    /// Instants that the run goes to one after the other, as soon as the one before has been drawn.
+    route: VecDeque<StartAt>,
+    /// Whether the first of them has been gone to.
+    has_begun: bool,
+    showing: Showing,
     asked: Option<Wish>,
     requests: u32,
     scene: Option<Window>,
@@ -85,6 +94,7 @@ pub struct Past {
     shown: Option<Timestamp>,
     is_changed: bool,
     overview: Overview,
+    deeds: Deeds,
     states: Vec<TagId>,
     curves: Vec<TagId>,
     known: Option<(u64, Option<ThingIndex>)>,
@@ -93,9 +103,10 @@ pub struct Past {
 }
 
 impl Past {
-    /// Nothing yet; the cursor goes to `start` as soon as there is history.
-    pub fn new(start: Option<StartAt>) -> Self {
-        Self { start, ..Self::default() }
+    /// Nothing yet; the cursor goes to the first of `route` as soon as there is history, and to each other when the one
+    /// before has been drawn.
+    pub fn new(route: Vec<StartAt>) -> Self {
+        Self { route: route.into(), ..Self::default() }
     }
 
     /// The beginning of history and now, if the host keeps one.
@@ -106,6 +117,11 @@ impl Past {
     /// The whole history at a glance.
     pub fn overview(&self) -> &Overview {
         &self.overview
+    }
+
+    /// What people did.
+    pub fn deeds(&self) -> &Deeds {
+        &self.deeds
     }
 
     /// The instant that is shown; none while it is live, or while nothing of the past has come yet.
@@ -130,7 +146,25 @@ impl Past {
 
     /// Whether the run is still on its way to where it was to begin.
     pub fn is_opening(&self, cursor: Cursor) -> bool {
-        self.start.is_some() || self.is_waiting(cursor)
+        !self.route.is_empty() || self.is_waiting(cursor)
+    }
+
+    /// How many instants of its route the run has not gone to yet.
+    pub fn left_of_route(&self) -> usize {
+        self.route.len()
+    }
+
+    /// How long `fraction` of the instants that were asked for lately took at most until they had been drawn, milliseconds.
+    pub fn show_ms(&self, fraction: f64) -> Option<f64> {
+        self.showing.ms(fraction)
+    }
+
+    /// Where the run goes next, if it is time. What is drawn before the plant is there is no picture of it.
+    fn next_of_route(&mut self, is_plant_here: bool) -> Option<StartAt> {
+        let may = self.history.is_some() && (!self.has_begun || is_plant_here && self.showing.is_over());
+        let next = if may { self.route.pop_front() } else { None };
+        self.has_begun |= next.is_some();
+        next
     }
 
     /// How long `fraction` of the recent pictures were waited for at most, from question to answer, milliseconds.
@@ -258,8 +292,9 @@ pub(crate) fn plugin(app: &mut App) {
     app.add_message::<PastNews>()
         .add_message::<InstantShared>()
         .add_message::<TellHost>()
+        .add_systems(First, begin_frame)
         .add_systems(Update, (take_news, move_cursor, show).chain().in_set(Frame::Act))
-        .add_systems(Update, (choose_tags, ask).chain().in_set(Frame::Present));
+        .add_systems(Update, (deeds::follow, choose_tags, ask).chain().in_set(Frame::Present));
 }
 
 fn take_news(mut past: ResMut<Past>, mut news: ResMut<Messages<PastNews>>) {
@@ -282,14 +317,13 @@ fn move_cursor(
     mut past: ResMut<Past>,
     mut asked: MessageReader<MoveCursor>,
     readings: Res<Readings>,
+    plant: Res<PlantProgress>,
     time: Res<Time<Real>>,
 ) {
     let now = readings.live_now();
     let history = past.history(now);
     let mut moved = *cursor;
-    if history.is_some()
-        && let Some(start) = past.start.take()
-    {
+    if let Some(start) = past.next_of_route(*plant == PlantProgress::Ready) {
         let instant = match start {
             StartAt::Instant(instant) => instant,
             StartAt::Ago(micros) => now.plus_micros(-micros),
@@ -301,7 +335,16 @@ fn move_cursor(
     if !past.is_waiting(moved) {
         moved.advance(time.delta(), history);
     }
+    if moved != *cursor {
+        let standing = moved.instant().filter(|_| moved.pace() == 0);
+        past.showing.ask(standing, Instant::now());
+    }
     cursor.set_if_neq(moved);
+}
+
+fn begin_frame(mut past: ResMut<Past>) {
+    let shown = past.shown;
+    past.showing.begin_frame(shown, Instant::now());
 }
 
 fn show(mut past: ResMut<Past>, mut readings: ResMut<Readings>, cursor: Res<Cursor>) {

@@ -136,7 +136,8 @@ fn bar_of_history(
                 }
             }
             clock(ui, shown);
-            let moved = track::show(ui, sight, (*shown.cursor, &shown.past, &shown.site), history);
+            let marked = (*shown.cursor, &*shown.past, &*shown.site, shown.connection.log().site());
+            let moved = track::show(ui, sight, marked, history);
             asked.moves.extend(moved);
         });
     });
@@ -204,12 +205,14 @@ fn clock(ui: &mut egui::Ui, shown: &Shown) {
     ui.add_sized([CLOCK, 20.0], label).on_hover_text("date and time, UTC");
 }
 
-/// The events before and after the cursor.
+/// The events and deeds before and after the cursor.
 fn neighbours(shown: &Shown) -> (Option<Timestamp>, Option<Timestamp>) {
-    let overview = shown.past.overview();
+    let (events, deeds) = (shown.past.overview(), shown.past.deeds());
     let here = shown.cursor.instant();
-    let before = overview.before(here.unwrap_or(shown.readings.live_now())).map(|event| event.at);
-    (before, here.and_then(|here| overview.after(here)).map(|event| event.at))
+    let from = here.unwrap_or(shown.readings.live_now());
+    let before = events.before(from).map(|event| event.at).max(deeds.before(from).map(|deed| deed.at));
+    let after = here.map(|here| [events.after(here).map(|event| event.at), deeds.after(here).map(|deed| deed.at)]);
+    (before, after.and_then(|after| after.into_iter().flatten().min()))
 }
 
 /// What the keys ask for. The arrows fly and walk; they step while the pointer is over the time line.

@@ -1,12 +1,13 @@
-//! The bar of history itself: what was recorded, gaps hatched, what happened, and the cursor.
+//! The bar of history itself: what was recorded, gaps hatched, what happened, what people did, and the cursor.
 
 use bevy_egui::egui::{self, Align2, Color32, FontId, Painter, Rect, Sense, Shape, Stroke, pos2};
+use gemba_record::site::Site as Fold;
 use gemba_twin::sample::Timestamp;
 
 use super::axis::{Axis, Sight};
 use crate::calendar;
 use crate::cursor::{Cursor, MoveCursor};
-use crate::past::{Event, EventKind, Past};
+use crate::past::{Deed, Event, EventKind, Past};
 use crate::site::Site;
 use crate::theme;
 
@@ -23,7 +24,7 @@ const NEAR: f32 = 5.0;
 pub(super) fn show(
     ui: &mut egui::Ui,
     sight: &mut Sight,
-    (cursor, past, site): (Cursor, &Past, &Site),
+    (cursor, past, site, record): (Cursor, &Past, &Site, Option<&Fold>),
     history: (Timestamp, Timestamp),
 ) -> Option<MoveCursor> {
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
@@ -37,6 +38,7 @@ pub(super) fn show(
     paint_history(&painter, stripe, &axis, past);
     paint_marks(&painter, stripe, rect.bottom(), &axis);
     paint_events(&painter, stripe, &axis, past);
+    paint_deeds(&painter, stripe, &axis, past);
     paint_cursor(&painter, stripe, &axis, (cursor, past));
     let pointer = response.hover_pos();
     if let Some(at) = pointer {
@@ -46,7 +48,11 @@ pub(super) fn show(
             sight.zoom(history, instant, f64::from((-scroll / 200.0).exp()));
         }
         painter.vline(at.x.clamp(axis.left, axis.right), stripe.y_range(), Stroke::new(1.0, theme::QUIET));
-        let words = hover_words(instant, event_near(past, &axis, at.x), site);
+        let deed = deed_near(past, &axis, at.x).zip(record);
+        let words = match (event_near(past, &axis, at.x), deed) {
+            (None, Some((deed, record))) => deed_words(deed, record),
+            (event, _) => hover_words(instant, event, site),
+        };
         response.clone().on_hover_text_at_pointer(words);
     }
     if response.double_clicked() {
@@ -56,8 +62,9 @@ pub(super) fn show(
     if asked.x >= axis.right && to == history.1 {
         return Some(MoveCursor::ToLive);
     }
-    let near = event_near(past, &axis, asked.x).filter(|_| response.clicked());
-    let instant = near.map_or(axis.instant(asked.x.clamp(axis.left, axis.right)), |event| event.at);
+    let near = event_near(past, &axis, asked.x).map(|event| event.at);
+    let near = near.or(deed_near(past, &axis, asked.x).map(|deed| deed.at)).filter(|_| response.clicked());
+    let instant = near.unwrap_or(axis.instant(asked.x.clamp(axis.left, axis.right)));
     Some(MoveCursor::To(instant))
 }
 
@@ -120,6 +127,18 @@ fn paint_events(painter: &Painter, stripe: Rect, axis: &Axis, past: &Past) {
     }
 }
 
+/// Points below the stripe: what people did.
+fn paint_deeds(painter: &Painter, stripe: Rect, axis: &Axis, past: &Past) {
+    let mut last = None;
+    for deed in past.deeds().all() {
+        let x = axis.x(deed.at);
+        // Of those that fall on one point of the screen one is drawn.
+        if (axis.left..=axis.right).contains(&x) && last.replace(x.round() as i32) != Some(x.round() as i32) {
+            painter.circle_filled(pos2(x, stripe.bottom() + 2.0), 2.5, theme::ACCENT);
+        }
+    }
+}
+
 fn urgency(kind: EventKind) -> u8 {
     match kind {
         EventKind::Faulted => 3,
@@ -162,6 +181,20 @@ fn event_near<'a>(past: &'a Past, axis: &Axis, x: f32) -> Option<&'a Event> {
     let (before, after) = (past.overview().before(at).filter(near), past.overview().after(at).filter(near));
     let distance = |event: &&Event| (axis.x(event.at) - x).abs();
     before.into_iter().chain(after).min_by(|a, b| distance(a).total_cmp(&distance(b)))
+}
+
+fn deed_near<'a>(past: &'a Past, axis: &Axis, x: f32) -> Option<&'a Deed> {
+    let (at, deeds) = (axis.instant(x), past.deeds());
+    let distance = |deed: &&Deed| (axis.x(deed.at) - x).abs();
+    let near = deeds.before(at).into_iter().chain(deeds.after(at)).filter(|deed| distance(deed) <= NEAR);
+    near.min_by(|a, b| distance(a).total_cmp(&distance(b)))
+}
+
+/// Who did what, and to what as it is called now.
+fn deed_words(deed: &Deed, record: &Fold) -> String {
+    let who = record.peer(&deed.author).map_or_else(|| deed.author.short(), |peer| peer.name.clone());
+    let thing = deed.thing.and_then(|id| record.thing(id)).map(|thing| format!("{}\n", thing.thing.path));
+    format!("{}{who} {}\n{}", thing.unwrap_or_default(), deed.what, calendar::date_and_time(deed.at))
 }
 
 fn hover_words(instant: Timestamp, event: Option<&Event>, site: &Site) -> String {

@@ -129,7 +129,7 @@ fn put_line(line: &Line, out: &mut Vec<u8>) {
 fn follow(line: Line, kept: &mut Vec<(Kept, bool)>, next_number: &mut u64) {
     match line {
         Line::Sealed(segment) => {
-            *next_number = (*next_number).max(segment.sealed.number + 1);
+            *next_number = (*next_number).max(segment.sealed.number.saturating_add(1));
             if kept.iter().all(|(known, _)| known.sealed.number != segment.sealed.number) {
                 kept.push((*segment, false));
             }
@@ -138,7 +138,7 @@ fn follow(line: Line, kept: &mut Vec<(Kept, bool)>, next_number: &mut u64) {
             kept.iter_mut().filter(|(known, _)| known.sealed.number == number).for_each(|(_, c)| *c = true);
         }
         Line::Deleted(number) => {
-            *next_number = (*next_number).max(number + 1);
+            *next_number = (*next_number).max(number.saturating_add(1));
             kept.retain(|(known, _)| known.sealed.number != number);
         }
     }

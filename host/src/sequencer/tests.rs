@@ -130,6 +130,8 @@ fn a_peer_comes_in_with_its_key_in_force_and_only_while_it_has_a_role() {
     let revoke = Body::RevokeRole { peer: aiko.key(), scope: None };
     assert!(arrives(&owner, revoke, next).unwrap_err().contains("ask an owner"), "who is out stays out");
     assert!(arrives(&owner, note("2"), aiko.key()).unwrap_err().contains("replaced"), "and is no guest either");
+    let revoke = Body::RevokeKey { peer: aiko.key() };
+    assert!(arrives(&owner, revoke, next).unwrap_err().contains("revoked"), "nor is who holds a stolen key");
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl SiteDir {
     ) -> Result<u64, SiteDirError> {
         let host = peer_key(&self.host);
         let replaced = mend(&mut self.store, &mut self.snapshots, &host, checkpoint, mirror)?;
-        let Examined { log, signed, problems } = examine(&mut self.store, &mut self.snapshots, &host)?;
+        let Examined { log, signed, problems } = examine(&mut self.store, &mut self.snapshots, &host, &mut unseen)?;
         (self.log, self.signed, self.problems, self.ahead) = (log, signed, problems, false);
         match self.problems.first() {
             Some(problem) => Err(SiteDirError::ReadOnly(problem.clone())),
@@ -62,13 +62,24 @@ impl SiteDir {
     ) -> Result<Self, SiteDirError> {
         let (mut store, mut snapshots, host) = open_parts(&disk)?;
         mend(&mut store, &mut snapshots, &peer_key(&host), checkpoint, mirror)?;
-        let examined = examine(&mut store, &mut snapshots, &peer_key(&host))?;
+        let examined = examine(&mut store, &mut snapshots, &peer_key(&host), &mut unseen)?;
         Self::with(disk, store, snapshots, host, examined)
     }
 }
 
+/// Told how many entries of how many have been folded.
+pub(super) type Folded<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Nobody looks at how far it is.
+pub(super) fn unseen(_: u64, _: u64) {}
+
 /// Goes on from the newest snapshot, or reads and verifies everything.
-pub(super) fn examine(store: &mut Store, snapshots: &mut Snapshots, host: &PeerKey) -> Result<Examined, SiteDirError> {
+pub(super) fn examine(
+    store: &mut Store,
+    snapshots: &mut Snapshots,
+    host: &PeerKey,
+    progress: Folded<'_>,
+) -> Result<Examined, SiteDirError> {
     let (note, kept, mut other) = match kept_checkpoint(store, host)? {
         Ok(Some((note, checkpoint))) => (Some(note), Some(checkpoint), Vec::new()),
         Ok(None) => (None, None, Vec::new()),
@@ -77,10 +88,11 @@ pub(super) fn examine(store: &mut Store, snapshots: &mut Snapshots, host: &PeerK
     if let Some(checkpoint) = &kept {
         store.expect_entries(checkpoint.size);
     }
-    let (log, stopped) = match snapshots.resume(store).map(|log| fold(store, log, kept.as_ref())).transpose()? {
+    let resumed = snapshots.resume(store).map(|log| fold(store, log, kept.as_ref(), progress)).transpose()?;
+    let (log, stopped) = match resumed {
         Some((log, None)) => (log, None),
         // Where something is wrong behind the snapshot, all of it is looked at.
-        Some((_, Some(_))) | None => fold(store, Log::new(), kept.as_ref())?,
+        Some((_, Some(_))) | None => fold(store, Log::new(), kept.as_ref(), progress)?,
     };
     let mut problems = store.problems().to_vec();
     match stopped {
@@ -112,11 +124,17 @@ fn kept_checkpoint(
 ///
 /// The host verified every entry before it signed the checkpoint. So signatures below a checkpoint's root are not
 /// verified again where a snapshot is gone on from; a root that differs shows that an entry does.
-fn fold(store: &Store, mut log: Log, signed: Option<&Checkpoint>) -> Result<(Log, Option<Problem>), SiteDirError> {
+fn fold(
+    store: &Store,
+    mut log: Log,
+    signed: Option<&Checkpoint>,
+    progress: Folded<'_>,
+) -> Result<(Log, Option<Problem>), SiteDirError> {
     let resumed = log.entries() > 0;
     let signed = signed.filter(|signed| signed.size >= log.entries());
     loop {
         let first = log.entries();
+        progress(first, store.entries());
         let mut entries = match store.read(first) {
             Err(SiteDirError::ReadOnly(problem)) => return Ok((log, Some(problem))),
             other => other?,
@@ -185,7 +203,7 @@ fn mend(
     if let Some((_, checkpoint)) = &newest {
         store.expect_entries(checkpoint.size);
     }
-    let problems = examine(store, snapshots, host)?.problems;
+    let problems = examine(store, snapshots, host, &mut unseen)?.problems;
     if problems.is_empty() {
         return Ok(0);
     }

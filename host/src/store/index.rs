@@ -45,6 +45,16 @@ impl Index {
         Ok(index)
     }
 
+    /// The file of an index of these points, whether they are true or not, each with the right checksum.
+    pub(super) fn forged(site: SiteId, points: impl Iterator<Item = (u64, u64)>) -> Vec<u8> {
+        let mut index = Self { site, points: Vec::new(), written: 0 };
+        for (entry, offset) in points {
+            let point = index.point(entry, offset);
+            index.points.push(point);
+        }
+        index.points.iter().flat_map(|p| [p.entry, p.offset, p.checksum]).flat_map(u64::to_le_bytes).collect()
+    }
+
     pub(super) fn clear(&mut self) {
         self.points.clear();
         self.written = 0;
@@ -59,7 +69,8 @@ impl Index {
     /// Learns that a frame begins here; keeps it when the last point is far enough away.
     pub(super) fn learn(&mut self, place: Place) {
         let far = self.points.last().is_none_or(|last| {
-            place.entry >= last.entry + limits::INDEX_ENTRIES || place.offset >= last.offset + limits::INDEX_BYTES
+            place.entry.saturating_sub(last.entry) >= limits::INDEX_ENTRIES
+                || place.offset.saturating_sub(last.offset) >= limits::INDEX_BYTES
         });
         if far && self.points.last().is_none_or(|last| place.offset > last.offset) {
             let point = self.point(place.entry, place.offset);

@@ -52,7 +52,7 @@ impl Mark {
         disk.write(name, SECOND, &self.encode())
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = self.site.0.to_vec();
         bytes.extend(self.entries.to_le_bytes());
         let sum = checksum(&[b"gemba mark", &bytes]);

@@ -51,6 +51,9 @@ pub(crate) struct ExportArgs {
     /// With the secret keys of host and gateway.
     #[arg(long)]
     with_keys: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which archive, and where to.
@@ -67,6 +70,9 @@ pub(crate) struct ImportArgs {
     /// The new directory; must not be there yet.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Removes what it names unless it is told to leave it.
@@ -95,6 +101,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<()> {
     let interrupt = Interrupt::watch()?;
     // Opening takes the lock, so that nothing changes meanwhile.
     let mut site = super::open(&args.dir)?;
+    interrupt.check()?;
     if let Some(problem) = site.problems().first() {
         bail!("{problem}; repair the site before it is exported");
     }
@@ -122,7 +129,14 @@ pub(crate) fn export(args: &ExportArgs) -> Result<()> {
     file.and_then(|file| file.sync_all()).with_context(failed)?;
     fs::rename(&partial, &args.file).with_context(|| format!("cannot write {}", args.file.display()))?;
     unfinished.leave();
-    let megabytes = fs::metadata(&args.file)?.len() as f64 / 1e6;
+    let bytes = fs::metadata(&args.file)?.len();
+    if args.json {
+        let (entries, with_keys) = (site.site().entries(), args.with_keys);
+        let said = serde_json::json!({ "file": args.file, "files": names.len(), "bytes": bytes, "entries": entries, "with_keys": with_keys });
+        println!("{said}");
+        return Ok(());
+    }
+    let megabytes = bytes as f64 / 1e6;
     let keys = if args.with_keys { ", with secret keys" } else { "" };
     println!("{}: {} files, {megabytes:.1} MB{keys}", args.file.display(), names.len());
     Ok(())
@@ -210,6 +224,13 @@ pub(crate) fn import(args: &ImportArgs) -> Result<()> {
     fs::rename(&partial, &args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
     unfinished.leave();
     let name = audited.site.as_ref().map_or("", |site| site.name());
+    if args.json {
+        let has_key = args.dir.join(KEYS[0]).exists();
+        let said =
+            serde_json::json!({ "dir": args.dir, "site": name, "entries": audited.entries, "with_keys": has_key });
+        println!("{said}");
+        return Ok(());
+    }
     println!("{}: {name}, all {} entries hold", args.dir.display(), audited.entries);
     if !args.dir.join(KEYS[0]).exists() {
         println!("without its host's key: it can be verified, proved from and read; put {} there to host it", KEYS[0]);

@@ -33,6 +33,9 @@ pub(crate) struct ForkArgs {
     /// Where the tiles of the larger one are.
     #[arg(long, value_name = "TARGET")]
     tiles: Option<LogFiles>,
+    /// Print the verdict as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
@@ -53,7 +56,18 @@ pub(crate) fn run(args: &ForkArgs) -> Result<()> {
         _ => None,
     };
     let verdict = compare(&a, &b, &args.log, connecting.as_deref());
-    println!("{verdict}");
+    if args.json {
+        let word = match &verdict {
+            Verdict::Consistent => "consistent",
+            Verdict::Equivocation(_) => "equivocation",
+            Verdict::Undecided(_) => "undecided",
+        };
+        let sizes = [&a, &b].map(|signed| signed.checkpoint().size);
+        let said = serde_json::json!({ "verdict": word, "why": verdict.to_string(), "sizes": sizes, "log": args.log.to_string() });
+        println!("{said}");
+    } else {
+        println!("{verdict}");
+    }
     match verdict {
         Verdict::Consistent => Ok(()),
         Verdict::Equivocation(_) => {

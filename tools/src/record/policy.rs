@@ -9,6 +9,8 @@ use gemba_record::body::Body;
 use gemba_record::note::{SignatureKind, VerifierKey};
 use gemba_record::policy::{Member, SitePolicy};
 
+use crate::voice::{Voice, VoiceArgs};
+
 /// Which site, and who.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -19,7 +21,7 @@ use gemba_record::policy::{Member, SitePolicy};
 Witnesses and mirrors print KEY=URL when they start. The policy is an entry of the record, signed with the host's key,
 which therefore has to be an owner.")]
 pub(crate) struct PolicyArgs {
-    /// The site's directory. Its host must not be running.
+    /// The site's directory. Its host may be running.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// A witness, VKEY=URL.
@@ -34,6 +36,9 @@ pub(crate) struct PolicyArgs {
     /// How many different mirrors are needed; one if not given.
     #[arg(long, value_name = "N")]
     mirrors_needed: Option<u32>,
+    /// Print the policy as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// A member as it is written.
@@ -57,13 +62,15 @@ impl FromStr for Asked {
 
 /// Runs the command.
 pub(crate) fn run(args: &PolicyArgs) -> Result<()> {
-    let mut site = super::open(&args.dir)?;
     if args.witness.is_empty() && args.mirror.is_empty() {
+        if args.witnesses_needed.is_some() || args.mirrors_needed.is_some() {
+            bail!("a policy names its members: give --witness or --mirror with the numbers");
+        }
+        let site = super::look(&args.dir)?;
         let Some(policy) = site.site().policy() else {
             bail!("{} has no policy: its entries are sequenced, and nothing makes them final", args.dir.display());
         };
-        tell(policy);
-        return Ok(());
+        return tell(policy, None, args.json);
     }
     let members = |asked: &[Asked]| asked.iter().map(|asked| asked.0.clone()).collect::<Vec<_>>();
     let (witnesses, mirrors) = (members(&args.witness), members(&args.mirror));
@@ -73,17 +80,36 @@ pub(crate) fn run(args: &PolicyArgs) -> Result<()> {
         witnesses,
         mirrors,
     };
-    let index = site.submit(Body::SetPolicy(policy.clone()))?;
-    println!("entry {index} sets the policy:");
-    tell(&policy);
-    Ok(())
+    let voice = VoiceArgs { site: args.dir.display().to_string(), key: None };
+    let index = Voice::open(&voice)?.say(Body::SetPolicy(policy.clone()))?;
+    tell(&policy, Some(index), args.json)
 }
 
-fn tell(policy: &SitePolicy) {
-    for (what, needed, members) in
-        [("witnesses", policy.witnesses_needed, &policy.witnesses), ("mirrors", policy.mirrors_needed, &policy.mirrors)]
-    {
+fn tell(policy: &SitePolicy, entry: Option<u64>, json: bool) -> Result<()> {
+    let parts = [
+        ("witnesses", policy.witnesses_needed, &policy.witnesses),
+        ("mirrors", policy.mirrors_needed, &policy.mirrors),
+    ];
+    if json {
+        let member = |member: &Member| {
+            let key = member.verifier().map(|key| key.to_string()).ok();
+            serde_json::json!({ "name": member.name, "key": key, "url": member.url })
+        };
+        let mut said = serde_json::Map::new();
+        said.extend(entry.map(|index| ("entry".to_owned(), index.into())));
+        for (what, needed, members) in parts {
+            said.insert(format!("{what}_needed"), needed.into());
+            said.insert(what.to_owned(), members.iter().map(member).collect());
+        }
+        println!("{}", serde_json::to_string(&said)?);
+        return Ok(());
+    }
+    if let Some(index) = entry {
+        println!("entry {index} sets the policy:");
+    }
+    for (what, needed, members) in parts {
         println!("{needed} of {} {what}", members.len());
         members.iter().for_each(|member| println!("  {} at {}", member.name, member.url));
     }
+    Ok(())
 }

@@ -16,6 +16,7 @@ use gemba_record::tile_tree::TileTree;
 use serde::Serialize;
 
 use super::words::hex;
+use crate::progress::Progress;
 
 /// Which entry of which log.
 #[derive(Debug, Args)]
@@ -122,8 +123,9 @@ fn find(log: &LogFiles, tree: &mut TileTree, id: &str) -> Result<u64> {
     if id.len() != 32 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
         bail!("'{id}' is neither an entry's index nor its id of 32 hexadecimal digits");
     }
-    let mut at = 0;
+    let (mut at, mut progress) = (0, Progress::begin());
     while at < tree.size() {
+        progress.show("entries", at, tree.size());
         let (first, entries) = log.entries(tree, at)?;
         for (index, bytes) in (first..).zip(&entries) {
             if UnverifiedEntry::read(bytes.clone()).is_ok_and(|entry| entry.entry().id.to_string() == id.to_lowercase())
@@ -193,7 +195,7 @@ fn policy(args: &VerifyProofArgs) -> Result<Policy> {
 }
 
 fn policy_of(dir: &Path) -> Result<Policy> {
-    let site = super::open(dir)?;
+    let site = super::look(dir)?;
     let site = site.site();
     match site.policy() {
         Some(policy) => Ok(policy.quorum(site.id(), site.host())?),

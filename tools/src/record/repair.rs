@@ -33,7 +33,8 @@ pub(crate) struct RepairArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &RepairArgs) -> Result<()> {
-    let opened = match SiteDir::open(&args.dir) {
+    let mut progress = Progress::begin();
+    let opened = match SiteDir::open_watched(&args.dir, &mut |done, total| progress.show("entries", done, total)) {
         Err(SiteDirError::Unreadable(problem)) => Err(problem),
         other => Ok(other?),
     };
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &RepairArgs) -> Result<()> {
     let checkpoint = args.from.checkpoint().context("the mirror is of no use")?;
     let stated = checkpoint.checkpoint();
     let mut tree = TileTree::new(stated.size, stated.root)?;
-    let (mut progress, mut fetched, mut failed) = (Progress::begin(), 0, None);
+    let (mut fetched, mut failed) = (0, None);
     let fetch = |wanted: std::ops::Range<u64>| {
         let mut copies = Vec::new();
         let mut at = wanted.start;
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &RepairArgs) -> Result<()> {
             at = end;
         }
         fetched += copies.len() as u64;
-        progress.show("entries", fetched, stated.size);
+        progress.show("copies", fetched, stated.size);
         Some(copies)
     };
     let note = checkpoint.to_string();
