@@ -29,10 +29,11 @@ use crate::history::{self, History, HistorySetup};
 use crate::http;
 use crate::key_file::{self, peer_key};
 use crate::limits;
+use crate::mending;
 use crate::publisher::Publishing;
 use crate::scrub::Scrub;
 use crate::sequencer::{Newcomer, Sequencer, Submission};
-use crate::site_dir::{ADDRESS, PendingSnapshot, SiteDir};
+use crate::site_dir::{ADDRESS, PendingSnapshot};
 
 /// What `gembad` was told.
 #[derive(Debug, Clone)]
@@ -85,7 +86,9 @@ impl Daemon {
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
         check_free(config.listen)?;
         let name = config.name.clone().unwrap_or_else(|| name_of(&config.dir));
-        let mut site = SiteDir::open_or_create(&config.dir, &name)?;
+        let dir = config.dir.clone();
+        // Mirrors may have to be asked, which takes a while.
+        let mut site = tokio::task::spawn_blocking(move || mending::open_or_create(&dir, &name)).await??;
         site.defer_snapshots();
         if config.name.is_some_and(|name| name != site.site().name()) {
             tracing::warn!(name = site.site().name(), "the site has its name already; --name is passed over");

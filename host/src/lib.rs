@@ -8,6 +8,7 @@
 //! - [`audit`]: everything about a site on disk that can be verified, verified anew
 //! - [`problem`]: what can be wrong with a site directory
 //! - [`scrub`]: reading it all again, slowly, to find what a disk has forgotten
+//! - [`mending`]: a damaged record, made whole again with the copies of a mirror
 //! - [`sequencer`]: who comes in, which entry is next, what each peer still lacks
 //! - [`publisher`]: the log as static files, C2SP tlog-tiles
 //! - [`log_files`]: published logs to read, in a directory or behind a URL; [`http`] serves them
@@ -35,6 +36,7 @@ pub mod http;
 pub mod key_file;
 pub mod limits;
 pub mod log_files;
+pub mod mending;
 pub mod mirror_dir;
 pub mod notary;
 pub mod problem;

@@ -204,6 +204,7 @@ fn entries_become_final_and_prove_repair_and_convict() {
     prove_and_refute(&plant);
     copy_over_http(&plant, size);
     repair_from_the_mirror(&plant);
+    a_host_mends_its_record_by_itself(&plant, size);
     convict_a_host_that_forks(&plant, &signed);
 }
 
@@ -278,6 +279,21 @@ fn repair_from_the_mirror(plant: &Plant) {
     assert!(said.contains("1 entries were replaced"), "{said}");
     let json = verify(&dir);
     assert_eq!(json["holds"], true, "{json:#}");
+}
+
+/// What is damaged lies before the policy that names the mirror; and the founding itself.
+fn a_host_mends_its_record_by_itself(plant: &Plant, size: u64) {
+    let dir = plant.dir();
+    let record = fs::read(dir.join("site.record")).unwrap();
+    for at in [record.len() / 2, 100] {
+        let mut damaged = record.clone();
+        damaged[at] ^= 4;
+        fs::write(dir.join("site.record"), damaged).unwrap();
+        assert_eq!(verify(&dir)["holds"], false);
+        host_until(&dir, |signed| signed.checkpoint().size >= size);
+        let json = verify(&dir);
+        assert_eq!(json["holds"], true, "{json:#}");
+    }
 }
 
 fn convict_a_host_that_forks(plant: &Plant, signed: &SignedCheckpoint) {

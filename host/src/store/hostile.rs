@@ -27,12 +27,12 @@ pub fn open(bytes: &[u8]) {
     let disk = Arc::new(SimulatedDisk::new(1));
     whole(disk.clone());
     let is_derived = match kind % 6 {
-        0 => put(&*disk, RECORD, bytes, false),
-        1 => put(&*disk, INDEX, bytes, true),
-        2 => put(&*disk, MARK, bytes, false),
-        3 => put(&*disk, MARK, &mark(bytes), false),
-        4 => put(&*disk, INDEX, &index(bytes), false),
-        _ => put(&*disk, RECORD, &frames(bytes), false),
+        0 => put(&disk, RECORD, bytes, false),
+        1 => put(&disk, INDEX, bytes, true),
+        2 => put(&disk, MARK, bytes, false),
+        3 => put(&disk, MARK, &mark(bytes), false),
+        4 => put(&disk, INDEX, &index(bytes), false),
+        _ => put(&disk, RECORD, &frames(bytes), false),
     };
     if let Ok(mut store) = Store::open_to_read(disk.clone()) {
         read_all(&store);

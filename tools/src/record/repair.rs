@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use gemba_host::disk::FileDisk;
 use gemba_host::log_files::LogFiles;
+use gemba_host::mending::Copies;
 use gemba_host::problem::SiteDirError;
 use gemba_host::site_dir::SiteDir;
-use gemba_record::tile_tree::TileTree;
 
 use crate::progress::Progress;
 
@@ -46,28 +46,18 @@ pub(crate) fn run(args: &RepairArgs) -> Result<()> {
         Ok(site) => site.problems().iter().for_each(|problem| println!("{problem}")),
         Err(problem) => println!("{problem}"),
     }
-    let checkpoint = args.from.checkpoint().context("the mirror is of no use")?;
-    let stated = checkpoint.checkpoint();
-    let mut tree = TileTree::new(stated.size, stated.root)?;
-    let (mut fetched, mut failed) = (0, None);
+    let mut copies = Copies::of(&args.from).context("the mirror is of no use")?;
+    let (note, size) = (copies.note.clone(), copies.size());
     let fetch = |wanted: std::ops::Range<u64>| {
-        let mut copies = Vec::new();
-        let mut at = wanted.start;
-        while at < wanted.end {
-            let (first, entries) = args.from.entries(&mut tree, at).map_err(|error| failed = Some(error)).ok()?;
-            let end = wanted.end.min(first + entries.len() as u64);
-            copies.extend(entries.into_iter().skip((at - first) as usize).take((end - at) as usize));
-            at = end;
-        }
-        fetched += copies.len() as u64;
-        progress.show("copies", fetched, stated.size);
-        Some(copies)
+        let taken = copies.take(wanted);
+        progress.show("copies", copies.taken, size);
+        taken
     };
-    let note = checkpoint.to_string();
     let repaired = match opened {
         Ok(mut site) => site.repair(Some(&note), fetch).map(|_| site),
         Err(_) => SiteDir::repair_on(Arc::new(FileDisk::new(&args.dir)), Some(&note), fetch),
     };
+    let (fetched, failed) = (copies.taken, copies.failed);
     match (repaired, failed) {
         (Ok(site), _) => {
             println!("{}: {fetched} entries were replaced; all {} hold", args.dir.display(), site.site().entries());
