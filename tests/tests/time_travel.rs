@@ -38,6 +38,18 @@ fn a_viewer_in_the_past_shows_what_was_and_never_what_is() {
 }
 
 #[test]
+fn a_run_goes_from_instant_to_instant_and_tells_how_long_each_took_to_be_drawn() {
+    let host = PastHost::start(true);
+    let route = [100, 7000, 20_000].map(|secs| format!("--at={}", host.at(secs)));
+    let route: Vec<&str> = SMALL.into_iter().chain(route.iter().map(String::as_str)).collect();
+    let report = Viewer::start(&host.address, host.site.folder.path(), "route", &route).report();
+    let times = report["values"].as_object().unwrap().values().map(|value| value["source_time_micros"].as_i64());
+    assert_eq!(times.max().flatten(), Some(host.instant(20_000).0), "it ends at the last one");
+    let drawn = &report["cursor"]["show_ms"];
+    assert!(drawn["p50"].as_f64() > Some(0.0) && drawn["p99"].as_f64() >= drawn["p50"].as_f64(), "{drawn}");
+}
+
+#[test]
 fn where_nothing_was_recorded_nothing_is_known() {
     let host = PastHost::start(true);
     let report = travel(&host, "gap", &host.at(GAP.0 + 600));
