@@ -69,7 +69,6 @@ impl<'a> Copies<'a> {
 pub fn open_or_create(dir: &Path, name: &str) -> Result<SiteDir, SiteDirError> {
     match SiteDir::open_or_create(dir, name) {
         Ok(mut site) if !site.problems().is_empty() => {
-            site.problems().iter().for_each(|problem| tracing::error!("{problem}"));
             for mirror in mirrors(dir) {
                 let mended =
                     mend(&mirror, |copies| site.repair(Some(&copies.note.clone()), |wanted| copies.take(wanted)));
@@ -80,7 +79,6 @@ pub fn open_or_create(dir: &Path, name: &str) -> Result<SiteDir, SiteDirError> {
             Ok(site)
         }
         Err(SiteDirError::Unreadable(problem)) => {
-            tracing::error!("{problem}");
             let whole = |copies: &mut Copies<'_>| {
                 SiteDir::repair_on(Arc::new(FileDisk::new(dir)), Some(&copies.note.clone()), |wanted| {
                     copies.take(wanted)
@@ -130,6 +128,10 @@ fn mirrors(dir: &Path) -> Vec<LogFiles> {
         return Vec::new();
     }
     let folder = origin_hash(&origin(store.site()));
-    let mirrors = policy.into_iter().flat_map(|policy| policy.mirrors);
-    mirrors.filter_map(|member| format!("{}/{folder}/", member.url).parse().ok()).collect()
+    let members = policy.into_iter().flat_map(|policy| policy.mirrors);
+    let mirrors: Vec<LogFiles> = members.filter_map(|m| format!("{}/{folder}/", m.url).parse().ok()).collect();
+    if !mirrors.is_empty() {
+        tracing::warn!("{} is not whole; mirrors are asked for copies", store.path().display());
+    }
+    mirrors
 }
