@@ -21,9 +21,9 @@ use crate::quality::Quality;
 use crate::run::RunPlan;
 use crate::site::Site;
 use crate::{
-    actions, camera, cursor, edits, free_rect, headset, help, inspector, labels, link, loading, mirror, past, people,
-    plant, pointer, readings, report, run, schedule, selection, status, theme, timeline, toasts, tree, view,
-    viewpoints, window_icon,
+    actions, bodies, camera, cursor, edits, free_rect, headset, help, inspector, labels, link, loading, mirror, past,
+    people, plant, playing, pointer, readings, report, run, schedule, selection, status, theme, timeline, toasts, tree,
+    view, viewpoints, window_icon,
 };
 
 /// What the viewer shows.
@@ -81,7 +81,8 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
 pub(crate) fn add_features(app: &mut App, plain: bool) {
     app.add_plugins((schedule::plugin, free_rect::plugin, theme::plugin, view::plugin, report::plugin, run::plugin))
         .add_plugins((link::plugin, cursor::plugin, past::plugin, plant::plugin, mirror::plugin, camera::plugin))
-        .add_plugins((selection::plugin, people::plugin, pointer::plugin, edits::plugin, toasts::plugin));
+        .add_plugins((selection::plugin, people::plugin, pointer::plugin, edits::plugin, toasts::plugin))
+        .add_plugins((playing::plugin, bodies::plugin));
     if !plain {
         app.add_plugins((
             status::plugin,

@@ -7,6 +7,7 @@
 pub mod actions;
 pub mod app;
 pub mod args;
+pub mod bodies;
 pub mod calendar;
 pub mod camera;
 pub mod cursor;
@@ -24,6 +25,7 @@ pub mod past;
 pub mod people;
 pub mod places;
 pub mod plant;
+pub mod playing;
 pub mod pointer;
 pub mod problems;
 pub mod quality;

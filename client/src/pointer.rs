@@ -76,6 +76,15 @@ impl Pointers {
     }
 }
 
+/// Whether a tool has the mouse for itself, so that a drag does not move the camera. Tools write it before the cameras read.
+#[derive(Resource, Debug, Default)]
+pub struct MouseTaken(pub bool);
+
+/// Whether the mouse is free.
+pub fn mouse_is_free(taken: Res<MouseTaken>) -> bool {
+    !taken.0
+}
+
 /// Turns how far a trigger is pulled into pressed or not: it must be let go further than it had to be pulled, so that a
 /// finger that trembles presses once.
 pub fn is_pressed(pulled: f32, was_pressed: bool) -> bool {
@@ -83,7 +92,9 @@ pub fn is_pressed(pulled: f32, was_pressed: bool) -> bool {
 }
 
 pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<Pointers>().add_systems(Update, follow_mouse.in_set(Frame::Receive));
+    app.init_resource::<Pointers>()
+        .init_resource::<MouseTaken>()
+        .add_systems(Update, follow_mouse.in_set(Frame::Receive));
 }
 
 fn follow_mouse(

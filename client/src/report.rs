@@ -7,6 +7,7 @@ use bevy::prelude::*;
 use gemba_twin::peer::PeerKey;
 use serde::Serialize;
 
+use crate::bodies::Bodies;
 use crate::calendar::rfc3339;
 use crate::cursor::Cursor;
 use crate::link::Connection;
@@ -144,6 +145,8 @@ struct ThingReport {
     shown: bool,
     /// Whether a person has made it.
     made: bool,
+    /// Whether people carry it about, or have.
+    carried: bool,
 }
 
 /// What the report is made of.
@@ -161,6 +164,7 @@ pub struct Seen<'w, 's> {
     past: Res<'w, Past>,
     more: Res<'w, MoreSeen>,
     things: Res<'w, ThingEntities>,
+    bodies: Res<'w, Bodies>,
     drawn: Query<'w, 's, (&'static GlobalTransform, &'static InheritedVisibility)>,
 }
 
@@ -221,13 +225,14 @@ impl Seen<'_, '_> {
         let report = |index: ThingIndex| {
             let standing = self.site.standing(index)?;
             let retired = self.site.is_retired(index);
-            if standing.place.is_none() && !retired && !standing.is_made {
+            let carried = self.bodies.knows(standing.id);
+            if standing.place.is_none() && !retired && !standing.is_made && !carried {
                 return None;
             }
             let drawn = self.things.entity(index).and_then(|entity| self.drawn.get(entity).ok());
             let place = drawn.map(|(world, _)| world.translation().to_array());
             let shown = drawn.is_some_and(|(_, visibility)| visibility.get());
-            let report = ThingReport { place, retired, shown, made: standing.is_made };
+            let report = ThingReport { place, retired, shown, made: standing.is_made, carried };
             Some((self.site.thing(index)?.path.to_string(), report))
         };
         all.filter_map(report).collect()

@@ -11,9 +11,9 @@ use std::{fs, io};
 use ed25519_dalek::SigningKey;
 use gemba_host::blobs::Blobs;
 use gemba_host::historian::{Historian, HistorianConfig};
-use gemba_net::body::{Body, BodyNumber, BodyReceiver, BodySender, Epoch, Placement, Precision};
-use gemba_net::wire::{PoseDown, PoseUp, ToHost, ToPeer, frame};
-use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry};
+use gemba_net::body::{Body, BodyNumber, BodyReceiver, BodySender, Epoch, Lease, Placement, Precision};
+use gemba_net::wire::{BodyNews, PoseDown, PoseUp, ToHost, ToPeer, frame};
+use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry, voice};
 use gemba_record::checkpoint::{Checkpoint, SignedCheckpoint, origin};
 use gemba_record::cosignature::Cosigner;
 use gemba_record::entry::SiteId;
@@ -233,6 +233,8 @@ fn messages() -> Seeds {
         entries_held: 300,
         redemption: None,
     };
+    let at = TrackedPoint { place: [1.0, 0.5, -2.0], rotation: [0.0, 0.0, 0.0, 1.0] };
+    let lease = Lease { holder: PeerNumber(3), epoch: Epoch(5) };
     let info = PeerInfo { number: PeerNumber(3), key, name, kind: PeerKind::Device };
     let up = [
         ToHost::Hello(hello),
@@ -240,6 +242,8 @@ fn messages() -> Seeds {
         ToHost::Select(Some(thing)),
         ToHost::Select(None),
         ToHost::Ping { sent: -1 },
+        ToHost::Grab { hold: 3, thing, from: at },
+        ToHost::Release { hold: 3, at },
     ];
     let down = [
         ToPeer::Welcome { me: PeerNumber(1), site: "Plant 1".into(), entries: 1_000_000, minor: 0 },
@@ -251,9 +255,14 @@ fn messages() -> Seeds {
         ToPeer::Left(PeerNumber(65_535)),
         ToPeer::Selected { peer: PeerNumber(2), thing: Some(thing) },
         ToPeer::Pong { sent: 5, host: Timestamp(1_790_000_000_000_000) },
+        ToPeer::Body(BodyNews { body: BodyNumber(1), thing, lease, at, when: Timestamp(1_790_000_000_000_000) }),
+        ToPeer::Held { hold: 3, body: BodyNumber(1), epoch: lease.epoch },
+        ToPeer::GrabRefused { hold: 3, why: "someone else holds it".into() },
+        ToPeer::BodyGone(BodyNumber(1)),
     ];
     let frames = up.iter().map(frame).chain(down.iter().map(frame));
-    numbered(frames.map(|frame| frame[4..].to_vec()).chain(datagrams()))
+    let voices = [voice::encode_up(7, &[9; 60]).unwrap_or_default(), vec![4, 5, 0, 2, 1, 2, 7, 8]];
+    numbered(frames.map(|frame| frame[4..].to_vec()).chain(datagrams()).chain(voices))
 }
 
 /// What is told of a few hands for as many ticks as the seed is long, every packet and its answer behind its length:

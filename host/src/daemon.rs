@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::blob_server::BlobServer;
+use crate::carrying::Rests;
 use crate::clock;
 use crate::device_commands::{self, Carried};
 use crate::gateway_feed::{self, FoundTags, Outlets};
@@ -64,6 +65,7 @@ pub struct Daemon {
     blobs: BlobServer,
     history: History,
     publishing: Publishing,
+    rests: Rests,
 }
 
 /// The gateway's identity in the record, what it finds, and commands on their way to its devices.
@@ -113,6 +115,8 @@ impl Daemon {
         let kept = HistorySetup::of(&site, config.history, config.opcua.is_some());
         let history = History::start(kept, port.commands.clone())?;
         let publishing = Publishing::start(&site)?;
+        let rests = Rests::load(&config.dir, site.site());
+        port.commands.send(rests.command()).await.context("the network stopped")?;
         if let Some(address) = config.publish {
             http::serve_log(address, site.dir()).await?;
         }
@@ -122,7 +126,7 @@ impl Daemon {
             Some(endpoint) => Some(start_gateway(endpoint, &mut sequencer, port.commands.clone(), &history)?),
             None => None,
         };
-        Ok(Self { sequencer, port, address, gateway, blobs, history, publishing })
+        Ok(Self { sequencer, port, address, gateway, blobs, history, publishing, rests })
     }
 
     /// What a peer is given to come here.
@@ -156,15 +160,16 @@ impl Daemon {
                 permit = self.port.commands.reserve(), if self.sequencer.has_commands() => {
                     let permit = permit.context("the network stopped")?;
                     if let Some(command) = tokio::task::block_in_place(|| self.sequencer.poll_command())? {
+                        self.rests.handle_command(&command);
                         permit.send(command);
                     }
                 }
                 count = self.port.events.recv_many(&mut events, limits::BATCH_ENTRIES) => {
                     anyhow::ensure!(count > 0, "the network stopped");
-                    let (blobs, history) = (&self.blobs, &mut self.history);
+                    let outlets = (&self.blobs, &mut self.history, &mut self.rests);
                     self.sequencer.handle_time(clock::now());
                     let events = events.drain(..);
-                    tokio::task::block_in_place(|| handle_events(&mut self.sequencer, blobs, history, events))?;
+                    tokio::task::block_in_place(|| handle_events(&mut self.sequencer, outlets, events))?;
                 }
                 brought = next_of(&mut self.gateway) => {
                     let (gateway, brought) = brought.context("the gateway stopped")?;
@@ -182,9 +187,11 @@ impl Daemon {
                     let is_done = tokio::task::block_in_place(|| self.sequencer.handle_scrub(&mut scrub));
                     scrub_at = Instant::now() + if is_done { limits::SCRUB_AGAIN } else { limits::SCRUB_EVERY };
                 }
+                () = self.rests.due() => tokio::task::block_in_place(|| self.rests.keep()),
                 () = self.publishing.due() => self.publishing.offer(&mut self.sequencer),
             }
         }
+        self.rests.keep();
         // Peers that are gone themselves do not keep the host from going.
         let _ = tokio::time::timeout(limits::FAREWELL, self.port.close()).await;
         Ok(())
@@ -200,8 +207,7 @@ fn keep(snapshot: PendingSnapshot) {
 /// Takes what has gathered: all submissions among it become one commit.
 fn handle_events(
     sequencer: &mut Sequencer,
-    blobs: &BlobServer,
-    history: &mut History,
+    (blobs, history, rests): (&BlobServer, &mut History, &mut Rests),
     events: impl Iterator<Item = HostEvent>,
 ) -> anyhow::Result<()> {
     let mut submissions = Vec::new();
@@ -225,6 +231,8 @@ fn handle_events(
             }
             HostEvent::EntriesTaken { peer } => sequencer.handle_entries_taken(peer),
             HostEvent::Recall { peer, recall } => history.handle_recall(peer, recall),
+            HostEvent::Grabbing { peer, hold, thing } => sequencer.handle_grab(peer, hold, thing),
+            HostEvent::Rested { thing, at } => rests.handle_rested(thing, at),
         }
     }
     Ok(sequencer.handle_submissions(submissions)?)

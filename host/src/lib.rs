@@ -16,6 +16,7 @@
 //! - [`gateway_feed`]: tags and samples of a gateway on their way to the peers
 //! - [`historian`]: samples on disk as Parquet segments, and what was in force at any instant
 //! - [`history`]: the historian at work: between the gateway, the record and those who ask for the past
+//! - [`carrying`]: who may carry a thing about, and where what was carried lies
 //! - [`device_commands`]: what people command, on its way to the devices, and what became of it
 //! - [`daemon`]: all of it wired together
 //! - [`limits`]: how much is taken at once
@@ -25,6 +26,7 @@
 pub mod audit;
 mod blob_server;
 pub mod blobs;
+pub mod carrying;
 pub mod clock;
 pub mod daemon;
 pub mod device_commands;

@@ -150,6 +150,12 @@ pub const RECALL_SAMPLES: usize = 1_000_000;
 /// Up to so many tags a segment's pages are chosen by its page index; more are in most pages anyway.
 pub const FEW_TAGS: usize = 32;
 
+/// How long after a thing was let go it is kept on the disk where it lies: a busy hall writes one small file in that time.
+pub const RESTS_KEPT_AFTER: Duration = Duration::from_secs(2);
+
+/// Largest file of where things lie: all bodies that a host has, at some 60 bytes.
+pub const RESTS_BYTES: u64 = 8 << 20;
+
 /// Jobs that may wait for the historian's thread: ten seconds of a gateway's batches.
 pub const HISTORY_JOBS: usize = 256;
 

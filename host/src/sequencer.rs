@@ -15,11 +15,12 @@ use gemba_record::command::CommandOutcome;
 use gemba_record::entry::{EntryId, UnverifiedEntry};
 use gemba_record::refusal::Refusal;
 use gemba_record::role::Role;
-use gemba_twin::path::TagId;
+use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::Timestamp;
 use gemba_twin::tag::Tag;
 
+use crate::carrying;
 use crate::device_commands::{Carried, Order};
 use crate::key_file;
 use crate::limits;
@@ -147,6 +148,12 @@ impl Sequencer {
         if let Some(present) = self.peers.get_mut(&peer) {
             present.is_taking = false;
         }
+    }
+
+    /// A peer wants to take a thing in hand.
+    pub fn handle_grab(&mut self, peer: PeerNumber, hold: u8, thing: ThingId) {
+        let outcome = carrying::may_carry(self.site.site(), self.key_of(peer), thing);
+        self.commands.push_back(HostCommand::Grab { peer, hold, outcome });
     }
 
     /// Takes entries in this order, in one commit, and answers each once it is on the disk.
@@ -446,6 +453,7 @@ impl Sequencer {
         let appended = self.site.append_at(entries, self.now)?;
         self.order(appended.commands);
         self.broadcast(appended.first, appended.entries);
+        self.commands.extend(appended.placed.into_iter().map(|thing| HostCommand::PutBack { thing }));
         let told = |outcome: Result<gemba_record::site::Placed, Refusal>| {
             outcome.map(|placed| placed.index()).map_err(|why| why.to_string())
         };

@@ -1,5 +1,5 @@
 //! A site on disk: `site.record` (the record), `checkpoint` (the last one the host signed), `blobs/` (files by hash),
-//! `snapshots/` (states to go on from) and `host.key` (the host's secret key).
+//! `snapshots/` (states to go on from), `rests` (where carried things lie, [`crate::carrying`]) and `host.key` (the host's secret key).
 //!
 //! `gembad` serves one; an import tool writes into one while `gembad` is not running:
 //!
@@ -35,10 +35,12 @@ use ed25519_dalek::SigningKey;
 use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{self, Checkpoint};
+use gemba_record::edit::{Change, Edit};
 use gemba_record::entry::{EntryId, Seen, SignedEntry, SiteId};
 use gemba_record::log::{Log, Preverified};
 use gemba_record::refusal::Refusal;
 use gemba_record::site::{Placed, Site};
+use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
 
 use crate::blobs::{BLOBS, Blobs};
@@ -112,6 +114,8 @@ pub struct Appended {
     pub overruled: Vec<Option<u64>>,
     /// Ids of the new entries that command devices.
     pub commands: Vec<EntryId>,
+    /// Things that new entries have put somewhere or taken away.
+    pub placed: Vec<ThingId>,
     /// Index of the first new entry, if there is any.
     pub first: u64,
     /// The bytes of the new entries, in the order of the log.
@@ -333,13 +337,16 @@ impl SiteDir {
         self.catch_up()?;
         let first = self.log.entries();
         let verified = verification::preverify_all(&self.log, batch.clone());
-        let (mut outcomes, mut overruled, mut commands) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut outcomes, mut overruled) = (Vec::new(), Vec::new());
+        let (mut commands, mut placed) = (Vec::new(), Vec::new());
         for mut entry in verified {
             refuse_ahead(&mut entry, now);
             let overrules = self.overruled_by(&entry);
             let command = entry.entry().filter(|e| matches!(e.body, Body::CommandDevice(_))).map(|e| e.id);
+            let thing = entry.entry().and_then(|entry| placed_by(&entry.body));
             let outcome = self.log.append_preverified(entry);
             let is_new = matches!(outcome, Ok(Placed::New(_)));
+            placed.extend(thing.filter(|_| is_new));
             commands.extend(command.filter(|_| is_new));
             overruled.push(overrules.filter(|_| is_new));
             outcomes.push(outcome);
@@ -347,7 +354,7 @@ impl SiteDir {
         let is_new = |outcome: &Result<Placed, Refusal>| matches!(outcome, Ok(Placed::New(_)));
         let new = batch.into_iter().zip(&outcomes).filter(|(_, outcome)| is_new(outcome));
         let entries: Vec<Vec<u8>> = new.map(|(entry, _)| entry).collect();
-        let mut appended = Appended { outcomes, overruled, commands, first, entries };
+        let mut appended = Appended { outcomes, overruled, commands, placed, first, entries };
         if appended.entries.is_empty() {
             return Ok(appended);
         }
@@ -530,6 +537,14 @@ fn open_parts(disk: &Arc<dyn Disk>) -> Result<(Store, Snapshots, SigningKey), Si
     let store = Store::open(disk.clone())?;
     let snapshots = Snapshots::new(Blobs::open_on(disk.clone(), SNAPSHOTS)?);
     Ok((store, snapshots, key_file::load(&**disk, HOST_KEY)?))
+}
+
+/// The thing that an entry puts somewhere or takes away.
+fn placed_by(body: &Body) -> Option<ThingId> {
+    match body {
+        Body::EditThing(Edit { thing, change: Change::Move(_) | Change::Retire(_), .. }) => Some(*thing),
+        _ => None,
+    }
 }
 
 /// Refuses what is dated far ahead of the host's clock.

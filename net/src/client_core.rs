@@ -4,15 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
 
 use crate::clock::ClockEstimate;
+use crate::holding::Holding;
 use crate::limits;
 use crate::link::LinkEvent;
-use crate::peers::{PeerNumber, Pose};
+use crate::peers::{PeerNumber, Pose, TrackedPoint};
 use crate::relay::{Name, RelayReceiver};
 use crate::uplink::{self, Teller};
-use crate::wire::{self, PoseDown, ToPeer};
+use crate::voice;
+use crate::wire::{self, PoseDown, ToHost, ToPeer};
 
 /// Why a session cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct ClientCore {
     newest_poses: BTreeMap<PeerNumber, Timestamp>,
     minor: u16,
     lane: Lane,
+    holding: Holding,
+    voice_frames: u16,
 }
 
 /// The pose lane of a session of minor 4 or later.
@@ -71,6 +76,8 @@ impl ClientCore {
             newest_poses: BTreeMap::new(),
             minor: 0,
             lane: Lane::default(),
+            holding: Holding::default(),
+            voice_frames: 0,
         }
     }
 
@@ -105,6 +112,38 @@ impl ClientCore {
         self.lane.teller.tell_pose(pose, rests);
     }
 
+    /// The datagram by which the host hears a frame of this person's voice; none if it takes none.
+    pub fn tell_voice(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
+        self.voice_frames = self.voice_frames.wrapping_add(1);
+        voice::encode_up(self.voice_frames, frame).filter(|_| self.host_takes_bodies())
+    }
+
+    /// Takes a thing in hand, with the host's leave. [`Self::poll_said`] then has what to say.
+    pub fn grab(&mut self, thing: ThingId, from: TrackedPoint) {
+        self.holding.grab(thing, from);
+    }
+
+    /// Carries what is in hand. True if [`Self::poll_datagrams`] then has what to send.
+    pub fn carry(&mut self, thing: ThingId, at: TrackedPoint) -> bool {
+        self.holding.carry(thing, at, &mut self.lane.teller)
+    }
+
+    /// Lets go what is in hand. [`Self::poll_said`] then has what to say.
+    pub fn release(&mut self, thing: ThingId, at: TrackedPoint) {
+        self.holding.release(thing, at, &mut self.lane.teller);
+    }
+
+    /// What is in hand and has not moved since this was last called rests there, until it moves.
+    pub fn rest_held(&mut self) {
+        self.holding.rest(&mut self.lane.teller);
+    }
+
+    /// What is to be said on the control stream of what is taken in hand and let go.
+    pub fn poll_said(&mut self) -> Vec<ToHost> {
+        let said = self.holding.poll();
+        if self.host_takes_bodies() { said } else { Vec::new() }
+    }
+
     /// Datagrams of the pose lane (minor 4): what was told since the last time, what the host does not know yet, and our
     /// answers to what it tells.
     pub fn poll_datagrams(&mut self) -> Vec<Vec<u8>> {
@@ -135,6 +174,7 @@ impl ClientCore {
         self.minor = 0;
         self.newest_poses.clear();
         self.lane = Lane { unread: self.lane.unread, ..Lane::default() };
+        self.holding.handle_lost();
         let wait = limits::RETRY.0 * 2u32.saturating_pow(self.failures.min(16));
         self.failures += 1;
         wait.min(limits::RETRY.1)
@@ -156,6 +196,7 @@ impl ClientCore {
             ToPeer::Welcome { me, site, entries, minor } => {
                 self.failures = 0;
                 self.minor = minor;
+                self.holding.handle_welcome(me);
                 LinkEvent::Welcome { me, site, entries }
             }
             ToPeer::Refused { why } => return Err(SessionEnd::Refused(why)),
@@ -192,6 +233,15 @@ impl ClientCore {
             ToPeer::Selected { peer, thing } => LinkEvent::Selected { peer, thing },
             ToPeer::History { from, to } => LinkEvent::History { from, to },
             ToPeer::InstantShared { peer, instant } => LinkEvent::InstantShared { peer, instant },
+            ToPeer::Body(news) => self.holding.handle_body(news, &mut self.lane.teller),
+            ToPeer::Held { hold, epoch, .. } => {
+                return Ok(self.holding.handle_held(hold, epoch, &mut self.lane.teller));
+            }
+            ToPeer::GrabRefused { hold, why } => return Ok(self.holding.handle_refused(hold, why)),
+            ToPeer::BodyGone(body) => {
+                self.lane.receiver.forget(Name::of_body(body));
+                return Ok(self.holding.handle_gone(body, &mut self.lane.teller));
+            }
             ToPeer::Pong { sent, host } => match self.clock.exchange(sent, host.0, clock.0) {
                 Some((offset_micros, rtt)) => LinkEvent::Clock { offset_micros, rtt },
                 None => return Ok(None),
@@ -208,7 +258,7 @@ impl ClientCore {
         let mut events = Vec::new();
         for PoseDown { peer, at, pose } in poses {
             if self.is_newest(peer, at) {
-                events.push(LinkEvent::Pose { peer, pose, at });
+                events.push(LinkEvent::Pose { peer, pose, at, rests: false });
             }
         }
         events
@@ -225,6 +275,9 @@ impl ClientCore {
     }
 
     fn handle_lane(&mut self, bytes: &[u8]) -> Vec<LinkEvent> {
+        if let Some(frames) = voice::decode_down(bytes) {
+            return frames.into_iter().map(LinkEvent::Voice).collect();
+        }
         let mut events = Vec::new();
         let Some((acks, packet)) = uplink::parts(bytes) else {
             self.lane.unread += 1;
@@ -241,9 +294,13 @@ impl ClientCore {
             return events;
         };
         for (name, sample) in told {
+            if let Some(body) = name.body() {
+                events.extend(self.holding.handle_sample(body, &sample));
+                continue;
+            }
             let at = Timestamp(sample.millis().cast_signed().saturating_mul(1000));
             let Some(peer) = name.avatar().filter(|peer| self.is_newest(*peer, at)) else { continue };
-            let event = LinkEvent::Pose { peer, pose: sample.pose(), at };
+            let event = LinkEvent::Pose { peer, pose: sample.pose(), at, rests: sample.is_resting() };
             if self.lane.here.contains(&peer) {
                 events.push(event);
             } else if self.lane.early.len() < limits::PEERS {

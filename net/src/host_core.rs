@@ -7,9 +7,10 @@ use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::{Sample, Timestamp};
 
+use crate::body_table::{BodyOutput, BodyTable};
 use crate::interest::CrowdStats;
 use crate::limits;
-use crate::peers::{Hello, PeerInfo, PeerNumber};
+use crate::peers::{Hello, PeerInfo, PeerNumber, TrackedPoint};
 use crate::pose_lane::{Brought, PoseLane};
 use crate::telemetry::TagSample;
 use crate::wire::{self, PoseDown, PoseUp, ToPeer};
@@ -23,6 +24,8 @@ pub enum Output {
     Datagram(PeerNumber, Vec<u8>),
     /// Into the peer's conflater.
     Samples(PeerNumber, Vec<TagSample>),
+    /// To the host program: a thing that was carried lies there.
+    Rested(ThingId, TrackedPoint),
 }
 
 #[derive(Debug)]
@@ -50,6 +53,7 @@ pub struct HostCore {
     newest: BTreeMap<TagId, Sample>,
     history: Option<(Timestamp, Timestamp)>,
     lane: PoseLane,
+    bodies: BodyTable,
     ticks: u64,
     outputs: Vec<Output>,
     /// Pose datagrams that were late, damaged or from a peer that is not in.
@@ -77,7 +81,8 @@ impl HostCore {
         if self.members.len() >= limits::PEERS {
             return Err(format!("this host is full: {} peers are here", limits::PEERS));
         }
-        while self.members.contains_key(&PeerNumber(self.next)) {
+        let is_taken = |next| next == PeerNumber::HOST || self.members.contains_key(&next);
+        while is_taken(PeerNumber(self.next)) {
             self.next = self.next.wrapping_add(1);
         }
         let number = PeerNumber(self.next);
@@ -128,6 +133,7 @@ impl HostCore {
         }
         if knows_bodies {
             self.lane.join(peer);
+            self.outputs.extend(self.bodies.all().map(|news| Output::Control(peer, news)));
         }
         self.outputs.extend(datagrams(peer, poses.iter()));
         let held = self.newest.iter().map(|(tag, sample)| TagSample { tag: *tag, sample: sample.clone() }).collect();
@@ -135,17 +141,98 @@ impl HostCore {
     }
 
     /// The site does not let the peer in.
-    pub fn refuse(&mut self, peer: PeerNumber, why: &str) {
+    pub fn refuse(&mut self, peer: PeerNumber, why: &str, now: Timestamp) {
         let why = wire::cut(why, limits::REASON_BYTES);
         self.outputs.push(Output::Control(peer, ToPeer::Refused { why }));
-        self.handle_left(peer);
+        self.handle_left(peer, now);
     }
 
     /// The peer's connection is gone.
-    pub fn handle_left(&mut self, peer: PeerNumber) {
+    pub fn handle_left(&mut self, peer: PeerNumber, now: Timestamp) {
         if self.members.remove(&peer).is_some_and(|member| member.admitted) {
             self.lane.leave(peer);
             self.tell_others(peer, &ToPeer::Left(peer));
+            self.bodies.handle_left(peer, now);
+            self.tell_bodies(now);
+        }
+    }
+
+    /// The peer lives: it has said something.
+    pub fn handle_heard(&mut self, peer: PeerNumber, now: Timestamp) {
+        self.bodies.handle_heard(peer, now);
+    }
+
+    /// A peer wants to hold a thing. True if the host program is to say whether it may.
+    pub fn handle_grab(
+        &mut self,
+        peer: PeerNumber,
+        hold: u8,
+        thing: ThingId,
+        from: TrackedPoint,
+        now: Timestamp,
+    ) -> bool {
+        let knows_bodies = |member: &Member| member.admitted && member.minor >= wire::BODY_MINOR;
+        let is_asked =
+            self.members.get(&peer).is_some_and(knows_bodies) && self.bodies.handle_grab(peer, hold, thing, from, now);
+        self.tell_bodies(now);
+        is_asked
+    }
+
+    /// The host program has said whether it may. What the same person holds in a session that has not ended yet, they
+    /// take over.
+    pub fn decide_grab(&mut self, peer: PeerNumber, hold: u8, outcome: Result<(), String>, now: Timestamp) {
+        let key = |peer: PeerNumber| self.members.get(&peer).map(|member| member.info.key);
+        if let Some((_, holder)) = self.bodies.asked(peer, hold)
+            && holder != peer
+            && outcome.is_ok()
+            && key(holder).is_some_and(|holder| Some(holder) == key(peer))
+        {
+            self.bodies.handle_left(holder, now);
+        }
+        self.bodies.handle_decided(peer, hold, outcome, now);
+        self.tell_bodies(now);
+    }
+
+    /// A peer lets go what it holds.
+    pub fn handle_release(&mut self, peer: PeerNumber, hold: u8, at: TrackedPoint, now: Timestamp) {
+        self.bodies.handle_release(peer, hold, at, now);
+        self.tell_bodies(now);
+    }
+
+    /// The record says where a thing is, and that it is carried no more.
+    pub fn put_back(&mut self, thing: ThingId, now: Timestamp) {
+        self.bodies.put_back(thing);
+        self.tell_bodies(now);
+    }
+
+    /// Where things lie that were carried before this host began.
+    pub fn restore_rests(&mut self, rests: Vec<(ThingId, TrackedPoint)>, now: Timestamp) {
+        rests.into_iter().for_each(|(thing, at)| self.bodies.restore(thing, at, now));
+        self.tell_bodies(now);
+    }
+
+    /// Times that a peer moved or released what it did not hold.
+    pub fn moves_fenced(&self) -> u64 {
+        self.bodies.fenced
+    }
+
+    /// Frames of voices that somebody was not told: over a budget, late, or too many at once.
+    pub fn voices_dropped(&self) -> u64 {
+        self.lane.voices_dropped()
+    }
+
+    fn tell_bodies(&mut self, now: Timestamp) {
+        for output in self.bodies.poll() {
+            match output {
+                BodyOutput::All(message) => {
+                    let members = self.members.iter().filter(|(_, m)| m.admitted && m.minor >= wire::BODY_MINOR);
+                    self.outputs.extend(members.map(|(peer, _)| Output::Control(*peer, message.clone())));
+                }
+                BodyOutput::One(peer, message) => self.outputs.push(Output::Control(peer, message)),
+                BodyOutput::Moved { body, at, epoch, rests } => self.lane.tell_body(body, &at, epoch, rests, now),
+                BodyOutput::Rested { thing, at } => self.outputs.push(Output::Rested(thing, at)),
+                BodyOutput::Gone(body) => self.lane.forget_body(body),
+            }
         }
     }
 
@@ -203,6 +290,7 @@ impl HostCore {
             self.poses_dropped += 1;
             return;
         };
+        self.bodies.handle_heard(peer, now);
         let (sequence, pose) = if member.minor >= wire::BODY_MINOR {
             match self.lane.handle_datagram(peer, bytes, now) {
                 Brought::Nothing => return,
@@ -210,7 +298,12 @@ impl HostCore {
                     self.poses_dropped += 1;
                     return;
                 }
-                Brought::Pose(pose) => (0, pose),
+                Brought::News(pose, bodies) => {
+                    bodies.into_iter().for_each(|(hold, told)| self.bodies.handle_move(peer, hold, told, now));
+                    self.tell_bodies(now);
+                    let Some(pose) = pose else { return };
+                    (0, pose)
+                }
             }
         } else {
             let known = member.newest_pose.as_ref().map(|(known, _)| *known);
@@ -223,8 +316,10 @@ impl HostCore {
             self.lane.handle_pose(peer, &up.pose, now);
             (up.sequence, up.pose)
         };
-        member.newest_pose = Some((sequence, PoseDown { peer, at: now, pose }));
-        member.moved = true;
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.newest_pose = Some((sequence, PoseDown { peer, at: now, pose }));
+            member.moved = true;
+        }
     }
 
     /// New samples for every peer that is in.
@@ -242,6 +337,8 @@ impl HostCore {
     pub fn tick(&mut self, now: Timestamp) {
         self.ticks += 1;
         self.tell_news();
+        self.bodies.tick(now);
+        self.tell_bodies(now);
         let told = self.lane.tick(now).into_iter();
         self.outputs.extend(told.map(|(peer, bytes)| Output::Datagram(peer, bytes)));
         let moved: Vec<PoseDown> = self

@@ -1,7 +1,9 @@
 //! What a host counts: every drop, and what it keeps from happening.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
+use crate::beat::Beat;
 use crate::interest::CrowdStats;
 
 /// Counted since the host began to listen.
@@ -25,6 +27,16 @@ pub struct HostStats {
     pub poses_to_tell: u64,
     /// Rests told once more, since they had not been acknowledged.
     pub rests_repeated: u64,
+    /// Times that a peer moved or released what it did not hold, or not any more.
+    pub moves_fenced: u64,
+    /// Bursts of poses to all peers, and ticks at which there should have been one and the host was late by a whole tick.
+    pub bursts: u64,
+    /// See above.
+    pub ticks_skipped: u64,
+    /// How long 99 in 100 bursts took at most, until all was handed to QUIC.
+    pub burst_p99: Duration,
+    /// Frames of voices that somebody was not told: over a budget, late, or too many at once.
+    pub voices_dropped: u64,
     /// Times that a peer's control messages were made to wait, since it sent too many.
     pub messages_paced: u64,
     /// Samples that newer ones replaced before a slow peer took them.
@@ -57,6 +69,9 @@ pub(crate) struct HostCounters {
     pub(crate) poses_over_budget: AtomicU64,
     pub(crate) poses_to_tell: AtomicU64,
     pub(crate) rests_repeated: AtomicU64,
+    pub(crate) moves_fenced: AtomicU64,
+    pub(crate) voices_dropped: AtomicU64,
+    pub(crate) beat: Beat,
     pub(crate) messages_paced: AtomicU64,
     pub(crate) samples_conflated: AtomicU64,
     pub(crate) peers_too_slow: AtomicU64,
@@ -75,7 +90,8 @@ pub(crate) fn count(counter: &AtomicU64) {
 
 impl HostCounters {
     /// Takes over what the core has counted.
-    pub(crate) fn note(&self, refused: u64, crowd: &CrowdStats) {
+    pub(crate) fn note(&self, refused: u64, fenced: u64, crowd: &CrowdStats) {
+        self.moves_fenced.store(fenced, Relaxed);
         self.poses_refused.store(refused, Relaxed);
         self.poses_told.store(crowd.told, Relaxed);
         self.pose_bytes.store(crowd.bytes, Relaxed);
@@ -97,6 +113,11 @@ impl HostCounters {
             poses_over_budget: read(&self.poses_over_budget),
             poses_to_tell: read(&self.poses_to_tell),
             rests_repeated: read(&self.rests_repeated),
+            moves_fenced: read(&self.moves_fenced),
+            voices_dropped: read(&self.voices_dropped),
+            bursts: self.beat.bursts(),
+            ticks_skipped: self.beat.skipped(),
+            burst_p99: self.beat.p99(),
             messages_paced: read(&self.messages_paced),
             samples_conflated: read(&self.samples_conflated),
             peers_too_slow: read(&self.peers_too_slow),

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use gemba_twin::peer::PeerKey;
 use quinn::{Connection, SendStream, VarInt};
@@ -68,18 +69,23 @@ impl Hub {
     /// must not wait for its disk.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<HostCommand>, mut inputs: mpsc::Receiver<Input>) {
         let events = self.events.clone();
-        let mut ticks = 0u64;
+        let (mut ticks, mut before) = (0u64, Instant::now());
         let mut tick = tokio::time::interval(limits::TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = tick.tick() => {
                     ticks += 1;
-                    // A burst costs some 26 µs a peer.
-                    if self.lines.len() <= limits::FEW_PEERS || ticks.is_multiple_of(2) {
+                    let now = Instant::now();
+                    self.counters.beat.note_tick(now - std::mem::replace(&mut before, now), limits::TICK);
+                    if ticks.is_multiple_of(limits::ticks_per_burst(self.lines.len())) {
                         self.core.tick(clock());
+                        self.carry_out();
+                        self.counters.beat.note(now.elapsed());
                     }
-                    self.counters.note(self.core.poses_dropped, &self.core.crowd_stats());
+                    let (refused, fenced) = (self.core.poses_dropped, self.core.moves_fenced());
+                    self.counters.note(refused, fenced, &self.core.crowd_stats());
+                    self.counters.voices_dropped.store(self.core.voices_dropped(), Relaxed);
                 }
                 command = commands.recv() => match command {
                     Some(command) => self.command(command),
@@ -107,7 +113,7 @@ impl Hub {
         match command {
             HostCommand::Admit { peer, entries } => self.core.admit(peer, &self.site, entries),
             HostCommand::Refuse { peer, why } => {
-                self.core.refuse(peer, &why);
+                self.core.refuse(peer, &why, clock());
                 self.carry_out();
                 if let Some(line) = self.lines.get_mut(&peer) {
                     line.control = None;
@@ -133,6 +139,9 @@ impl Hub {
                 line.answers.put(answer);
                 self.pending.extend(next.map(|recall| HostEvent::Recall { peer, recall }));
             }
+            HostCommand::Grab { peer, hold, outcome } => self.core.decide_grab(peer, hold, outcome, clock()),
+            HostCommand::PutBack { thing } => self.core.put_back(thing, clock()),
+            HostCommand::Rests(rests) => self.core.restore_rests(rests, clock()),
             HostCommand::History { from, to } => self.core.set_history(from, to),
             HostCommand::Publish(samples) => self.core.publish(&samples),
             HostCommand::Blob { peer, hash, offset, blob } => {
@@ -197,7 +206,15 @@ impl Hub {
                 let recall = self.lines.get_mut(&peer)?.questions.handle_asked(recall)?;
                 return Some(HostEvent::Recall { peer, recall });
             }
+            Input::Message(peer, ToHost::Grab { hold, thing, from }, _) => {
+                let is_asked = self.core.handle_grab(peer, hold, thing, from, clock());
+                return is_asked.then_some(HostEvent::Grabbing { peer, hold, thing });
+            }
+            Input::Message(peer, ToHost::Release { hold, at }, _) => {
+                self.core.handle_release(peer, hold, at, clock());
+            }
             Input::Message(peer, ToHost::Ping { sent }, _) => {
+                self.core.handle_heard(peer, clock());
                 self.send(peer, wire::frame(&ToPeer::Pong { sent, host: clock() }));
             }
             Input::Message(..) => {}
@@ -220,11 +237,13 @@ impl Hub {
             }
             Input::EntriesWritten(_) => {}
             Input::Gone(peer, why) => {
-                self.core.handle_left(peer);
+                self.core.handle_left(peer, clock());
                 // What it asked for and the program has not taken up concerns nobody any more; what it wants in the
                 // record does.
                 self.pending.retain(|event| match event {
-                    HostEvent::Recall { peer: of, .. } | HostEvent::BlobWanted { peer: of, .. } => *of != peer,
+                    HostEvent::Recall { peer: of, .. }
+                    | HostEvent::BlobWanted { peer: of, .. }
+                    | HostEvent::Grabbing { peer: of, .. } => *of != peer,
                     _ => true,
                 });
                 let line = self.lines.remove(&peer)?;
@@ -338,6 +357,7 @@ impl Hub {
                         let _ = line.connection.send_datagram(bytes.into());
                     }
                 }
+                Output::Rested(thing, at) => self.pending.push_back(HostEvent::Rested { thing, at }),
                 Output::Samples(peer, samples) => {
                     if let Some(line) = self.lines.get(&peer) {
                         let (conflater, news) = &*line.samples;

@@ -8,6 +8,7 @@
 //! - [`pose_codec`]: a person's pose in some forty bytes
 //! - [`body`]: bodies that move, told exactly and in few bytes over a line that loses packets; their leases
 //! - [`relay`]: what a host tells everyone of everyone; [`interest`]: who is told what, how often and how exactly
+//! - [`voice`]: frames of speech, to who is near enough to hear
 //! - [`clock`]: how far the host's clock is from ours
 //! - [`host_core`], [`client_core`]: what is decided, without sockets or clocks
 //! - [`listener`], [`link`]: the edge, on quinn; [`tls`]: who is at the other end; [`transport`]: what quinn is told
@@ -18,13 +19,17 @@
 
 pub mod address;
 mod allowance;
+mod beat;
 pub mod blob_hash;
 mod blob_parts;
 pub mod body;
+mod body_table;
 mod bulk_line;
 pub mod client_core;
 pub mod clock;
 mod frames;
+mod handover;
+mod holding;
 pub mod host_core;
 mod host_stats;
 mod hub;
@@ -46,6 +51,7 @@ pub mod test_network;
 pub mod tls;
 pub mod transport;
 mod uplink;
+pub mod voice;
 pub mod wire;
 mod worker;
 

@@ -97,8 +97,15 @@ pub const POSE_DATAGRAM_BYTES: usize = 1100;
 /// Between two bursts of poses to a peer. It is part of the way from a motion to its picture, so short while that costs
 /// little: 50 peers take 0.13 of a core.
 pub const TICK: Duration = Duration::from_millis(10);
-/// Peers above which only every other tick has its burst.
-pub const FEW_PEERS: usize = 50;
+/// Of how many ticks one has a burst, with so many peers: it costs some 26 µs a peer, and with many of them a motion of 30 Hz
+/// is told as it comes and not in halves.
+pub const fn ticks_per_burst(peers: usize) -> u64 {
+    match peers {
+        0..=50 => 1,
+        51..=200 => 2,
+        _ => 3,
+    }
+}
 /// Between two batches of telemetry to a peer: one frame at 50 Hz.
 pub const TELEMETRY_TICK: Duration = Duration::from_millis(20);
 /// Between two pings, which are also what tells a living host from a dead one.
@@ -168,7 +175,22 @@ pub const HOLDS: usize = 256;
 pub const ACK_INTERVAL: Duration = Duration::from_millis(50);
 /// Bodies that one peer may hold at once: two hands full.
 pub const BODIES_HELD: usize = 32;
-/// Bodies that one peer may have brought in by grabbing what nobody had grabbed before.
-pub const BODIES_BROUGHT: usize = 1024;
+/// Grabs of one peer a second, and at once: each is told to everyone, and a hand is slower.
+pub const GRAB_RATE: (u32, u32) = (5, 40);
+/// A holder of whom nothing is heard for so long, not even a ping, holds nothing any more: others may take it.
+pub const HOLDER_SILENCE: Duration = Duration::from_millis(1500);
 /// How often a peer looks whether it owes its host an answer or has a rest to tell again: a tick of the slowest hosts.
 pub const LANE_PULSE: Duration = Duration::from_millis(40);
+/// Largest frame of a voice: 60 ms of speech at 24 kbit/s, or 20 ms at 80.
+pub const VOICE_FRAME_BYTES: usize = 200;
+/// Bytes of voice a second that one speaker may send: 80 kbit/s, more than speech needs.
+pub const VOICE_SAYS: u64 = 10_000;
+/// Frames of one speaker that wait for a burst.
+pub const VOICE_WAITING: usize = 3;
+/// Voices that one listener hears at once: more is a noise.
+pub const VOICES: usize = 8;
+/// Farthest that a voice carries, millimetres: across a bay of a hall.
+pub const HEARD_WITHIN_MM: f32 = 25_000.0;
+/// Bytes of voice a second to one listener: 0.6 Mbit/s, what poses leave of one. Eight speakers at 24 kbit/s and 50 frames a
+/// second take 0.24.
+pub const VOICE_BUDGET: u64 = 75_000;

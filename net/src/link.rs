@@ -30,9 +30,10 @@ use tokio::sync::mpsc::error::TryRecvError;
 use crate::address::Address;
 use crate::blob_hash::BlobHash;
 use crate::limits;
-use crate::peers::{PeerInfo, PeerNumber, Pose};
+use crate::peers::{PeerInfo, PeerNumber, Pose, TrackedPoint};
 use crate::recall::RecallAnswer;
 use crate::telemetry::TagSample;
+use crate::voice::VoiceFrame;
 use crate::wire::Recall;
 use crate::worker::Worker;
 
@@ -126,6 +127,52 @@ pub enum LinkEvent {
         pose: Pose,
         /// When the host received it, on the host's clock.
         at: Timestamp,
+        /// Whether they stand so until another pose comes; hosts before minor 4 do not say.
+        rests: bool,
+    },
+    /// A thing that people carry: whose it is now and where. Of each that ever was carried after a welcome, and whenever
+    /// it changes hands.
+    Body {
+        /// Which.
+        thing: ThingId,
+        /// Who holds it; none while it rests.
+        holder: Option<PeerNumber>,
+        /// Where it was then, world frame.
+        at: TrackedPoint,
+        /// When that was, on the host's clock.
+        when: Timestamp,
+        /// Whether we held it and hold it no more, although we have not let go: we were silent for too long.
+        is_lost: bool,
+    },
+    /// A thing has been carried on. Of one that we hold ourselves it may come too, late.
+    BodyMoved {
+        /// Which.
+        thing: ThingId,
+        /// Where to, world frame.
+        at: TrackedPoint,
+        /// When the host heard it, on the host's clock.
+        when: Timestamp,
+        /// Whether it stays there until another word comes.
+        rests: bool,
+    },
+    /// What we wanted to hold we hold: it is where [`LinkCommand::MoveBody`] says.
+    Grabbed {
+        /// Which.
+        thing: ThingId,
+    },
+    /// What we wanted to hold, or held before an interruption, we do not get.
+    GrabRefused {
+        /// Which.
+        thing: ThingId,
+        /// Why, for a person.
+        why: String,
+    },
+    /// Somebody near says something. It comes once, in any order, or not at all.
+    Voice(VoiceFrame),
+    /// A thing is where the record says, whatever was told of it.
+    BodyGone {
+        /// Which.
+        thing: ThingId,
     },
     /// How far back history goes. It never comes from a host that keeps none.
     History {
@@ -199,6 +246,31 @@ pub enum LinkCommand {
     /// Asks to hear of this peer's avatar first, wherever it is, such as of whom we follow; or of nobody's. Numbers are of
     /// one session: it is not told again after a reconnect.
     Watch(Option<PeerNumber>),
+    /// Says a frame of speech to who is near, in whatever codec the listeners know: at most
+    /// [`limits::VOICE_FRAME_BYTES`](crate::limits::VOICE_FRAME_BYTES). Without a host it is lost.
+    Voice(Vec<u8>),
+    /// Takes a thing in hand, which is at `from` for us; [`LinkEvent::Grabbed`] or [`LinkEvent::GrabRefused`] follows. It
+    /// is held through an interruption.
+    GrabBody {
+        /// Which.
+        thing: ThingId,
+        /// Where it is, world frame.
+        from: TrackedPoint,
+    },
+    /// Carries what is in hand, also before it is ours; the others see it from then on.
+    MoveBody {
+        /// Which.
+        thing: ThingId,
+        /// Where to, world frame.
+        at: TrackedPoint,
+    },
+    /// Lets go what is in hand. There it is found by whoever comes later.
+    ReleaseBody {
+        /// Which.
+        thing: ThingId,
+        /// Where it lies, world frame.
+        at: TrackedPoint,
+    },
 }
 
 /// The link takes no more commands just now; try again in the next frame.
@@ -225,6 +297,10 @@ pub struct LinkStats {
     pub packets_unread: u64,
     /// Bytes of poses and of answers sent, to a host of minor 4 or later.
     pub pose_bytes_sent: u64,
+    /// Bytes of voice sent.
+    pub voice_bytes_sent: u64,
+    /// Frames of voices thrown away because nobody polled.
+    pub voices_dropped: u64,
 }
 
 /// What the thread counts and the owner reads.
@@ -238,6 +314,8 @@ pub(crate) struct Counters {
     pub(crate) poses_dropped: AtomicU64,
     pub(crate) packets_unread: AtomicU64,
     pub(crate) pose_up: AtomicU64,
+    pub(crate) voice_up: AtomicU64,
+    pub(crate) voices_dropped: AtomicU64,
 }
 
 /// A connection to a site that mends itself. Dropping it leaves.
@@ -285,6 +363,8 @@ impl Link {
             poses_dropped: self.counters.poses_dropped.load(Relaxed),
             packets_unread: self.counters.packets_unread.load(Relaxed),
             pose_bytes_sent: self.counters.pose_up.load(Relaxed),
+            voice_bytes_sent: self.counters.voice_up.load(Relaxed),
+            voices_dropped: self.counters.voices_dropped.load(Relaxed),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
+use gemba_twin::path::ThingId;
 use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::Timestamp;
 use quinn::{Endpoint, VarInt};
@@ -18,7 +19,7 @@ use crate::host_stats::{HostCounters, HostStats};
 use crate::hub::Hub;
 use crate::limits;
 use crate::lines::{self, ToHub};
-use crate::peers::{Hello, PeerNumber};
+use crate::peers::{Hello, PeerNumber, TrackedPoint};
 use crate::recall::RecallAnswer;
 use crate::telemetry::TagSample;
 use crate::tls;
@@ -100,6 +101,22 @@ pub enum HostEvent {
         /// What.
         recall: Recall,
     },
+    /// A peer wants to take a thing in hand: answer with [`HostCommand::Grab`].
+    Grabbing {
+        /// Who.
+        peer: PeerNumber,
+        /// Its own number for this hold.
+        hold: u8,
+        /// What.
+        thing: ThingId,
+    },
+    /// A thing that was carried lies there now; for a host that wants to know after it has been started anew.
+    Rested {
+        /// What.
+        thing: ThingId,
+        /// Where.
+        at: TrackedPoint,
+    },
 }
 
 /// What the host program wants done.
@@ -160,6 +177,22 @@ pub enum HostCommand {
         /// nothing were covered; of more than [`limits::RECALL_SPANS`] spans only the newest count.
         answer: RecallAnswer,
     },
+    /// Says whether a peer may take a thing in hand.
+    Grab {
+        /// Who asked.
+        peer: PeerNumber,
+        /// The hold.
+        hold: u8,
+        /// Whether it may, or why not.
+        outcome: Result<(), String>,
+    },
+    /// The record says where a thing is: it is no longer where it was carried to.
+    PutBack {
+        /// What.
+        thing: ThingId,
+    },
+    /// Where things lie that were carried before this host began; to be said before anybody comes.
+    Rests(Vec<(ThingId, TrackedPoint)>),
     /// How far back history goes, for all and for who comes later.
     History {
         /// Its beginning.

@@ -9,6 +9,11 @@ use minicbor::{Decode, Encode};
 #[cbor(transparent)]
 pub struct PeerNumber(#[n(0)] pub u16);
 
+impl PeerNumber {
+    /// The host itself, with which every body is at home. No peer has this number.
+    pub const HOST: Self = Self(u16::MAX);
+}
+
 /// A participant, as the others know them.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct PeerInfo {
@@ -49,13 +54,23 @@ pub struct Hello {
     pub redemption: Option<ByteVec>,
 }
 
-/// A point in the world that has a direction: a head or a hand. World frame, metres.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A point in the world that has a direction: a head, a hand or a body. World frame, metres.
+#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
 pub struct TrackedPoint {
     /// Place.
+    #[n(0)]
     pub place: [f32; 3],
     /// Unit quaternion, x y z w; −Z is forward, +Y up.
+    #[n(1)]
     pub rotation: [f32; 4],
+}
+
+impl TrackedPoint {
+    /// Whether it can be shown: finite numbers, and a rotation that is one.
+    pub fn is_sound(&self) -> bool {
+        let length: f32 = self.rotation.iter().map(|c| c * c).sum();
+        self.place.iter().all(|c| c.is_finite()) && (0.25..4.0).contains(&length)
+    }
 }
 
 /// What others see of a person.

@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 
 use gemba_twin::sample::Timestamp;
 
+use crate::body::{Body, BodyNumber, Epoch};
 use crate::interest::{Crowd, CrowdStats};
 use crate::limits;
-use crate::peers::{PeerNumber, Pose};
+use crate::peers::{PeerNumber, Pose, TrackedPoint};
 use crate::relay::{Name, Sample};
 use crate::uplink::{self, Hearer};
+use crate::voice::{self, Voices, Whereabouts};
 
 /// What a datagram has brought.
 pub(crate) enum Brought {
     /// Nothing that anybody needs to know.
     Nothing,
-    /// The peer's newest pose.
-    Pose(Pose),
+    /// The peer's newest pose, if that is new, and where it says that what it holds is.
+    News(Option<Pose>, Vec<(u8, Body)>),
     /// It makes no sense, or came too late.
     Dropped,
 }
@@ -32,6 +34,7 @@ struct Ear {
 pub(crate) struct PoseLane {
     crowd: Crowd,
     ears: BTreeMap<PeerNumber, Ear>,
+    voices: Voices,
 }
 
 impl PoseLane {
@@ -39,17 +42,24 @@ impl PoseLane {
     pub(crate) fn join(&mut self, peer: PeerNumber) {
         self.crowd.join(peer, limits::POSE_BUDGET);
         self.ears.insert(peer, Ear::default());
+        self.voices.join(peer);
     }
 
     /// A peer has gone.
     pub(crate) fn leave(&mut self, peer: PeerNumber) {
         self.crowd.leave(peer);
         self.ears.remove(&peer);
+        self.voices.leave(peer);
     }
 
     /// What has been told and held back.
     pub(crate) fn stats(&self) -> CrowdStats {
         self.crowd.stats()
+    }
+
+    /// Frames of voices that somebody was not told.
+    pub(crate) fn voices_dropped(&self) -> u64 {
+        self.voices.dropped
     }
 
     /// Whether a peer presents.
@@ -70,15 +80,31 @@ impl PoseLane {
     /// A datagram of this lane has arrived.
     pub(crate) fn handle_datagram(&mut self, peer: PeerNumber, bytes: &[u8], now: Timestamp) -> Brought {
         let Some(ear) = self.ears.get_mut(&peer) else { return Brought::Dropped };
+        if let Some((number, frame)) = voice::decode_up(bytes) {
+            self.voices.handle_frame(peer, number, frame);
+            return Brought::Nothing;
+        }
         let Some((acks, packet)) = uplink::parts(bytes) else { return Brought::Dropped };
         if let Some(acks) = acks {
             self.crowd.handle_acks(peer, acks);
         }
         let Some(packet) = packet else { return Brought::Nothing };
         let Some(news) = ear.hearer.handle_packet(packet) else { return Brought::Dropped };
-        let Some((pose, rests)) = news.pose else { return Brought::Nothing };
-        self.crowd.handle_sample(Name::of_avatar(peer), Sample::of_pose(&pose, millis(now)), rests);
-        Brought::Pose(pose)
+        if let Some((pose, rests)) = &news.pose {
+            self.crowd.handle_sample(Name::of_avatar(peer), Sample::of_pose(pose, millis(now)), *rests);
+        }
+        Brought::News(news.pose.map(|(pose, _)| pose), news.bodies)
+    }
+
+    /// A body is there now; it `rests` until it is told otherwise.
+    pub(crate) fn tell_body(&mut self, body: BodyNumber, at: &TrackedPoint, epoch: Epoch, rests: bool, now: Timestamp) {
+        let sample = Sample::of_body(&uplink::placement_of(at), epoch, millis(now));
+        self.crowd.handle_sample(Name::of_body(body), sample, rests);
+    }
+
+    /// There is no such body any more.
+    pub(crate) fn forget_body(&mut self, body: BodyNumber) {
+        self.crowd.forget(Name::of_body(body));
     }
 
     /// The datagrams of one burst.
@@ -87,7 +113,9 @@ impl PoseLane {
         let owes = |peer: PeerNumber| ears.get(&peer).is_some_and(|ear| ear.hearer.owes_acks());
         let taken = |peer| 1 + if owes(peer) { crate::body::Acks::BYTES } else { 0 };
         let told = self.crowd.tick(millis(now), taken);
-        let mut out = Vec::new();
+        let crowd = &self.crowd;
+        let at = |peer| Whereabouts { place: crowd.place_of(peer), presents: crowd.presents(peer) };
+        let mut out = self.voices.tick(millis(now), at);
         for (peer, packets) in told {
             for packet in packets {
                 let acks = self.ears.get_mut(&peer).and_then(|ear| {

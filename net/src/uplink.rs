@@ -193,7 +193,8 @@ pub(crate) fn placement_of(point: &TrackedPoint) -> Placement {
     Placement { place: point.place.map(f64::from), rotation: point.rotation.map(f64::from) }
 }
 
-fn tracked(at: &Placement) -> TrackedPoint {
+/// As a point is tracked.
+pub(crate) fn tracked(at: &Placement) -> TrackedPoint {
     TrackedPoint { place: at.place.map(|c| c as f32), rotation: at.rotation.map(|c| c as f32) }
 }
 

@@ -6,7 +6,7 @@
 //! | record and control | the first bidirectional stream a peer opens | `u32` length, little endian, then CBOR: [`ToHost`] one way, [`ToPeer`] the other |
 //! | telemetry | one unidirectional stream from the host | `u32` length, then a batch ([`crate::telemetry`]) |
 //! | telemetry, past | a unidirectional stream from the host for each answer (minor 1) | `u32` length, then [`RecallHead`] as CBOR; then batches as above; an empty frame is the last |
-//! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it; from minor 4 on answers and packets both ways (`uplink.rs`): of [`crate::body`] to the host, of [`crate::relay`] from it |
+//! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it; from minor 4 on answers and packets both ways (`uplink.rs`): of [`crate::body`] to the host, of [`crate::relay`] from it; and frames of [`crate::voice`] |
 //! | blob | a bidirectional stream each, on a second connection whose first frame is [`ToHost::Bulk`] (minor 3) or on the same | 32 bytes hash, `u64` offset; back: `u64` size, then the bytes from the offset |
 
 use gemba_twin::path::{TagId, ThingId};
@@ -15,8 +15,9 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
+use crate::body::{BodyNumber, Epoch, Lease};
 use crate::limits;
-use crate::peers::{Hello, PeerInfo, PeerNumber, Pose};
+use crate::peers::{Hello, PeerInfo, PeerNumber, Pose, TrackedPoint};
 use crate::pose_codec::{self, take};
 
 /// What both ends must agree on (TLS ALPN): the major version.
@@ -74,6 +75,49 @@ pub enum ToHost {
     /// Wants to be told of another peer's avatar first, wherever that is; or of nobody's (minor 4).
     #[n(7)]
     Watch(#[n(0)] Option<PeerNumber>),
+    /// Takes a thing in hand (minor 4). Where it is carried comes as datagrams, under the number of the hold.
+    #[n(8)]
+    Grab {
+        /// The peer's own number for this hold, which it uses for no other one until it has released it.
+        #[n(0)]
+        hold: u8,
+        /// What.
+        #[n(1)]
+        thing: ThingId,
+        /// Where the peer sees it now: where it is, if nobody has carried it before.
+        #[n(2)]
+        from: TrackedPoint,
+    },
+    /// Lets go what it holds (minor 4): whatever datagrams get lost, there it lies.
+    #[n(9)]
+    Release {
+        /// The hold.
+        #[n(0)]
+        hold: u8,
+        /// Where it lies.
+        #[n(1)]
+        at: TrackedPoint,
+    },
+}
+
+/// A thing that people carry, whose it is now and where.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct BodyNews {
+    /// Its number at this host, by which datagrams name it.
+    #[n(0)]
+    pub body: BodyNumber,
+    /// The thing.
+    #[n(1)]
+    pub thing: ThingId,
+    /// Who may move it; [`PeerNumber::HOST`] while it rests.
+    #[n(2)]
+    pub lease: Lease,
+    /// Where it was when this was said.
+    #[n(3)]
+    pub at: TrackedPoint,
+    /// When that was, on the host's clock.
+    #[n(4)]
+    pub when: Timestamp,
 }
 
 /// A question for the past: of each tag the sample in force at `from`, and up to `points` samples after `from` and not
@@ -234,6 +278,35 @@ pub enum ToPeer {
         #[n(1)]
         instant: Option<Timestamp>,
     },
+    /// A thing is carried from now on, or lies (minor 4); after the welcome of every one that ever was.
+    #[n(11)]
+    Body(#[n(0)] BodyNews),
+    /// The peer has what it wanted to hold (minor 4).
+    #[n(12)]
+    Held {
+        /// The hold.
+        #[n(0)]
+        hold: u8,
+        /// What it holds.
+        #[n(1)]
+        body: BodyNumber,
+        /// Its lease's epoch, under which it is to tell where it carries it.
+        #[n(2)]
+        epoch: Epoch,
+    },
+    /// The peer does not get what it wanted to hold (minor 4).
+    #[n(13)]
+    GrabRefused {
+        /// The hold, whose number is free again.
+        #[n(0)]
+        hold: u8,
+        /// Why, for a person.
+        #[n(1)]
+        why: String,
+    },
+    /// A thing is where the record says, and no body any more (minor 4).
+    #[n(14)]
+    BodyGone(#[n(0)] BodyNumber),
 }
 
 /// Why a frame cannot be taken.
@@ -264,6 +337,7 @@ pub fn decode_to_host(body: &[u8]) -> Result<ToHost, WireError> {
             let redemption = hello.redemption.as_ref().map_or(0, |entry| entry.len());
             hello.name.len() <= limits::NAME_BYTES && redemption <= limits::REDEMPTION_BYTES
         }
+        ToHost::Grab { from: at, .. } | ToHost::Release { at, .. } if !at.is_sound() => return Err(WireError::Damaged),
         ToHost::Recall(recall) if recall.to < recall.from => return Err(WireError::Damaged),
         ToHost::Recall(recall) => {
             recall.points <= limits::RECALL_POINTS
@@ -279,7 +353,10 @@ pub fn decode_to_peer(body: &[u8]) -> Result<ToPeer, WireError> {
     let message = decode(body)?;
     let fits = match &message {
         ToPeer::Welcome { site, .. } => site.len() <= limits::NAME_BYTES,
-        ToPeer::Refused { why } | ToPeer::Rejected { why, .. } => why.len() <= limits::REASON_BYTES,
+        ToPeer::Refused { why } | ToPeer::Rejected { why, .. } | ToPeer::GrabRefused { why, .. } => {
+            why.len() <= limits::REASON_BYTES
+        }
+        ToPeer::Body(news) if !news.at.is_sound() => return Err(WireError::Damaged),
         ToPeer::Entries { entries, .. } => entries.len() <= limits::ENTRIES,
         ToPeer::Joined(info) => info.name.len() <= limits::NAME_BYTES,
         _ => true,

@@ -18,9 +18,10 @@ use crate::bulk_line::BulkLine;
 use crate::client_core::{self, ClientCore, SessionEnd};
 use crate::clock::now as clock;
 use crate::frames::close;
+use crate::handover::Handover;
 use crate::limits;
 use crate::link::{Counters, LinkCommand, LinkConfig, LinkEvent, LinkState};
-use crate::peers::{Hello, PeerNumber, Pose};
+use crate::peers::{Hello, Pose};
 use crate::readers::{Arrival, Readers};
 use crate::recall::RecallAnswer;
 use crate::tls;
@@ -58,10 +59,12 @@ pub(crate) struct Worker {
     newest_pose: Option<Pose>,
     /// Whether the pose that was shown last was another one than before.
     has_moved: bool,
+    /// Whether what is in hand has moved since a datagram said where it is.
+    carries: bool,
     /// Pings since the newest pose.
     pings_at_rest: u32,
-    /// The newest pose of each peer that found no room among the events.
-    undelivered: BTreeMap<PeerNumber, LinkEvent>,
+    /// Where the others are, on its way to the owner.
+    handover: Handover,
 }
 
 impl Worker {
@@ -76,6 +79,7 @@ impl Worker {
             core: ClientCore::new(config.entries_held),
             config,
             redemption,
+            handover: Handover::new(events.clone(), counters.clone()),
             events,
             commands,
             counters,
@@ -87,8 +91,8 @@ impl Worker {
             sequence: 0,
             newest_pose: None,
             has_moved: false,
+            carries: false,
             pings_at_rest: 0,
-            undelivered: BTreeMap::new(),
         }
     }
 
@@ -147,7 +151,10 @@ impl Worker {
             LinkCommand::Select(thing) => self.selected = Some(*thing),
             LinkCommand::ShareInstant(instant) => self.shared_instant = Some(*instant),
             LinkCommand::Recall(recall) => self.recall = Some(recall.clone()),
-            LinkCommand::Watch(_) => {}
+            LinkCommand::Watch(_) | LinkCommand::Voice(_) => {}
+            LinkCommand::GrabBody { thing, from } => self.core.grab(*thing, *from),
+            LinkCommand::MoveBody { thing, at } => self.carries |= self.core.carry(*thing, *at),
+            LinkCommand::ReleaseBody { thing, at } => self.core.release(*thing, *at),
             LinkCommand::Pose(pose) => {
                 self.has_moved = self.newest_pose.as_ref() != Some(pose);
                 if self.has_moved {
@@ -287,6 +294,7 @@ impl Worker {
                     say(&mut control, &ToHost::Ping { sent: clock().0 }).await?;
                     self.pings_at_rest = self.pings_at_rest.saturating_add(1);
                     if welcomed {
+                        self.core.rest_held();
                         self.rest(connection);
                     }
                 }
@@ -311,6 +319,7 @@ impl Worker {
         if let Some(thing) = self.selected {
             say(control, &ToHost::Select(thing)).await?;
         }
+        self.say_held(control).await?;
         if let Some(instant) = self.shared_instant.filter(|_| self.core.host_knows_past()) {
             say(control, &ToHost::ShareInstant(instant)).await?;
         }
@@ -356,6 +365,25 @@ impl Worker {
                 tasks.spawn(readers.clone().blob(connection.clone(), self.core.host_takes_bulk(), hash, have));
                 Ok(())
             }
+            LinkCommand::Voice(frame) => {
+                if let Some(datagram) = self.core.tell_voice(&frame) {
+                    self.counters.voice_up.fetch_add(datagram.len() as u64, Relaxed);
+                    // Lost here or on the way is the same: the next word is newer.
+                    let _ = connection.send_datagram(datagram.into());
+                }
+                Ok(())
+            }
+            LinkCommand::GrabBody { thing, .. } if !self.core.host_takes_bodies() => {
+                let why = "the host of this site is too old for things to be carried; update it".to_owned();
+                self.tell(LinkEvent::GrabRefused { thing, why }).await.map_err(|()| End::Left)
+            }
+            LinkCommand::GrabBody { .. } | LinkCommand::ReleaseBody { .. } => self.say_held(control).await,
+            LinkCommand::MoveBody { .. } => {
+                if std::mem::take(&mut self.carries) {
+                    self.send_datagrams(connection);
+                }
+                Ok(())
+            }
             LinkCommand::Pose(_) => {
                 // The same again is no motion; hosts before minor 4 are told all the same, as ever.
                 if self.has_moved || !self.core.host_takes_bodies() {
@@ -364,6 +392,13 @@ impl Worker {
                 Ok(())
             }
         }
+    }
+
+    async fn say_held(&mut self, control: &mut SendStream) -> Result<(), End> {
+        for message in self.core.poll_said() {
+            say(control, &message).await?;
+        }
+        Ok(())
     }
 
     async fn ask_past(&mut self, recall: Recall, control: &mut SendStream) -> Result<(), End> {
@@ -405,8 +440,7 @@ impl Worker {
             self.send_datagrams(connection);
         }
         self.counters.packets_unread.store(self.core.packets_unread(), Relaxed);
-        let events = &self.events;
-        self.undelivered.retain(|_, event| events.try_send(event.clone()).is_err());
+        self.handover.retry();
     }
 
     fn send_datagrams(&mut self, connection: &Connection) {
@@ -414,21 +448,6 @@ impl Worker {
             self.counters.pose_up.fetch_add(bytes.len() as u64, Relaxed);
             // Lost here or on the way is the same: what the host does not acknowledge is told again.
             let _ = connection.send_datagram(bytes.into());
-        }
-    }
-
-    /// Hands on where others are. What finds no room waits, and newer words take its place.
-    fn tell_places(&mut self, events: Vec<LinkEvent>) {
-        for event in events {
-            let LinkEvent::Pose { peer, .. } = &event else { continue };
-            let peer = *peer;
-            let replaced = self.undelivered.remove(&peer).is_some();
-            if replaced {
-                self.counters.poses_dropped.fetch_add(1, Relaxed);
-            }
-            if let Err(error) = self.events.try_send(event) {
-                self.undelivered.insert(peer, error.into_inner());
-            }
         }
     }
 
@@ -450,12 +469,10 @@ impl Worker {
                 if welcome {
                     self.tell(LinkEvent::State(LinkState::Connected)).await.map_err(left)?;
                 }
-                if let LinkEvent::Left(peer) = &event {
-                    self.undelivered.remove(peer);
-                }
+                self.handover.make_way(&event);
                 self.tell(event).await.map_err(left)?;
                 let early = self.core.poll_early();
-                self.tell_places(early);
+                self.handover.offer(early);
                 return Ok(welcome);
             }
             Arrival::Samples(samples) => self.tell(LinkEvent::Samples(samples)).await.map_err(left)?,
@@ -465,7 +482,7 @@ impl Worker {
             }
             Arrival::Datagram(bytes) => {
                 let events = self.core.handle_datagram(&bytes);
-                self.tell_places(events);
+                self.handover.offer(events);
             }
             Arrival::BlobPart { hash, offset, bytes, total } => {
                 let Some(have) = self.fetching.get_mut(&hash).filter(|have| have.len() as u64 == offset) else {

@@ -117,7 +117,13 @@ async fn serve(mut port: HostPort, mut asked: mpsc::Receiver<oneshot::Sender<Hos
                 let blob = blob(hash).map(|bytes| BlobParts::of(&bytes, offset));
                 vec![HostCommand::Blob { peer, hash, offset, blob }]
             }
-            Some(HostEvent::Left { .. } | HostEvent::Recall { .. } | HostEvent::EntriesTaken { .. }) => vec![],
+            Some(HostEvent::Grabbing { peer, hold, .. }) => vec![HostCommand::Grab { peer, hold, outcome: Ok(()) }],
+            Some(
+                HostEvent::Left { .. }
+                | HostEvent::Recall { .. }
+                | HostEvent::EntriesTaken { .. }
+                | HostEvent::Rested { .. },
+            ) => vec![],
         };
         for command in commands {
             port.commands.send(command).await.unwrap();

@@ -19,6 +19,9 @@ struct TestHost {
     commands: tokio::sync::mpsc::Sender<HostCommand>,
 }
 
+/// A thing that nobody gets.
+const NAILED_DOWN: ThingId = ThingId([9; 16]);
+
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
@@ -78,7 +81,15 @@ async fn serve(mut port: HostPort, mut log: Vec<Vec<u8>>, blob: Arc<[u8]>) {
                     .await
                     .expect("the hub takes commands as long as the host runs");
             }
-            HostEvent::Left { .. } | HostEvent::Recall { .. } | HostEvent::EntriesTaken { .. } => {}
+            HostEvent::Grabbing { peer, hold, thing } => {
+                let outcome = if thing == NAILED_DOWN { Err("it is nailed down".to_owned()) } else { Ok(()) };
+                let decided = port.commands.send(HostCommand::Grab { peer, hold, outcome }).await;
+                decided.expect("the hub takes commands as long as the host runs");
+            }
+            HostEvent::Left { .. }
+            | HostEvent::Recall { .. }
+            | HostEvent::EntriesTaken { .. }
+            | HostEvent::Rested { .. } => {}
         }
     }
 }
@@ -304,4 +315,69 @@ fn what_was_asked_for_just_before_leaving_still_reaches_the_host() {
     let entries =
         until(&mut ada, |e| if let LinkEvent::Entries { entries, .. } = e { Some(entries.clone()) } else { None });
     assert_eq!(entries, [vec![8]]);
+}
+
+fn body_at(x: f32) -> TrackedPoint {
+    TrackedPoint { place: [x, 0.5, 0.0], rotation: [0.0, 0.0, 0.0, 1.0] }
+}
+
+/// The x of where a thing comes to rest.
+fn rest(link: &mut Link, thing: ThingId) -> f32 {
+    until(link, |e| match e {
+        LinkEvent::Body { thing: of, holder: None, at, .. } if *of == thing => Some(at.place[0]),
+        _ => None,
+    })
+}
+
+#[test]
+fn what_one_carries_the_others_see_and_whoever_comes_later_finds_it_where_it_was_left() {
+    const CRATE: ThingId = ThingId([7; 16]);
+    let host = start(1, 0, vec![], vec![]);
+    let (mut ada, mut grace) = (join(&host.address, 2, "Ada"), join(&host.address, 3, "Grace"));
+    let ada_number = welcome(&mut ada);
+    welcome(&mut grace);
+    // Who has not shown where they are is near no body.
+    grace.send(LinkCommand::Pose(pose(0.0))).unwrap();
+    ada.send(LinkCommand::GrabBody { thing: CRATE, from: body_at(0.0) }).unwrap();
+    ada.send(LinkCommand::MoveBody { thing: CRATE, at: body_at(1.0) }).unwrap();
+    until(&mut ada, |e| (*e == LinkEvent::Grabbed { thing: CRATE }).then_some(()));
+    let holder = until(&mut grace, |e| if let LinkEvent::Body { holder, .. } = e { *holder } else { None });
+    assert_eq!(holder, ada_number);
+    until(&mut grace, |e| match e {
+        LinkEvent::BodyMoved { thing: CRATE, at, .. } => (at.place == [1.0, 0.5, 0.0]).then_some(()),
+        _ => None,
+    });
+    grace.send(LinkCommand::GrabBody { thing: CRATE, from: body_at(1.0) }).unwrap();
+    let why = until(&mut grace, |e| if let LinkEvent::GrabRefused { why, .. } = e { Some(why.clone()) } else { None });
+    assert!(why.contains("someone else"), "{why}");
+    ada.send(LinkCommand::ReleaseBody { thing: CRATE, at: body_at(2.5) }).unwrap();
+    assert_eq!(rest(&mut grace, CRATE), 2.5);
+    let mut late = join(&host.address, 4, "Late");
+    assert_eq!(rest(&mut late, CRATE), 2.5);
+    grace.send(LinkCommand::GrabBody { thing: CRATE, from: body_at(2.5) }).unwrap();
+    until(&mut grace, |e| (*e == LinkEvent::Grabbed { thing: CRATE }).then_some(()));
+    drop(grace);
+    assert_eq!(rest(&mut late, CRATE), 2.5, "who leaves lets go");
+    late.send(LinkCommand::GrabBody { thing: NAILED_DOWN, from: body_at(0.0) }).unwrap();
+    let why = until(&mut late, |e| if let LinkEvent::GrabRefused { why, .. } = e { Some(why.clone()) } else { None });
+    assert_eq!(why, "it is nailed down");
+}
+
+#[test]
+fn what_is_in_hand_stays_there_when_the_host_is_started_anew() {
+    const CRATE: ThingId = ThingId([7; 16]);
+    let host = start(1, 0, vec![], vec![]);
+    let (address, port) = (host.address.clone(), host.address.port);
+    let (mut ada, mut grace) = (join(&address, 2, "Ada"), join(&address, 3, "Grace"));
+    welcome(&mut ada);
+    welcome(&mut grace);
+    ada.send(LinkCommand::GrabBody { thing: CRATE, from: body_at(0.0) }).unwrap();
+    until(&mut ada, |e| (*e == LinkEvent::Grabbed { thing: CRATE }).then_some(()));
+    host.runtime.shutdown_timeout(Duration::from_secs(5));
+    until(&mut ada, |e| matches!(e, LinkEvent::State(LinkState::Lost { .. })).then_some(()));
+    ada.send(LinkCommand::MoveBody { thing: CRATE, at: body_at(3.0) }).unwrap();
+    let _again = start(1, port, vec![], vec![]);
+    until(&mut ada, |e| (*e == LinkEvent::Grabbed { thing: CRATE }).then_some(()));
+    ada.send(LinkCommand::ReleaseBody { thing: CRATE, at: body_at(4.0) }).unwrap();
+    assert_eq!(rest(&mut grace, CRATE), 4.0);
 }

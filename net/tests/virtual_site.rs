@@ -95,6 +95,7 @@ fn run(line: &str, seed: u64) -> (Vec<BTreeMap<PeerNumber, f32>>, u64) {
         for output in host.poll_outputs() {
             let end = |number| peers.iter().position(|peer| peer.number == number).unwrap() as u16;
             match output {
+                Output::Rested(..) => {}
                 Output::Control(to, message) => {
                     network.send_reliably(now, HOST, end(to), 50, Packet::Control(message));
                 }

@@ -78,6 +78,21 @@ impl Editor {
         });
     }
 
+    /// Has the link do something else.
+    pub fn send(&mut self, command: LinkCommand) {
+        self.link.send(command).expect("an idle link");
+    }
+
+    /// Waits for an event in which `found` finds something.
+    pub fn until<T>(&mut self, what: &str, mut found: impl FnMut(&LinkEvent) -> Option<T>) -> T {
+        eventually(what, || {
+            let event = self.link.wait(Duration::from_millis(50))?;
+            let found = found(&event);
+            self.take(event);
+            found
+        })
+    }
+
     /// The site as it is known here.
     pub fn site(&self) -> &Site {
         self.log.site().expect("the record has arrived")

@@ -92,3 +92,10 @@ pub struct Thing {
     #[n(3)]
     pub bindings: Vec<Binding>,
 }
+
+impl Thing {
+    /// Whether people may take it in hand and carry it about: a box, a pallet or a part that no device moves.
+    pub fn is_carried_by_hand(&self) -> bool {
+        self.class == Class::Workpiece && self.bindings.is_empty()
+    }
+}

@@ -9,6 +9,7 @@ use gemba_twin::thing::{Class, Level};
 
 use crate::mirror::{ThingBounds, ThingEntities};
 use crate::plant::PlantReady;
+use crate::pointer::mouse_is_free;
 use crate::schedule::Frame;
 use crate::selection::Selection;
 use crate::site::{Site, ThingIndex};
@@ -127,7 +128,7 @@ pub(crate) fn plugin(app: &mut App) {
         .add_plugins(walk::plugin)
         .add_systems(
             Update,
-            (keys, frame, orbit::orbit, fly::fly, walk::walk, follow)
+            (keys, frame, (orbit::orbit, fly::fly, walk::walk).chain().run_if(mouse_is_free), follow)
                 .chain()
                 .in_set(Frame::Act)
                 .after(crate::selection::take),

@@ -28,6 +28,8 @@ const COLUMNS: [&[(&str, &str)]; 2] = [
     &[
         ("Q  E", "down, up (fly)"),
         ("Shift", "faster"),
+        ("G + drag", "carry a box or a part"),
+        ("G + Shift + drag", "lift it"),
         ("F", "frame the selection"),
         ("Home", "show the whole plant"),
         ("Esc", "select nothing"),

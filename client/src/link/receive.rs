@@ -2,14 +2,18 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use gemba_net::{LinkEvent, LinkState};
+use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
 
 use super::{Answered, BlobArrived, Connection, Landed};
+use crate::bodies::{self, Bodies, BodyRefused};
 use crate::cursor::Cursor;
 use crate::past::{InstantShared, Past, PastNews};
 use crate::people::People;
+use crate::playing::Playing;
 use crate::problems::Problems;
 use crate::readings::Readings;
 use crate::site::Site;
@@ -23,11 +27,32 @@ pub(super) fn our_clock() -> Timestamp {
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// What the others do, and the clock by which that is shown.
+#[derive(SystemParam)]
+pub(crate) struct Others<'w> {
+    people: ResMut<'w, People>,
+    bodies: ResMut<'w, Bodies>,
+    playing: ResMut<'w, Playing>,
+    refused: MessageWriter<'w, BodyRefused>,
+    time: Res<'w, Time<Real>>,
+}
+
+impl Others<'_> {
+    fn tick(&mut self, when: Timestamp, moves: bool) -> u32 {
+        bodies::tick_of(&mut self.playing, &self.time, when, moves)
+    }
+
+    fn refuse(&mut self, thing: ThingId, why: String) {
+        self.bodies.handle_refused(thing);
+        self.refused.write(BodyRefused { thing, why });
+    }
+}
+
 pub(crate) fn receive(
     mut connection: ResMut<Connection>,
     mut site: ResMut<Site>,
     mut readings: ResMut<Readings>,
-    mut people: ResMut<People>,
+    mut others: Others,
     mut problems: ResMut<Problems>,
     mut blobs: MessageWriter<BlobArrived>,
     mut past: MessageWriter<PastNews>,
@@ -42,12 +67,13 @@ pub(crate) fn receive(
     for _ in 0..EVENTS_PER_FRAME {
         let Some(event) = connection.link.as_mut().and_then(|link| link.poll()) else { break };
         match event {
-            LinkEvent::State(state) => connection.change(state, &mut readings, &mut people, &mut problems),
+            LinkEvent::State(state) => connection.change(state, &mut readings, &mut others.people, &mut problems),
             LinkEvent::Welcome { me, site: name, entries } => {
                 connection.me = Some(me);
                 connection.entries_expected = entries;
                 connection.was_connected = true;
                 connection.settling = true;
+                others.bodies.restart();
                 site.name = name;
             }
             LinkEvent::Entries { first, entries } => connection.take_entries(first, entries, &mut problems),
@@ -61,16 +87,34 @@ pub(crate) fn receive(
                     readings.forget_ages();
                 }
             }
-            LinkEvent::Joined(info) => people.join(info),
+            LinkEvent::Joined(info) => others.people.join(info),
             LinkEvent::Left(peer) => {
-                people.0.remove(&peer.0);
+                others.people.0.remove(&peer.0);
             }
             LinkEvent::Selected { peer, thing } => {
-                if let Some(person) = people.0.get_mut(&peer.0) {
+                if let Some(person) = others.people.0.get_mut(&peer.0) {
                     person.selected = thing;
                 }
             }
-            LinkEvent::Pose { peer, pose, at } => people.moved(peer, pose, at),
+            LinkEvent::Pose { peer, pose, at, rests } => {
+                let tick = others.tick(at, !rests);
+                others.people.moved(peer, pose, at, (tick, rests));
+            }
+            LinkEvent::Body { thing, holder, at, when, is_lost } => {
+                let tick = others.tick(when, false);
+                others.bodies.handle_body(thing, holder, &at, tick);
+                if is_lost {
+                    others.refuse(thing, "the host has not heard of you for a while".to_owned());
+                }
+            }
+            LinkEvent::BodyMoved { thing, at, when, rests } => {
+                let tick = others.tick(when, !rests);
+                others.bodies.handle_moved(thing, &at, tick, rests);
+            }
+            // The viewer has no loudspeaker.
+            LinkEvent::Grabbed { .. } | LinkEvent::Voice(_) => {}
+            LinkEvent::GrabRefused { thing, why } => others.refuse(thing, why),
+            LinkEvent::BodyGone { thing } => others.bodies.handle_gone(thing),
             LinkEvent::Clock { offset_micros, rtt } => {
                 connection.clock_offset_micros = offset_micros;
                 connection.rtt = rtt;

@@ -9,6 +9,7 @@ use gemba_net::{LinkCommand, Pose, TrackedPoint};
 use gemba_twin::path::ThingId;
 
 use super::Connection;
+use crate::bodies::{Bodies, Deed};
 use crate::camera::Gaze;
 use crate::past::TellHost;
 use crate::people::OwnBody;
@@ -31,7 +32,8 @@ struct Told {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Told>().add_systems(Update, (send_selection, send_pose, tell_host).chain().in_set(Frame::Send));
+    app.init_resource::<Told>()
+        .add_systems(Update, (send_selection, send_pose, send_bodies, tell_host).chain().in_set(Frame::Send));
 }
 
 fn send_selection(
@@ -70,6 +72,24 @@ fn tell_host(
             return;
         }
         waiting.pop_front();
+    }
+}
+
+/// What this person does with bodies, in order. What the link does not take now it is given in the next frame; of where
+/// something is carried only the newest.
+fn send_bodies(mut connection: ResMut<Connection>, mut bodies: ResMut<Bodies>) {
+    let Some(link) = connection.link_mut() else { return drop(bodies.bypass_change_detection().take_deeds()) };
+    let mut deeds = bodies.bypass_change_detection().take_deeds().into_iter();
+    while let Some(deed) = deeds.next() {
+        let command = match deed {
+            Deed::Grab(thing, from) => LinkCommand::GrabBody { thing, from },
+            Deed::Move(thing, at) => LinkCommand::MoveBody { thing, at },
+            Deed::Release(thing, at) => LinkCommand::ReleaseBody { thing, at },
+        };
+        if link.send(command).is_err() && !matches!(deed, Deed::Move(..)) {
+            let left = std::iter::once(deed).chain(deeds.filter(|deed| !matches!(deed, Deed::Move(..))));
+            return bodies.give_back(left.collect());
+        }
     }
 }
 

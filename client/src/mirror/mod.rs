@@ -2,13 +2,14 @@
 //! never by looking at everything; features only read what it writes.
 //!
 //! `standing` puts things where people have put them, takes away what is retired and draws what people have made;
-//! `drive` moves what tags drive.
+//! `drive` moves what tags drive; `carried` has what people carry where they carry it.
 
 use bevy::prelude::*;
 
 use crate::schedule::Frame;
 use crate::site::ThingIndex;
 
+mod carried;
 mod copy;
 mod drive;
 mod standing;
@@ -80,5 +81,8 @@ pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<ThingEntities>()
         .init_resource::<drive::Drives>()
         .init_resource::<standing::Standings>()
-        .add_systems(Update, (standing::stand, drive::build, drive::drive).chain().in_set(Frame::Mirror));
+        .add_systems(
+            Update,
+            (standing::stand, drive::build, drive::drive, carried::carry).chain().in_set(Frame::Mirror),
+        );
 }

@@ -1,6 +1,6 @@
 //! Puts things where people have put them, takes what is retired out of sight, and draws what people have made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bevy::prelude::*;
 use gemba_twin::place::Placement;
@@ -31,7 +31,17 @@ enum Life {
 pub(super) struct Standings {
     shown: Vec<(Option<Placement>, Life)>,
     made: HashMap<ThingIndex, Entity>,
+    /// What somebody else has moved since: it is to stand where the site has it again.
+    strayed: HashSet<ThingIndex>,
     done_for: Option<(u64, u64)>,
+}
+
+impl Standings {
+    /// The thing is to stand where the site has it again.
+    pub(super) fn put_back(&mut self, thing: ThingIndex) {
+        self.strayed.insert(thing);
+        self.done_for = None;
+    }
 }
 
 /// Follows the site, whenever it or the plant has changed.
@@ -50,7 +60,7 @@ pub(super) fn stand(
     if standings.done_for == Some((site.revision, things.revision)) || things.plant.is_none() {
         return;
     }
-    let Standings { shown, made, .. } = &mut *standings;
+    let Standings { shown, made, strayed, .. } = &mut *standings;
     // In an earlier state of the site what was made later is not there.
     made.retain(|thing, entity| {
         let stays = thing.0 < site.things().len();
@@ -85,7 +95,7 @@ pub(super) fn stand(
             (false, true) => Life::HereAlone,
             (false, false) => Life::Here,
         };
-        if *shown == (standing.place, life) {
+        if *shown == (standing.place, life) && !strayed.remove(&thing) {
             continue;
         }
         let Ok((drawn, mut transform, mut visibility, driven)) = nodes.get_mut(entity) else { continue };

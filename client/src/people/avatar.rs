@@ -1,21 +1,22 @@
-//! Avatars: a head with a visor, shoulders below it, hands where a headset tracks them, a name (drawn by the labels), and
-//! the laser pointer. The pose
-//! shown lies a little in the past, between the two newest that arrived, so that motion is smooth at 20 poses a second.
+//! Avatars: a head with a visor, a trunk below it, hands and arms where a headset tracks the hands, a name (drawn by the labels), and
+//! the laser pointer. They
+//! are shown a little in the past ([`crate::playing`]), between two poses that arrived, so that motion is smooth.
 
 use std::collections::BTreeMap;
 
 use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
-use gemba_net::{Pose, TrackedPoint};
+use gemba_net::body::Playback;
 use gemba_twin::peer::PeerKind;
 
+use super::posture::Posture;
 use super::{People, Person};
-use crate::readings::Readings;
+use crate::playing::{Playing, TICKS};
 use crate::schedule::Frame;
 use crate::theme;
 
-/// The picture of a person lies this far behind the newest pose, microseconds: one pose interval at 20 Hz and a half.
-const DELAY_MICROS: i64 = 75_000;
+/// Middle of the trunk's shape below the neck's root, metres.
+const TRUNK: f32 = -0.25;
 
 /// Shapes that all avatars share.
 #[derive(Resource)]
@@ -25,6 +26,8 @@ struct Shapes {
     palm: Handle<Mesh>,
     finger: Handle<Mesh>,
     body: Handle<Mesh>,
+    upper_arm: Handle<Mesh>,
+    forearm: Handle<Mesh>,
     beam: Handle<Mesh>,
     visor_material: Handle<StandardMaterial>,
 }
@@ -33,8 +36,17 @@ struct Shapes {
 #[derive(Clone, Copy)]
 struct Avatar {
     head: Entity,
+    trunk: Entity,
     hands: [Entity; 2],
+    /// Upper arm and forearm of each.
+    arms: [[Entity; 2]; 2],
     beam: Entity,
+}
+
+impl Avatar {
+    fn entities(&self) -> impl Iterator<Item = Entity> {
+        [self.head, self.trunk, self.beam].into_iter().chain(self.hands).chain(self.arms.into_iter().flatten())
+    }
 }
 
 #[derive(Resource, Default)]
@@ -57,6 +69,8 @@ fn make_shapes(
         palm: meshes.add(Cuboid::new(0.085, 0.035, 0.11)),
         finger: meshes.add(Cuboid::new(0.022, 0.022, 0.085)),
         body: meshes.add(ConicalFrustum { radius_top: 0.09, radius_bottom: 0.24, height: 0.5 }),
+        upper_arm: meshes.add(Cylinder::new(0.045, 1.0).mesh().resolution(10)),
+        forearm: meshes.add(ConicalFrustum { radius_top: 0.03, radius_bottom: 0.042, height: 1.0 }),
         beam: meshes.add(Cylinder::new(0.008, 1.0).mesh().resolution(6)),
         visor_material: materials.add(StandardMaterial {
             base_color: Color::srgb(0.05, 0.06, 0.08),
@@ -77,9 +91,7 @@ fn come_and_go(
     avatars.0.retain(|number, avatar| {
         let here = people.0.contains_key(number);
         if !here {
-            commands.entity(avatar.head).despawn();
-            avatar.hands.iter().for_each(|hand| commands.entity(*hand).despawn());
-            commands.entity(avatar.beam).despawn();
+            avatar.entities().for_each(|entity| commands.entity(entity).despawn());
         }
         here
     });
@@ -108,8 +120,14 @@ fn spawn(
             MeshMaterial3d(shapes.visor_material.clone()),
             Transform::from_xyz(0.0, 0.02, -0.1),
         ))
-        .with_child((Mesh3d(shapes.body.clone()), MeshMaterial3d(skin.clone()), Transform::from_xyz(0.0, -0.42, 0.03)))
         .id();
+    let body = (Mesh3d(shapes.body.clone()), MeshMaterial3d(skin.clone()), Transform::from_xyz(0.0, TRUNK, 0.0));
+    let trunk = commands.spawn((Transform::default(), Visibility::Inherited)).with_child(body).id();
+    let mut limb = |shape: &Handle<Mesh>| {
+        let limb = (Mesh3d(shape.clone()), MeshMaterial3d(skin.clone()), Transform::default());
+        commands.spawn((limb, Visibility::Hidden)).id()
+    };
+    let arms = [(); 2].map(|()| [limb(&shapes.upper_arm), limb(&shapes.forearm)]);
     let hands = [(); 2].map(|()| {
         let palm = (Mesh3d(shapes.palm.clone()), MeshMaterial3d(skin.clone()), Transform::default());
         let finger =
@@ -125,21 +143,21 @@ fn spawn(
             NotShadowCaster,
         ))
         .id();
-    Avatar { head, hands, beam }
+    Avatar { head, trunk, hands, arms, beam }
 }
 
 /// Puts every avatar where its person was a moment ago.
 fn place(
     avatars: Res<Avatars>,
     people: Res<People>,
-    readings: Res<Readings>,
+    playing: Res<Playing>,
     mut transforms: Query<(&mut Transform, &mut Visibility)>,
 ) {
-    let shown = readings.live_now().plus_micros(-DELAY_MICROS);
+    let tick = playing.shown();
     for (number, avatar) in &avatars.0 {
         let Some(person) = people.0.get(number) else { continue };
-        let Some((place, rotation)) = point_at(&person.poses, shown, |pose| Some(pose.head)) else { continue };
-        let hands = [0, 1].map(|side: usize| point_at(&person.poses, shown, |pose| pose.hands[side]));
+        let Some((place, rotation)) = shown(&person.head, tick) else { continue };
+        let hands = [0, 1].map(|side: usize| shown(&person.hands[side], tick));
         for (hand, at) in avatar.hands.iter().zip(hands) {
             let Ok((mut transform, mut visibility)) = transforms.get_mut(*hand) else { continue };
             visibility.set_if_neq(if at.is_some() { Visibility::Inherited } else { Visibility::Hidden });
@@ -147,6 +165,7 @@ fn place(
                 transform.set_if_neq(Transform::from_translation(place).with_rotation(rotation));
             }
         }
+        stand(avatar, &Posture::of((place, rotation), hands), &mut transforms);
         if let Ok((mut transform, _)) = transforms.get_mut(avatar.head) {
             transform.set_if_neq(Transform::from_translation(place).with_rotation(rotation));
         }
@@ -162,6 +181,25 @@ fn place(
     }
 }
 
+/// Trunk and arms as the posture has them.
+fn stand(avatar: &Avatar, posture: &Posture, transforms: &mut Query<(&mut Transform, &mut Visibility)>) {
+    if let Ok((mut transform, _)) = transforms.get_mut(avatar.trunk) {
+        let (neck, turn) = posture.trunk;
+        transform.set_if_neq(Transform::from_translation(neck).with_rotation(turn));
+    }
+    for (limbs, arm) in avatar.arms.iter().zip(posture.arms) {
+        let bones = arm.map(|arm| [(arm.shoulder, arm.elbow), (arm.elbow, arm.hand)]);
+        for (number, limb) in limbs.iter().enumerate() {
+            let Ok((mut transform, mut visibility)) = transforms.get_mut(*limb) else { continue };
+            visibility.set_if_neq(if bones.is_some() { Visibility::Inherited } else { Visibility::Hidden });
+            if let Some(bones) = bones {
+                let (from, to) = bones[number];
+                transform.set_if_neq(beam(from, to));
+            }
+        }
+    }
+}
+
 /// A cylinder of length 1 along Y, stretched between two points.
 fn beam(from: Vec3, to: Vec3) -> Transform {
     let span = to - from;
@@ -172,18 +210,9 @@ fn beam(from: Vec3, to: Vec3) -> Transform {
     }
 }
 
-/// Place and rotation of head or hand at an instant: between the two poses, never beyond the newer one.
-fn point_at(
-    poses: &[Option<(gemba_twin::sample::Timestamp, Pose)>; 2],
-    at: gemba_twin::sample::Timestamp,
-    part: impl Fn(&Pose) -> Option<TrackedPoint>,
-) -> Option<(Vec3, Quat)> {
-    let of = |pose: &Pose| part(pose).map(|p| (Vec3::from(p.place), Quat::from_array(p.rotation).normalize()));
-    let (newer_at, newer) = poses[1].as_ref()?;
-    let (newer_place, newer_rotation) = of(newer)?;
-    let older = poses[0].as_ref().and_then(|(at, pose)| Some((at, of(pose)?)));
-    let Some((older_at, (older_place, older_rotation))) = older else { return Some((newer_place, newer_rotation)) };
-    let span = newer_at.micros_since(*older_at).max(1) as f32;
-    let along = (at.micros_since(*older_at) as f32 / span).clamp(0.0, 1.0);
-    Some((older_place.lerp(newer_place, along), older_rotation.slerp(newer_rotation, along)))
+/// Where head or hand is shown.
+fn shown(playback: &Playback, tick: Option<f64>) -> Option<(Vec3, Quat)> {
+    let at = playback.behind(tick.unwrap_or(f64::MAX), TICKS)?;
+    let [x, y, z] = at.place.map(|c| c as f32);
+    Some((Vec3::new(x, y, z), Quat::from_array(at.rotation.map(|c| c as f32)).normalize()))
 }

@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 use bevy::prelude::*;
+use gemba_net::body::Playback;
 use gemba_net::{PeerInfo, PeerNumber, Pose};
 use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
 
+use crate::bodies::heard;
+
 mod avatar;
+mod posture;
 
 /// One other participant.
 #[derive(Debug, Clone)]
@@ -17,8 +21,20 @@ pub struct Person {
     pub info: PeerInfo,
     /// The two newest poses with their times on the host's clock, older first: what is shown lies between them.
     pub poses: [Option<(Timestamp, Pose)>; 2],
+    /// The last places of their head and hands, by which they are shown.
+    pub head: Playback,
+    /// Left and right; none heard where there is no hand.
+    pub hands: [Playback; 2],
     /// What they have selected.
     pub selected: Option<ThingId>,
+}
+
+impl Person {
+    /// Someone of whom nothing was heard yet.
+    pub fn new(info: PeerInfo) -> Self {
+        let hands = [Playback::default(), Playback::default()];
+        Self { info, poses: [None, None], head: Playback::default(), hands, selected: None }
+    }
 }
 
 /// Everyone else at the site now. Only the link writes it.
@@ -28,12 +44,20 @@ pub struct People(pub BTreeMap<u16, Person>);
 impl People {
     /// Someone came.
     pub fn join(&mut self, info: PeerInfo) {
-        self.0.insert(info.number.0, Person { info, poses: [None, None], selected: None });
+        self.0.insert(info.number.0, Person::new(info));
     }
 
     /// Someone moved; an older pose than the newest is ignored.
-    pub fn moved(&mut self, peer: PeerNumber, pose: Pose, at: Timestamp) {
+    /// The tick is that of [`crate::playing::Playing`], with whether they stand like this until another word comes.
+    pub fn moved(&mut self, peer: PeerNumber, pose: Pose, at: Timestamp, (tick, rests): (u32, bool)) {
         if let Some(person) = self.0.get_mut(&peer.0) {
+            person.head.handle_heard(&heard(&pose.head, tick, rests));
+            for (hand, told) in person.hands.iter_mut().zip(&pose.hands) {
+                match told {
+                    Some(point) => hand.handle_heard(&heard(point, tick, rests)),
+                    None => *hand = Playback::default(),
+                }
+            }
             let [older, newer] = &mut person.poses;
             if newer.as_ref().is_none_or(|(known, _)| *known < at) {
                 *older = newer.replace((at, pose));

@@ -15,6 +15,7 @@ use gemba_net::{Hello, HostCommand, PeerNumber};
 use gemba_record::checkpoint::{Checkpoint, origin};
 use gemba_record::entry::EntryId;
 use gemba_twin::peer::PeerKey;
+use gemba_twin::sample::Timestamp;
 
 use crate::model::{Model, Violation, ensure};
 use crate::network::{Message, Node, Packet};
@@ -311,7 +312,7 @@ impl Running {
     }
 
     fn leave(&mut self, peer: PeerNumber) {
-        self.core.handle_left(peer);
+        self.core.handle_left(peer, Timestamp(0));
         self.sequencer.handle_leave(peer);
         self.inbox.retain(|submission| submission.peer != peer);
         self.asked.retain(|submission| submission.peer != peer);
@@ -351,7 +352,7 @@ impl Running {
         for command in commands {
             match command {
                 HostCommand::Admit { peer, entries } => self.core.admit(peer, "Plant", entries),
-                HostCommand::Refuse { peer, why } => self.core.refuse(peer, &why),
+                HostCommand::Refuse { peer, why } => self.core.refuse(peer, &why, Timestamp(0)),
                 HostCommand::Answer { peer, submission, outcome, overruled } => packets.extend(self.packet(
                     peer,
                     match outcome {

@@ -14,6 +14,12 @@ const PLACES: usize = 32;
 const EXTRAPOLATED_SECS: f64 = 0.15;
 /// Longest that what is shown may be behind what is heard.
 const DELAY_SECS: f64 = 0.5;
+/// How long before the first word of its motion a body that rested is taken to have set off.
+const SET_OFF_SECS: f64 = 0.05;
+/// How much a gap between two words changes what is thought to be their pace.
+const PACE_SHARE: f64 = 0.1;
+/// What is told more seldom than this is shown no further behind for it.
+const MOST_PACE_SECS: f64 = 0.6;
 /// How quickly shown time may run faster or slower than time, so that nobody sees it.
 const SLEW: f64 = 0.05;
 /// How much of the jitter is forgotten each second.
@@ -76,6 +82,8 @@ impl PlayClock {
 #[derive(Debug, Clone, Default)]
 pub struct Playback {
     places: VecDeque<(u32, Body)>,
+    /// Mean ticks between two words lately; 0 before there were two.
+    pace: f64,
 }
 
 impl Playback {
@@ -86,10 +94,29 @@ impl Playback {
         if place > 0 && self.places[place - 1].0 == heard.tick {
             return;
         }
+        if later == 0
+            && let Some((newest, body)) = self.places.back()
+            && !body.resting
+        {
+            // What rested is told anew when it moves: that is no pace.
+            let gap = f64::from(heard.tick.wrapping_sub(*newest));
+            self.pace = if self.pace == 0.0 { gap } else { self.pace + (gap - self.pace) * PACE_SHARE };
+        }
         self.places.insert(place, (heard.tick, heard.body));
         if self.places.len() > PLACES {
             self.places.pop_front();
         }
+    }
+
+    /// Whether nothing was heard of the body.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// As [`Self::at`], so far behind that there most often is a later place to move towards, however often this body is
+    /// told: for bodies of which each is told at a pace of its own, with one clock.
+    pub fn behind(&self, tick: f64, rate_hz: u32) -> Option<Placement> {
+        self.at(tick - self.pace.min(MOST_PACE_SECS * f64::from(rate_hz)), rate_hz)
     }
 
     /// Where the body is to be shown at a tick of its sender, `rate_hz` of which make a second.
@@ -109,9 +136,12 @@ impl Playback {
             }
         };
         let ((from, a), (to, b)) = (self.places[before], self.places[after]);
+        // What rested set off a moment before it was first heard to move, not when it came to rest.
+        let least = if a.resting { to.wrapping_sub((SET_OFF_SECS * f64::from(rate_hz)) as u32) } else { from };
+        let from = if least.wrapping_sub(from) as i32 > 0 { least } else { from };
         let between = f64::from(to.wrapping_sub(from)).max(1.0);
         let ahead = between + EXTRAPOLATED_SECS * f64::from(rate_hz);
-        Some(mixed(a.at, b.at, since(from).min(ahead) / between))
+        Some(mixed(a.at, b.at, since(from).clamp(0.0, ahead) / between))
     }
 }
 
@@ -145,6 +175,34 @@ mod tests {
         assert!((shown(&playback, 300.0) - 34.5).abs() < 1e-9, "it waits 0.15 s after the last word");
         playback.handle_heard(&heard(40, 31.5, true));
         assert_eq!(shown(&playback, 1e6), 31.5, "what rests is shown exactly where it rests");
+    }
+
+    #[test]
+    fn what_rested_for_long_sets_off_only_when_it_moves() {
+        let mut playback = Playback::default();
+        playback.handle_heard(&heard(0, 1.0, true));
+        playback.handle_heard(&heard(9_000, 2.0, false));
+        let shown = |tick| playback.at(tick, 1000).unwrap().place[0];
+        assert_eq!([shown(5_000.0), shown(8_950.0), shown(8_975.0), shown(9_000.0)], [1.0, 1.0, 1.5, 2.0]);
+    }
+
+    #[test]
+    fn a_body_told_seldom_is_shown_further_behind_and_so_moves_evenly() {
+        for gap in [30u32, 100, 500] {
+            let mut playback = Playback::default();
+            let mut shown = Vec::new();
+            for millis in 0..6_000u32 {
+                if millis % gap == 0 {
+                    playback.handle_heard(&heard(millis, f64::from(millis), false));
+                }
+                if millis > 3_000 {
+                    shown.push(playback.behind(f64::from(millis), 1000).unwrap().place[0]);
+                }
+            }
+            for pair in shown.windows(2) {
+                assert!((0.9..1.1).contains(&(pair[1] - pair[0])), "every {gap} ms: {pair:?}");
+            }
+        }
     }
 
     #[test]

@@ -195,6 +195,16 @@ impl Crowd {
         self.follow(name);
     }
 
+    /// Where a peer's head is, millimetres; none before it has told.
+    pub fn place_of(&self, peer: PeerNumber) -> Option<[i32; 3]> {
+        self.subjects.get(&Name::of_avatar(peer)).map(|subject| subject.exact.place())
+    }
+
+    /// Whether a peer presents.
+    pub fn presents(&self, peer: PeerNumber) -> bool {
+        self.presenters.contains(&Name::of_avatar(peer))
+    }
+
     /// An answer of a peer has arrived.
     pub fn handle_acks(&mut self, peer: PeerNumber, bytes: &[u8]) {
         let Some(watcher) = self.watchers.get_mut(&peer) else { return };

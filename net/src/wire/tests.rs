@@ -53,6 +53,36 @@ fn hello(newest_minor: u16, redemption: Option<Vec<u8>>) -> Hello {
 }
 
 #[test]
+fn the_bytes_of_minor_version_4_stay_as_they_are() {
+    let at = TrackedPoint { place: [1.0, 0.0, -2.0], rotation: [0.0, 0.0, 0.0, 1.0] };
+    let point = "8283fa3f800000fa00000000fac000000084fa00000000fa00000000fa00000000fa3f800000";
+    let grab = ToHost::Grab { hold: 3, thing: ThingId([7; 16]), from: at };
+    assert_eq!(hex(&frame(&grab)[4..]), format!("8208830350{}{point}", "07".repeat(16)));
+    assert_eq!(hex(&frame(&ToHost::Release { hold: 3, at })[4..]), format!("82098203{point}"));
+    assert_eq!(hex(&frame(&ToHost::Watch(None))[4..]), "820780");
+    let lease = Lease { holder: PeerNumber::HOST, epoch: Epoch(2) };
+    let news = BodyNews { body: BodyNumber(1), thing: ThingId([7; 16]), lease, at, when: Timestamp(9) };
+    let told = format!("820b81850150{}8219ffff02{point}09", "07".repeat(16));
+    assert_eq!(hex(&frame(&ToPeer::Body(news))[4..]), told);
+    let held = ToPeer::Held { hold: 3, body: BodyNumber(1), epoch: Epoch(2) };
+    assert_eq!(hex(&frame(&held)[4..]), "820c83030102");
+    let refused = ToPeer::GrabRefused { hold: 3, why: "no".to_owned() };
+    assert_eq!(hex(&frame(&refused)[4..]), "820d8203626e6f");
+    assert_eq!(hex(&frame(&ToPeer::BodyGone(BodyNumber(1)))[4..]), "820e8101");
+}
+
+#[test]
+fn a_place_that_is_nowhere_is_refused() {
+    for place in [[f32::NAN, 0.0, 0.0], [0.0, f32::INFINITY, 0.0]] {
+        let at = TrackedPoint { place, rotation: [0.0, 0.0, 0.0, 1.0] };
+        assert_eq!(decode_to_host(&frame(&ToHost::Release { hold: 0, at })[4..]), Err(WireError::Damaged));
+    }
+    let at = TrackedPoint { place: [0.0; 3], rotation: [0.0; 4] };
+    let grab = ToHost::Grab { hold: 0, thing: ThingId([0; 16]), from: at };
+    assert_eq!(decode_to_host(&frame(&grab)[4..]), Err(WireError::Damaged));
+}
+
+#[test]
 fn the_bytes_of_minor_version_3_stay_as_they_are() {
     assert_eq!(hex(&frame(&ToHost::Bulk)), "03000000820680");
 }
