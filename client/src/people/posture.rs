@@ -17,31 +17,31 @@ const SHOULDER: Vec3 = Vec3::new(0.19, -0.04, 0.0);
 const HANDS_TURN: f32 = 0.6;
 
 /// Where a point is and how it is turned, world frame.
-pub type Point = (Vec3, Quat);
+pub(super) type Point = (Vec3, Quat);
 
 /// How a person stands, world frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Posture {
+pub(super) struct Posture {
     /// The neck's root, from which the trunk hangs, and how that is turned about the vertical.
-    pub trunk: Point,
+    pub(super) trunk: Point,
     /// Left and right arm, where the hand is tracked.
-    pub arms: [Option<Arm>; 2],
+    pub(super) arms: [Option<Arm>; 2],
 }
 
 /// One arm, world frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Arm {
+pub(super) struct Arm {
     /// Its ends and what is between.
-    pub shoulder: Vec3,
+    pub(super) shoulder: Vec3,
     /// As far from the shoulder as an upper arm is long, and from the hand as a forearm is.
-    pub elbow: Vec3,
+    pub(super) elbow: Vec3,
     /// The palm.
-    pub hand: Vec3,
+    pub(super) hand: Vec3,
 }
 
 impl Posture {
     /// From what is told: the head, and those hands that are tracked.
-    pub fn of(head: Point, hands: [Option<Point>; 2]) -> Self {
+    pub(super) fn of(head: Point, hands: [Option<Point>; 2]) -> Self {
         let neck = head.0 + head.1 * NECK;
         let turn = Quat::from_rotation_y(yaw(neck, head.1, hands));
         let arm = |side: usize| {
