@@ -5,6 +5,7 @@ mod machine;
 mod net;
 mod record;
 mod report;
+mod xr;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,14 +52,14 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Some(name) = &arguments.name else {
-        println!("net\nrecord");
+        println!("net\nrecord\nxr");
         return Ok(ExitCode::SUCCESS);
     };
     if name == record::memory::CHILD {
         record::memory::fold_and_tell()?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !["net", "record"].contains(&name.as_str()) {
+    if !["net", "record", "xr"].contains(&name.as_str()) {
         eprintln!("gemba bench: there is no benchmark '{name}'; ./gemba bench lists them");
         return Ok(ExitCode::from(2));
     }
@@ -88,6 +89,10 @@ fn measure(name: &str, arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
     if name == "net" {
         let sizes = if arguments.quick { net::Sizes::QUICK } else { net::Sizes::full(runs) };
         return net::run(&sizes, &arguments.only);
+    }
+    if name == "xr" {
+        let sizes = if arguments.quick { xr::Sizes::QUICK } else { xr::Sizes::full(runs) };
+        return xr::run(&sizes, &arguments.only);
     }
     let sizes = if arguments.quick { record::Sizes::QUICK } else { record::Sizes::full(runs) };
     record::run(&sizes, &arguments.work, &arguments.only)

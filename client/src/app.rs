@@ -133,21 +133,20 @@ fn log_filter() -> String {
     "warn,gemba_client=info,wgpu=error,wgpu_hal::gles=off,naga=error,bevy_render=error".to_owned()
 }
 
-/// The headset, if it was asked for and there is one.
+/// The headset, if it was asked for: now, or when there is one.
 fn xr_or_desktop(plugins: PluginGroupBuilder, viewing: &Viewing) -> (PluginGroupBuilder, bool) {
     if !viewing.xr {
         return (plugins, false);
     }
-    match gemba_xr::probe() {
-        Ok(runtime) => {
-            eprintln!("gemba: entering the headset: {runtime}");
-            (gemba_xr::add_to(plugins, viewing.headless), true)
+    let (plugins, found) = gemba_xr::add_to(plugins, viewing.headless);
+    match &found {
+        gemba_xr::Found::Headset(runtime) => eprintln!("gemba: entering the headset: {runtime}"),
+        gemba_xr::Found::NotYet(why) => {
+            eprintln!("gemba: no headset: {why}; staying on the desktop until there is one")
         }
-        Err(why) => {
-            eprintln!("gemba: no headset: {why}; staying on the desktop");
-            (plugins, false)
-        }
+        gemba_xr::Found::Never(why) => eprintln!("gemba: no headset: {why}; staying on the desktop"),
     }
+    (plugins, !matches!(found, gemba_xr::Found::Never(_)))
 }
 
 /// The camera that composes panels and plant: onto the window, or onto an image when there is none.
@@ -185,7 +184,14 @@ mod tests {
             println!("skipped: there is no Vulkan driver here");
             return;
         };
-        let Command::View(view) = Arguments::parse_from(["gemba", "view", "none.glb", "--headless"]).command else {
+        for headset in [&[][..], &["--xr"]] {
+            assert_order(&quality, headset);
+        }
+    }
+
+    fn assert_order(quality: &Quality, headset: &[&str]) {
+        let arguments = ["gemba", "view", "none.glb", "--headless"].iter().chain(headset);
+        let Command::View(view) = Arguments::parse_from(arguments).command else {
             unreachable!("`view` is what was parsed")
         };
         let target = Target {
@@ -193,7 +199,7 @@ mod tests {
             connection: Connection::none(),
             name: "none".to_owned(),
         };
-        let mut app = build(target, &view.viewing, quality);
+        let mut app = build(target, &view.viewing, quality.clone());
         while app.plugins_state() == PluginsState::Adding {
             bevy::tasks::tick_global_task_pools_on_main_thread();
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
-use gemba_net::{Link, LinkCommand, LinkConfig, LinkEvent, connect};
+use gemba_net::{Link, LinkCommand, LinkConfig, LinkEvent, Pose, connect};
 use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::edit::{Change, Edit};
@@ -61,6 +61,15 @@ impl Editor {
         if let Some(event) = self.link.wait(Duration::from_millis(50)) {
             self.take(event);
         }
+    }
+
+    /// Shows the others how this person stands, and takes in all that they have said meanwhile. Never waits.
+    pub fn stand(&mut self, pose: Pose) {
+        while let Some(event) = self.link.poll() {
+            self.take(event);
+        }
+        // A full queue holds a pose of a moment ago.
+        let _ = self.link.send(LinkCommand::Pose(pose));
     }
 
     /// Waits until this person shows the plant: a viewer tells its selection once it does.

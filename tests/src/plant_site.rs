@@ -1,4 +1,4 @@
-//! A simulated plant of one line: simulator, OPC UA, gateway, host; ready for viewers.
+//! A simulated plant, of one line if nothing else is said: simulator, OPC UA, gateway, host; ready for viewers.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,12 +30,18 @@ impl PlantSite {
 
     /// The same with further arguments for the simulator.
     pub fn start_with(simulate: &[&str]) -> Self {
+        Self::start_lines(1, simulate)
+    }
+
+    /// The same of so many lines.
+    pub fn start_lines(lines: u16, simulate: &[&str]) -> Self {
+        let lines = lines.to_string();
         let folder = tempfile::tempdir().expect("a folder for the test");
         let (model, site) = (folder.path().join("plant.glb"), folder.path().join("site"));
-        generate(&model);
+        generate_lines(&model, &lines);
         program::run("gembactl", ["import".as_ref(), model.as_os_str(), "--site".as_ref(), site.as_os_str()]);
-        let simulate = ["simulate", "--listen", "127.0.0.1:0", "--lines", "1"].iter().chain(simulate);
-        let mut simulator = Program::start("gembactl", simulate);
+        let own = ["simulate", "--listen", "127.0.0.1:0", "--lines", &lines];
+        let mut simulator = Program::start("gembactl", own.iter().chain(simulate));
         let endpoint = simulator.first_line();
         let (host, address) = serve(&site, "127.0.0.1:0", Some(&endpoint));
         Self { folder, simulator, endpoint, host, address }
@@ -84,10 +90,12 @@ impl PlantSite {
 
 /// Draws a plant of one line.
 pub fn generate(model: &Path) {
-    program::run(
-        "gembactl",
-        ["plant".as_ref(), "generate".as_ref(), "--lines".as_ref(), "1".as_ref(), "--out".as_ref(), model.as_os_str()],
-    );
+    generate_lines(model, "1");
+}
+
+fn generate_lines(model: &Path, lines: &str) {
+    let arguments = ["plant", "generate", "--lines", lines, "--out"].map(AsRef::<std::ffi::OsStr>::as_ref);
+    program::run("gembactl", arguments.into_iter().chain([model.as_os_str()]));
 }
 
 /// Starts a host over a site; the host and its address.

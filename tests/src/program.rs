@@ -9,8 +9,14 @@ use std::time::{Duration, Instant};
 /// How long any program of a test may run: a software renderer on two busy cores is slow, but not as slow as this.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// A folder with the programs, for who is built elsewhere: benchmarks.
+const FOLDER: &str = "GEMBA_PROGRAMS";
+
 /// Where cargo has put a program: beside this test.
 pub fn path(name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return PathBuf::from(folder).join(name);
+    }
     let own = std::env::current_exe().expect("a test has a path");
     let found = own.ancestors().map(|folder| folder.join(name)).find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{name} has not been built: cargo build --workspace --bins"))

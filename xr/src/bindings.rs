@@ -47,8 +47,12 @@ const SQUEEZE_CLICK: (Role, &str) = (Role::Squeeze, "input/squeeze/click");
 const STICK: (Role, &str) = (Role::Stick, "input/thumbstick");
 const MENU: (Role, &str) = (Role::Menu, "input/menu/click");
 const HAPTIC: (Role, &str) = (Role::Haptic, "output/haptic");
+/// Where the menu button is the system's, or there is none: the stick, pressed.
+const STICK_MENU: (Role, &str) = (Role::Menu, "input/thumbstick/click");
+/// A pad that is pressed stands in for a button below it.
+const PAD_BUTTON: (Role, &str) = (Role::Primary, "input/trackpad/click");
 const XY: &[(Role, &str)] = &[(Role::Primary, "input/x/click"), (Role::Secondary, "input/y/click"), MENU];
-const AB: &[(Role, &str)] = &[(Role::Primary, "input/a/click"), (Role::Secondary, "input/b/click")];
+const AB: &[(Role, &str)] = &[(Role::Primary, "input/a/click"), (Role::Secondary, "input/b/click"), STICK_MENU];
 const TOUCH: &[(Role, &str)] = &[GRIP, AIM, TRIGGER, SQUEEZE, STICK, HAPTIC];
 
 const fn touch(path: &'static str) -> Profile {
@@ -74,6 +78,7 @@ pub(crate) const PROFILES: &[Profile] = &[
             STICK,
             (Role::Primary, "input/primary/click"),
             (Role::Secondary, "input/secondary/click"),
+            STICK_MENU,
             HAPTIC,
         ],
         left: &[],
@@ -84,6 +89,9 @@ pub(crate) const PROFILES: &[Profile] = &[
     touch("/interaction_profiles/meta/touch_controller_plus"),
     // XR_FB_touch_controller_pro
     touch("/interaction_profiles/facebook/touch_controller_pro"),
+    // The names that OpenXR 1.1 has for the same two.
+    touch("/interaction_profiles/meta/touch_plus_controller"),
+    touch("/interaction_profiles/meta/touch_pro_controller"),
     Profile {
         path: "/interaction_profiles/valve/index_controller",
         both: &[
@@ -94,8 +102,7 @@ pub(crate) const PROFILES: &[Profile] = &[
             STICK,
             (Role::Primary, "input/a/click"),
             (Role::Secondary, "input/b/click"),
-            // It has no menu button that is ours: the system's is not.
-            (Role::Menu, "input/thumbstick/click"),
+            STICK_MENU,
             HAPTIC,
         ],
         left: &[],
@@ -103,20 +110,15 @@ pub(crate) const PROFILES: &[Profile] = &[
     },
     Profile {
         path: "/interaction_profiles/htc/vive_controller",
-        both: &[GRIP, AIM, TRIGGER, SQUEEZE_CLICK, (Role::Stick, "input/trackpad"), MENU, HAPTIC],
+        both: &[GRIP, AIM, TRIGGER, SQUEEZE_CLICK, (Role::Stick, "input/trackpad"), PAD_BUTTON, MENU, HAPTIC],
         left: &[],
         right: &[],
     },
     // XR_HTC_vive_focus3_controller_interaction
-    Profile {
-        path: "/interaction_profiles/htc/vive_focus3_controller",
-        both: &[GRIP, AIM, TRIGGER, SQUEEZE_CLICK, STICK, HAPTIC],
-        left: XY,
-        right: AB,
-    },
+    Profile { path: "/interaction_profiles/htc/vive_focus3_controller", both: TOUCH, left: XY, right: AB },
     Profile {
         path: "/interaction_profiles/microsoft/motion_controller",
-        both: &[GRIP, AIM, TRIGGER, SQUEEZE_CLICK, STICK, MENU, HAPTIC],
+        both: &[GRIP, AIM, TRIGGER, SQUEEZE_CLICK, STICK, PAD_BUTTON, MENU, HAPTIC],
         left: &[],
         right: &[],
     },
@@ -163,6 +165,82 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// User path, path below it, type.
+    type Input = (String, String, String);
+
+    /// What Khronos says that these controllers have.
+    fn registry() -> Vec<(&'static str, Vec<Input>)> {
+        let mut profiles: Vec<(&str, Vec<Input>)> = Vec::new();
+        for line in include_str!("registry.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            match line.strip_prefix("  ") {
+                None => profiles.push((line, Vec::new())),
+                Some(input) => {
+                    let words: Vec<String> = input.split(' ').map(str::to_owned).collect();
+                    let [user, below, kind] = words.try_into().unwrap();
+                    profiles.last_mut().unwrap().1.push((user, below, kind));
+                }
+            }
+        }
+        profiles
+    }
+
+    /// Inputs that a role may be bound to, by whichever is there first, and the types that fit its action: a runtime turns
+    /// a button into 0 and 1.
+    fn ways(role: Role) -> (&'static [&'static str], &'static [&'static str]) {
+        let number: &[&str] = &["float_input", "boolean_input"];
+        match role {
+            Role::Grip => (&["/input/grip/pose"], &["pose_input"]),
+            Role::Aim => (&["/input/aim/pose"], &["pose_input"]),
+            Role::Trigger => (&["/input/trigger/value", "/input/select/click", "/input/pinch_ext/value"], number),
+            Role::Squeeze => (&["/input/squeeze/value", "/input/squeeze/click", "/input/grasp_ext/value"], number),
+            Role::Stick => (&["/input/thumbstick", "/input/trackpad"], &["vector2f_input"]),
+            Role::Primary => (
+                &["/input/a/click", "/input/x/click", "/input/primary/click", "/input/trackpad/click"],
+                &["boolean_input"],
+            ),
+            Role::Secondary => (&["/input/b/click", "/input/y/click", "/input/secondary/click"], &["boolean_input"]),
+            Role::Menu => (&["/input/menu/click", "/input/thumbstick/click"], &["boolean_input"]),
+            Role::Haptic => (&["/output/haptic"], &["vibration_output"]),
+        }
+    }
+
+    const ROLES: [Role; 9] = [
+        Role::Grip,
+        Role::Aim,
+        Role::Trigger,
+        Role::Squeeze,
+        Role::Stick,
+        Role::Primary,
+        Role::Secondary,
+        Role::Menu,
+        Role::Haptic,
+    ];
+
+    #[test]
+    fn every_hand_of_every_controller_does_all_it_has_inputs_for_and_nothing_else() {
+        let registry = registry();
+        for profile in PROFILES {
+            let known = registry.iter().find(|(path, _)| *path == profile.path);
+            let (_, inputs) = known.unwrap_or_else(|| panic!("{} is no profile", profile.path));
+            for hand in HANDS {
+                for role in ROLES {
+                    let (below, kinds) = ways(role);
+                    let first = below
+                        .iter()
+                        .find_map(|way| inputs.iter().find(|(user, below, _)| user == hand && below == way));
+                    let wanted: Vec<String> = first.iter().map(|(user, below, _)| format!("{user}{below}")).collect();
+                    let here = profile.bindings().filter(|(r, path)| *r == role && path.starts_with(hand));
+                    let bound: Vec<String> = here.map(|(_, path)| path).collect();
+                    assert_eq!(bound, wanted, "{} {hand} {role:?}", profile.path);
+                    assert!(first.is_none_or(|(_, _, kind)| kinds.contains(&kind.as_str())), "{first:?}");
+                }
+            }
+        }
+        let gaze = registry.iter().find(|(path, _)| *path == GAZE_PROFILE).map(|(_, inputs)| inputs.as_slice());
+        let Some([(user, below, kind)]) = gaze else { panic!("{gaze:?}") };
+        assert_eq!((format!("{user}{below}").as_str(), kind.as_str()), (GAZE, "pose_input"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub enum HeadsetState {
     Away,
     /// A session begins or ends; nothing is seen.
     Changing,
-    /// A session runs in step with the runtime, but nobody sees it.
+    /// A session runs in step with the runtime, but nobody sees it: it is hidden, or the headset has been taken off.
     Unseen,
     /// The person sees the plant, but the runtime has the input: its own menu is open. Hands are hidden.
     Visible,
@@ -71,15 +71,27 @@ enum Stage {
 #[derive(Debug)]
 pub(crate) struct Course {
     stage: Stage,
+    /// The headset has been taken off, though its session goes on.
+    is_absent: bool,
 }
 
 impl Default for Course {
     fn default() -> Self {
-        Self { stage: Stage::Waiting { until: Duration::ZERO, renews_instance: false } }
+        Self { stage: Stage::Waiting { until: Duration::ZERO, renews_instance: false }, is_absent: false }
     }
 }
 
 impl Course {
+    /// There was no headset at the start.
+    pub(crate) fn without_headset() -> Self {
+        Self { stage: Stage::Waiting { until: RETRY, renews_instance: true }, is_absent: false }
+    }
+
+    /// The runtime has told whether somebody wears the headset (XR_EXT_user_presence). Where it cannot tell, somebody does.
+    pub(crate) fn presence(&mut self, is_present: bool) {
+        self.is_absent = !is_present;
+    }
+
     /// What is to be done now; tell how it went by [`Course::done`] or [`Course::lost`].
     pub(crate) fn next(&self, now: Duration) -> Option<Deed> {
         match self.stage {
@@ -93,6 +105,9 @@ impl Course {
 
     /// The deed has succeeded.
     pub(crate) fn done(&mut self, deed: Deed, now: Duration) {
+        if matches!(deed, Deed::Create { .. }) {
+            self.is_absent = false;
+        }
         self.stage = match (deed, self.stage) {
             (Deed::Create { .. }, _) => Stage::Session { state: SessionState::IDLE, is_begun: false },
             (Deed::Begin, Stage::Session { state, .. }) => Stage::Session { state, is_begun: true },
@@ -146,6 +161,7 @@ impl Course {
         match self.stage {
             Stage::Waiting { .. } | Stage::Left => HeadsetState::Away,
             Stage::Session { state, is_begun: true } => match state {
+                SessionState::FOCUSED | SessionState::VISIBLE if self.is_absent => HeadsetState::Unseen,
                 SessionState::FOCUSED => HeadsetState::Focused,
                 SessionState::VISIBLE => HeadsetState::Visible,
                 SessionState::SYNCHRONIZED => HeadsetState::Unseen,
@@ -191,6 +207,33 @@ mod tests {
         assert_eq!((course.next(NOW), course.state()), (None, HeadsetState::Changing));
         course.heard(SessionState::READY);
         assert_eq!(course.next(NOW), Some(Deed::Begin));
+    }
+
+    #[test]
+    fn nobody_sees_a_headset_that_lies_on_the_table() {
+        let mut course = running(SessionState::FOCUSED);
+        course.presence(false);
+        assert_eq!((course.state(), course.runs_frames()), (HeadsetState::Unseen, true));
+        course.presence(true);
+        assert_eq!(course.state(), HeadsetState::Focused);
+        // Another session begins with somebody, until it says otherwise.
+        course.presence(false);
+        course.lost(Loss::Session, NOW);
+        course.done(Deed::Destroy, NOW);
+        course.done(Deed::Create { renews_instance: false }, NOW);
+        course.heard(SessionState::READY);
+        course.done(Deed::Begin, NOW);
+        course.heard(SessionState::VISIBLE);
+        assert_eq!(course.state(), HeadsetState::Visible);
+    }
+
+    #[test]
+    fn a_headset_that_was_not_there_is_asked_for_anew() {
+        let mut course = Course::without_headset();
+        assert_eq!((course.next(Duration::ZERO), course.state()), (None, HeadsetState::Away));
+        assert_eq!(course.next(RETRY), Some(Deed::Create { renews_instance: true }));
+        course.lost(Loss::Session, RETRY);
+        assert_eq!(course.next(RETRY * 2), Some(Deed::Create { renews_instance: true }));
     }
 
     #[test]

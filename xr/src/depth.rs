@@ -13,6 +13,7 @@ use bevy_mod_openxr::types::{SwapchainCreateFlags, SwapchainCreateInfo, Swapchai
 use bevy_mod_xr::camera::{XrCamera, XrProjection};
 use openxr::sys;
 
+use crate::figures::HeadsetFigures;
 use crate::session::Picture;
 
 /// Of Bevy's own depth, and of the runtime's image.
@@ -113,7 +114,9 @@ pub(crate) fn draw(
     device: Res<RenderDevice>,
     queue: Res<RenderQueue>,
     drawn: Query<(&ViewDepthTexture, &XrCamera)>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     let Some(mut picture) = picture else { return };
     let Some(depth) = picture.depth.as_mut() else { return };
     let Some(image) = depth.taken.and_then(|image| depth.images.get(image)) else { return };

@@ -15,6 +15,8 @@ const FRAMES: usize = 20_000;
 /// What a session was made with: where the runtime does not offer something, the plant is seen without it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fittings {
+    /// The version of OpenXR that is spoken, such as `1.1`.
+    pub openxr: String,
     /// Pixels of one eye.
     pub eye: UVec2,
     /// Whether the runtime gets the depth of each picture too (XR_KHR_composition_layer_depth), by which it moves the

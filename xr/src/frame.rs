@@ -9,7 +9,6 @@ use bevy::render::texture::{ManualTextureView, ManualTextureViews};
 use bevy::render::view::ExtractedView;
 use bevy::render::{ExtractSchedule, MainWorld, Render, RenderApp};
 use bevy_mod_openxr::layer_builder::CompositionLayer;
-use bevy_mod_openxr::resources::OxrInstance;
 use bevy_mod_xr::camera::{Fov, XrCamera, XrProjection, calculate_projection};
 use bevy_mod_xr::session::{XrRenderSystems, XrRootTransform};
 use openxr::{View, ViewConfigurationType, ViewStateFlags};
@@ -19,6 +18,7 @@ use crate::figures::HeadsetFigures;
 use crate::layer::EyesLayer;
 use crate::mask::{self, Masks};
 use crate::pose::transform;
+use crate::room::Room;
 use crate::session::{FrameNow, HiddenNow, Letting, Picture, Trouble, eye_texture};
 
 /// The eyes as last located, and whether an image of the runtime is ours to draw into.
@@ -79,13 +79,8 @@ fn let_go(
     mut textures: ResMut<ManualTextureViews>,
     letting: Option<Res<Letting>>,
     picture: Option<Res<Picture>>,
-    instance: Option<Res<OxrInstance>>,
     device: Res<RenderDevice>,
 ) {
-    if instance.is_some() {
-        // bevy_mod_openxr leaves a copy here, which would keep a runtime that has gone from being asked anew.
-        commands.remove_resource::<OxrInstance>();
-    }
     if picture.is_some() && letting.is_some_and(|letting| letting.0) {
         // Nothing of ours may still be drawing into the runtime's images when they go.
         if let Err(why) = device.poll(PollType::wait_indefinitely()) {
@@ -201,6 +196,7 @@ fn end(
     mut eyes: ResMut<Eyes>,
     picture: Option<ResMut<Picture>>,
     frame: Res<FrameNow>,
+    room: Res<Room>,
     root: Option<Res<XrRootTransform>>,
     drawn: Query<(&ExtractedView, &XrCamera)>,
     trouble: Res<Trouble>,
@@ -217,14 +213,18 @@ fn end(
     if has_image && own.outside(|| picture.swapchain.release_image()).is_err() {
         return trouble.note(openxr::sys::Result::ERROR_RUNTIME_FAILURE);
     }
-    let layer = has_image.then(|| EyesLayer::new(&picture.swapchain, &picture.stage, &eyes.views, picture.size, depth));
-    let layer = layer.flatten();
+    let (blend, flags) = picture.blending.of_frame(*room);
+    let Picture { swapchain, stage, size, .. } = &*picture;
+    let layer = has_image.then(|| EyesLayer::new(swapchain, stage, &eyes.views, *size, depth, flags)).flatten();
     if layer.is_some() {
         let age = now.predicted_display_time.as_nanos().saturating_sub(eyes.at);
         figures.note_picture(age, off(&eyes.views, root.as_deref(), &drawn));
     }
-    let layers: Vec<&dyn CompositionLayer> = layer.iter().map(|layer| layer as &dyn CompositionLayer).collect();
-    match own.outside(|| picture.stream.end(now.predicted_display_time, picture.blend, &layers)) {
+    let below = picture.room.as_mut().and_then(|below| own.outside(|| below.show(room.is_shown())));
+    let below = below.as_ref().map(|below| below as &dyn CompositionLayer);
+    let layers: Vec<&dyn CompositionLayer> =
+        below.into_iter().chain(layer.as_ref().map(|layer| layer as &dyn CompositionLayer)).collect();
+    match own.outside(|| picture.stream.end(now.predicted_display_time, blend, &layers)) {
         Ok(()) => {}
         Err(bevy_mod_openxr::error::OxrError::OpenXrError(why)) => trouble.note(why),
         Err(_) => trouble.note(openxr::sys::Result::ERROR_RUNTIME_FAILURE),

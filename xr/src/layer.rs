@@ -24,6 +24,7 @@ impl EyesLayer {
         views: &[View],
         size: UVec2,
         depths: Option<[sys::CompositionLayerDepthInfoKHR; 2]>,
+        flags: sys::CompositionLayerFlags,
     ) -> Option<Self> {
         let [left, right] = views else { return None };
         let depths = depths.map(Box::new);
@@ -46,7 +47,7 @@ impl EyesLayer {
         let layer = sys::CompositionLayerProjection {
             ty: sys::CompositionLayerProjection::TYPE,
             next: ptr::null(),
-            layer_flags: sys::CompositionLayerFlags::EMPTY,
+            layer_flags: flags,
             space: stage.as_raw(),
             view_count: 2,
             views: views.as_ptr(),

@@ -12,6 +12,7 @@ use wgpu::util::DeviceExt;
 
 use crate::depth::{overwriting, shader};
 use crate::display::Hidden;
+use crate::figures::HeadsetFigures;
 use crate::session::Picture;
 
 /// The masks as they are drawn, for the projections they were made for.
@@ -40,7 +41,9 @@ pub(crate) fn prepare(
     device: Res<RenderDevice>,
     picture: Option<Res<Picture>>,
     views: Query<(&ExtractedView, &XrCamera, &Msaa)>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     let Some(picture) = picture else { return };
     for (view, eye, msaa) in &views {
         let Some(hidden) = picture.hidden.get(eye.0 as usize).filter(|hidden| !hidden.0.is_empty()) else { continue };
@@ -74,7 +77,9 @@ pub(crate) fn hide(
     view: ViewQuery<(&XrCamera, &ViewDepthTexture, &Msaa)>,
     masks: Option<Res<Masks>>,
     mut context: RenderContext,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     let (eye, depth, msaa) = view.into_inner();
     let Some(masks) = masks else { return };
     let mask = masks.eyes.get(eye.0 as usize).and_then(Option::as_ref);

@@ -10,19 +10,15 @@ use bevy::render::render_resource::{TextureFormat, TextureUsages};
 use bevy::render::renderer::RenderDevice;
 use bevy::render::texture::ManualTextureViews;
 use bevy_mod_openxr::error::OxrError;
-use bevy_mod_openxr::exts::OxrExtensions;
-use bevy_mod_openxr::graphics::{GraphicsBackend, GraphicsWrap};
 use bevy_mod_openxr::resources::{
-    OxrEntry, OxrFrameStream, OxrFrameWaiter, OxrInstance, OxrSwapchain, OxrSwapchainImages, OxrSystemId,
-    SessionGraphicsCreateInfo,
+    OxrFrameStream, OxrFrameWaiter, OxrInstance, OxrSwapchain, OxrSwapchainImages, OxrSystemId,
 };
 use bevy_mod_openxr::session::{OxrSession, OxrSessionCreateNextChain};
-use bevy_mod_openxr::types::{AppInfo, SwapchainCreateFlags, SwapchainCreateInfo, SwapchainUsageFlags};
+use bevy_mod_openxr::types::{SwapchainCreateFlags, SwapchainCreateInfo, SwapchainUsageFlags};
 use bevy_mod_xr::camera::{XrCamera, XrProjection};
+use bevy_mod_xr::session::XrTrackingRoot;
 use openxr::sys::Result as XrResult;
-use openxr::{
-    EnvironmentBlendMode, Event, EventDataBuffer, Posef, ReferenceSpaceType, SessionState, Space, ViewConfigurationType,
-};
+use openxr::{Event, EventDataBuffer, Posef, ReferenceSpaceType, SessionState, Space, ViewConfigurationType};
 
 use crate::course::{Course, Deed, HeadsetState, Loss};
 use crate::depth::Depth;
@@ -30,7 +26,11 @@ use crate::display::{Hidden, choose_rate, hidden};
 use crate::figures::{Fittings, HeadsetFigures};
 use crate::frame::{locate, projection, view_texture};
 use crate::input::Input;
+use crate::join::{Lookout, join};
 use crate::pose::{transform, transform_if_valid};
+use crate::room::{Blending, Room, RoomLayer};
+use crate::runtime::{Runtime, XrUnavailable};
+use crate::start::Binding;
 use crate::tracked::{Buzz, EnterHeadset, HeadsetNews, Tracked};
 
 /// The texture of the left eye; the right one's is the next. Any number that no other feature takes.
@@ -71,7 +71,8 @@ pub(crate) struct Picture {
     pub(crate) stage: Arc<Space>,
     pub(crate) size: UVec2,
     pub(crate) format: TextureFormat,
-    pub(crate) blend: EnvironmentBlendMode,
+    pub(crate) blending: Blending,
+    pub(crate) room: Option<RoomLayer>,
 }
 
 /// What is hidden of each eye has changed: the render world takes it once.
@@ -90,20 +91,23 @@ struct Live {
     input: Option<Input>,
 }
 
-/// What a runtime is asked anew with, after it has gone.
-struct Origin {
-    entry: OxrEntry,
-    backend: GraphicsBackend,
-}
-
 /// The session and its course.
 #[derive(Resource, Default)]
 pub(crate) struct Headset {
     course: Course,
     live: Option<Live>,
-    origin: Option<Origin>,
+    lookout: Option<Lookout>,
+    /// When the tracking space begins to lie elsewhere: the person has recentred it.
+    recentred: Option<openxr::Time>,
     /// Whether the person has been told that there is none; asking goes on without a word.
     has_told: bool,
+}
+
+impl Headset {
+    /// There was none at the start: it is looked for.
+    pub(crate) fn looked_for() -> Self {
+        Self { course: Course::without_headset(), has_told: true, ..Self::default() }
+    }
 }
 
 /// One step of the course: hears the runtime, does what is due. First thing in a frame.
@@ -124,7 +128,8 @@ pub(crate) fn attend(world: &mut World) {
         let Some(deed) = headset.course.next(now) else { break };
         // Sessions are made and ended a few times in a run: no part of what a frame costs.
         match own.outside(|| act(world, &mut headset, deed)) {
-            Ok(()) => headset.course.done(deed, now),
+            Ok(true) => headset.course.done(deed, now),
+            Ok(false) => break,
             Err(why) => {
                 lose(world, &mut headset, why);
                 break;
@@ -167,7 +172,9 @@ fn hear(world: &mut World, headset: &mut Headset) {
                 world.resource::<HeadsetFigures>().note_mask(triangles(&now));
                 world.insert_resource(HiddenNow(now));
             }
-            // A recentred space keeps its handle; the next frame is located in it as it then is.
+            Ok(Some(Event::UserPresenceChangedEXT(change))) => headset.course.presence(change.is_user_present()),
+            // A recentred space keeps its handle; frames from then on are located in it as it then is.
+            Ok(Some(Event::ReferenceSpaceChangePending(change))) => headset.recentred = Some(change.change_time()),
             Ok(Some(_)) => {}
             Ok(None) => return,
             Err(why) => return lose(world, headset, why),
@@ -198,32 +205,45 @@ fn loss_of(why: XrResult) -> Loss {
     }
 }
 
-fn act(world: &mut World, headset: &mut Headset, deed: Deed) -> Result<(), XrResult> {
+/// Whether the deed is done; if not, it is asked for again.
+fn act(world: &mut World, headset: &mut Headset, deed: Deed) -> Result<bool, XrResult> {
     let live = headset.live.as_ref();
     match deed {
         Deed::Create { renews_instance } => {
-            let renewed = if renews_instance { renew(world, headset) } else { Ok(()) };
-            let live = renewed.and_then(|()| create(world)).map_err(|e| {
+            let found = if renews_instance { look_out(world, headset) } else { Some(Ok(())) };
+            let Some(found) = found else { return Ok(false) };
+            let made = found.map_err(|why| (why.to_string(), XrResult::ERROR_RUNTIME_UNAVAILABLE));
+            let made = made.and_then(|()| create(world).map_err(|e| (e.to_string(), code_of(&e))));
+            let live = made.map_err(|(why, code)| {
                 if !std::mem::replace(&mut headset.has_told, true) {
-                    warn!("no session with the headset: {e}; it is asked for again every few seconds");
+                    warn!("no session with the headset: {why}; it is asked for again every few seconds");
                 }
-                code_of(&e)
+                code
             })?;
             headset.live = Some(live);
             headset.has_told = false;
-            Ok(())
         }
-        Deed::Begin => live.map_or(Ok(()), |l| l.session.begin(ViewConfigurationType::PRIMARY_STEREO).map(drop)),
+        Deed::Begin => live.map_or(Ok(()), |l| l.session.begin(ViewConfigurationType::PRIMARY_STEREO).map(drop))?,
         Deed::End => {
             world.resource_mut::<FrameNow>().0 = None;
-            live.map_or(Ok(()), |l| l.session.end().map(drop))
+            live.map_or(Ok(()), |l| l.session.end().map(drop))?;
         }
         Deed::Destroy => {
             destroy(world);
             headset.live = None;
-            Ok(())
         }
     }
+    Ok(true)
+}
+
+/// Looks for a runtime with a headset: none while it is not known yet.
+fn look_out(world: &mut World, headset: &mut Headset) -> Option<Result<(), XrUnavailable>> {
+    // The old instance goes first, with all that hangs on it: a runtime inside this process is there only once, and
+    // holds its devices until then. Course lets some seconds pass in which the render world has let go of its part.
+    world.remove_resource::<OxrInstance>();
+    let answer = headset.lookout.get_or_insert_with(Lookout::begin).answer()?;
+    headset.lookout = None;
+    Some(answer.and_then(|()| join(world)))
 }
 
 fn code_of(error: &OxrError) -> XrResult {
@@ -233,78 +253,16 @@ fn code_of(error: &OxrError) -> XrResult {
     }
 }
 
-/// Asks the runtime anew after it has gone. The Vulkan device stays: Bevy's renderer lives on it.
-fn renew(world: &mut World, headset: &mut Headset) -> Result<(), OxrError> {
-    // The old instance goes first, with all that hangs on it: a runtime inside this process is there only once, and
-    // holds its devices until then. Course lets some seconds pass in which the render world has let go of its part.
-    if let Some(old) = world.remove_resource::<OxrInstance>() {
-        headset.origin = Some(Origin { entry: OxrEntry(old.entry().clone()), backend: old.backend() });
-    }
-    let Some(Origin { entry, backend }) = &headset.origin else { return Err(XrResult::ERROR_HANDLE_INVALID.into()) };
-    let available = entry.enumerate_extensions()?;
-    let wanted = OxrExtensions::from(wanted_extensions()) & available;
-    let instance = entry.create_instance(app_info(), wanted, &[], *backend)?;
-    let system = instance.system(openxr::FormFactor::HEAD_MOUNTED_DISPLAY)?;
-    check_device(world, &instance, system)?;
-    world.insert_resource(instance);
-    world.insert_resource(OxrSystemId(system));
-    Ok(())
-}
-
-/// The specification wants both asked before a session is made: what Vulkan the runtime needs, and on which device. It
-/// must be the one that Bevy's renderer lives on.
-fn check_device(world: &mut World, instance: &OxrInstance, system: openxr::SystemId) -> Result<(), OxrError> {
-    instance.graphics_requirements::<openxr::Vulkan>(system)?;
-    let Some(graphics) = world.get_non_send::<SessionGraphicsCreateInfo>() else {
-        return Err(XrResult::ERROR_HANDLE_INVALID.into());
-    };
-    let GraphicsWrap::Vulkan(ours) = &graphics.0;
-    #[expect(unsafe_code, reason = "the handles of the graphics API cannot be checked by the compiler")]
-    // SAFETY: the Vulkan instance was made by bevy_mod_openxr together with Bevy's own renderer, which is still there.
-    let device = unsafe { instance.vulkan_graphics_device(system, ours.instance)? };
-    if device == ours.physical_device { Ok(()) } else { Err(XrResult::ERROR_GRAPHICS_DEVICE_INVALID.into()) }
-}
-
-/// What we are called in the runtime's own lists.
-pub(crate) fn app_info() -> AppInfo {
-    AppInfo { name: "Gemba".into(), version: bevy_mod_openxr::types::Version(0, 1, 0) }
-}
-
-/// Names of extensions that are not to be used, separated by commas: for a runtime that offers what it cannot do. Monado
-/// 25.0.0 with its remote driver ends the process when it is asked for a visibility mask.
-const WITHOUT: &str = "GEMBA_XR_WITHOUT";
-
-/// What we use where the runtime has it.
-pub(crate) fn wanted_extensions() -> openxr::ExtensionSet {
-    let mut wanted = openxr::ExtensionSet::default();
-    wanted.khr_vulkan_enable2 = true;
-    let without = std::env::var(WITHOUT).unwrap_or_default();
-    let is_wanted = |name| !without.split(',').any(|left_out| left_out.trim() == name);
-    wanted.khr_composition_layer_depth = is_wanted("XR_KHR_composition_layer_depth");
-    wanted.khr_visibility_mask = is_wanted("XR_KHR_visibility_mask");
-    wanted.fb_display_refresh_rate = is_wanted("XR_FB_display_refresh_rate");
-    wanted.ext_hand_tracking = true;
-    wanted.ext_hand_interaction = true;
-    wanted.ext_eye_gaze_interaction = true;
-    wanted.ext_local_floor = true;
-    wanted.khr_generic_controller = true;
-    wanted.meta_touch_controller_plus = true;
-    wanted.fb_touch_controller_pro = true;
-    wanted.htc_vive_focus3_controller_interaction = true;
-    wanted.bd_controller_interaction = true;
-    wanted
-}
-
 /// Makes a session with its pictures and spaces.
 fn create(world: &mut World) -> Result<Live, OxrError> {
     let missing = || OxrError::from(XrResult::ERROR_HANDLE_INVALID);
     let instance = world.get_resource::<OxrInstance>().cloned().ok_or_else(missing)?;
     let system = world.get_resource::<OxrSystemId>().copied().ok_or_else(missing)?.0;
-    let graphics = world.get_non_send::<SessionGraphicsCreateInfo>().cloned().ok_or_else(missing)?;
+    let graphics = world.get_resource::<Binding>().copied().ok_or_else(missing)?.info();
     let device = world.resource::<RenderDevice>().clone();
     let mut chain = OxrSessionCreateNextChain::default();
     #[expect(unsafe_code, reason = "the handles of the graphics API cannot be checked by the compiler")]
-    // SAFETY: `graphics` was made by bevy_mod_openxr together with Bevy's own renderer, which outlives every session.
+    // SAFETY: `graphics` holds the handles of Bevy's own renderer, which outlives every session.
     let (session, waiter, stream) = unsafe { instance.create_session(system, graphics, &mut chain)? };
     let plain: &openxr::Session<openxr::AnyGraphics> = &session;
     let stage = Arc::new(plain.create_reference_space(floor(plain, &instance)?, Posef::IDENTITY)?);
@@ -328,7 +286,9 @@ fn create(world: &mut World) -> Result<Live, OxrError> {
         ));
     }
     world.insert_resource(Letting(false));
+    world.resource_mut::<Room>().is_offered = picture.blending.offers_room();
     world.resource::<HeadsetFigures>().note_session(Fittings {
+        openxr: world.get_resource::<Runtime>().map(|runtime| runtime.openxr.clone()).unwrap_or_default(),
         eye: picture.size,
         has_depth: picture.depth.is_some(),
         mask_triangles: triangles(&picture.hidden),
@@ -369,9 +329,9 @@ fn picture(
     let depth = Depth::new(instance, &session, device, size);
     let hidden = hidden(&session);
     let blends = instance.enumerate_environment_blend_modes(system, stereo)?;
-    let blend = blends.iter().copied().find(|b| *b == EnvironmentBlendMode::OPAQUE).or(blends.first().copied());
-    let blend = blend.unwrap_or(EnvironmentBlendMode::OPAQUE);
-    Ok(Picture { session, stream, swapchain, images, depth, hidden, stage, size, format, blend })
+    let room = RoomLayer::new(&session);
+    let blending = Blending::new(&blends, room.is_some());
+    Ok(Picture { session, stream, swapchain, images, depth, hidden, stage, size, format, blending, room })
 }
 
 /// Of both masks.
@@ -411,6 +371,7 @@ pub(crate) fn wait(
     mut tracked: ResMut<Tracked>,
     mut buzzes: MessageReader<Buzz>,
     mut eyes: Query<&mut Camera, With<XrCamera>>,
+    mut rig: Query<&mut Transform, With<XrTrackingRoot>>,
     state: Res<HeadsetState>,
     trouble: Res<Trouble>,
     figures: Res<HeadsetFigures>,
@@ -418,12 +379,15 @@ pub(crate) fn wait(
     let mut own = figures.timed();
     frame.0 = None;
     let runs = headset.course.runs_frames();
-    let Some(live) = headset.live.as_mut().filter(|_| runs) else { return };
-    let now = match own.outside(|| live.waiter.wait()) {
+    let Headset { live, recentred, .. } = &mut *headset;
+    let Some(live) = live.as_mut().filter(|_| runs) else { return };
+    let mut now = match own.outside(|| live.waiter.wait()) {
         Ok(now) => now,
         Err(why) => return trouble.note(why),
     };
     figures.note_frame(now.predicted_display_time.as_nanos(), now.predicted_display_period.as_nanos());
+    // Nothing is drawn for nobody.
+    now.should_render &= state.is_seen();
     frame.0 = Some(now);
     eyes.iter_mut().filter(|eye| eye.is_active != now.should_render).for_each(|mut e| e.is_active = now.should_render);
     let at = now.predicted_display_time;
@@ -437,7 +401,21 @@ pub(crate) fn wait(
         }
         buzzes.read().for_each(|buzz| input.buzz(&live.session, buzz));
     }
+    if recentred.is_some_and(|from| from.as_nanos() <= at.as_nanos()) {
+        *recentred = None;
+        if let (Some(before), Some(after), Ok(mut rig)) = (tracked.head, person.head, rig.single_mut()) {
+            let moves = kept_by(&rig, before, after);
+            rig.translation += moves;
+        }
+    }
     *tracked = person;
+}
+
+/// How the rig moves so that a person whose tracking space was recentred goes on standing where they stood in the plant;
+/// they then face the way they have chosen.
+fn kept_by(rig: &Transform, before: Transform, after: Transform) -> Vec3 {
+    let below = |head: Transform| rig.transform_point(head.translation.with_y(0.0));
+    below(before) - below(after)
 }
 
 /// Puts the eyes where they will be, for all that the main world does with cameras (culling, labels). The render world

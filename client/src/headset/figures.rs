@@ -28,6 +28,7 @@ fn add_to_report(mut more: ResMut<MoreSeen>, figures: Res<HeadsetFigures>, first
         let first = *first.0.lock().unwrap_or_else(PoisonError::into_inner);
         let unix_ms = |at: SystemTime| at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1e3);
         json!({
+            "openxr": report.fittings.openxr,
             "eye": report.fittings.eye.to_array(),
             "depth": report.fittings.has_depth,
             "mask_triangles": report.fittings.mask_triangles,

@@ -5,6 +5,7 @@
 //! - `point`: what the hands point at, and selecting it
 //! - `hands`: the person's own hands and laser, and what the others get to see of them
 //! - `panel`: the desktop's panels, curved around the person; `hold`: what it is held by; `keyboard`: keys over it
+//! - `room`: the plant on a table in the person's own room
 //! - `eyes`: what each eye sees, as files, for tests; `written`: what the panel reads, for the same
 //! - `figures`: what all this costs, for the report
 //!
@@ -31,6 +32,7 @@ mod keyboard;
 mod moving;
 mod panel;
 mod point;
+mod room;
 mod written;
 
 pub(crate) use eyes::EyeFiles;
@@ -46,6 +48,7 @@ pub(crate) fn plugin(app: &mut App) {
         hands::plugin,
         eyes::plugin,
         figures::plugin,
+        room::plugin,
         written::plugin,
     ))
     .add_systems(Update, (tell, stand).chain().in_set(Frame::Receive))

@@ -35,7 +35,7 @@ const REST: f32 = 0.25;
 /// A stick beyond this is pushed.
 const PUSHED: f32 = 0.7;
 /// Smallest and largest scale of the tracking space: 1 is life size, 50 a plant on a table.
-const SCALES: (f32, f32) = (1.0, 50.0);
+pub(super) const SCALES: (f32, f32) = (1.0, 50.0);
 
 /// Where the arc goes, and whether one may stand at its end.
 #[derive(Resource, Debug, Default, Clone, PartialEq)]

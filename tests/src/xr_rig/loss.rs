@@ -7,7 +7,7 @@ use std::process::Command;
 const SOURCE: &str = include_str!("loss_layer.c");
 const NAME: &str = "XR_APILAYER_GEMBA_loss";
 
-/// What happens to a session.
+/// What happens to a session until [`Loss::is_over`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is lost, as when the headset is unplugged.
@@ -16,6 +16,12 @@ pub enum Fate {
     LossAnnounced,
     /// The runtime dies, and is not there until [`Loss::is_over`].
     RuntimeGone,
+    /// The runtime's own menu is open.
+    MenuOpen,
+    /// Nobody wears the headset.
+    TakenOff,
+    /// The person has moved the origin of their tracking space 0.4 m to the left.
+    Recentred,
 }
 
 /// The layer, ready to be put between a viewer and its runtime.
@@ -65,6 +71,9 @@ impl Loss {
             Fate::SessionLost => "S",
             Fate::LossAnnounced => "P",
             Fate::RuntimeGone => "R",
+            Fate::MenuOpen => "V",
+            Fate::TakenOff => "A",
+            Fate::Recentred => "C",
         };
         let part = self.folder.join("word.part");
         std::fs::write(&part, letter).expect("the layer's word");

@@ -5,8 +5,12 @@
  *   S  the session is lost: whatever is asked of it fails, until another is made
  *   P  the runtime announces a loss (LOSS_PENDING), once a session
  *   R  the runtime has died: whatever is asked fails, and nobody can connect while the file says so
+ *   V  the runtime's own menu is open: the session is only VISIBLE, and FOCUSED again when the file is gone
+ *   A  the headset has been taken off (XR_EXT_user_presence), and is put on again when the file is gone
+ *   C  the person has recentred: the tracking space lies 0.4 m further to the left, for as long as the file says so
  * With no such file everything goes through. Besides, it gives what this runtime lacks: a visibility mask, which hides the
- * outer half of either eye. What is destroyed goes through always, so that the real runtime below can
+ * outer half of either eye; and, with GEMBA_XR_ROOM set, the blend mode of a headset with cameras, whose frames must come
+ * with alpha. What is destroyed goes through always, so that the real runtime below can
  * let go of its devices.
  *
  * The loader's structures are those of the OpenXR loader's interface, version 1 (Khronos, "Loader Design"). */
@@ -58,7 +62,10 @@ static XrInstance instance;
 static int instance_is_dead, session_is_dead, loss_is_announced;
 static XrSession session;
 
-/* What is to happen now: S, P, R or nothing. */
+/* Of V, A and C the one that the app has been told of. */
+static char told;
+
+/* What is to happen now: one of the letters above, or nothing. */
 static char wanted(void) {
     const char *path = getenv("GEMBA_XR_LOSS");
     FILE *file = path ? fopen(path, "r") : NULL;
@@ -94,13 +101,51 @@ static XRAPI_ATTR XrResult XRAPI_CALL wait_frame(XrSession s, const XrFrameWaitI
 static XRAPI_ATTR XrResult XRAPI_CALL begin_frame(XrSession s, const XrFrameBeginInfo *i) {
     THROUGH(xrBeginFrame, s, i);
 }
-static XRAPI_ATTR XrResult XRAPI_CALL end_frame(XrSession s, const XrFrameEndInfo *i) { THROUGH(xrEndFrame, s, i); }
-static XRAPI_ATTR XrResult XRAPI_CALL locate_views(XrSession s, const XrViewLocateInfo *i, XrViewState *v, uint32_t n,
-                                                   uint32_t *c, XrView *o) {
+static XRAPI_ATTR XrResult XRAPI_CALL end_frame_below(XrSession s, const XrFrameEndInfo *i) { THROUGH(xrEndFrame, s, i); }
+static XRAPI_ATTR XrResult XRAPI_CALL end_frame(XrSession s, const XrFrameEndInfo *i) {
+    XrFrameEndInfo opaque = *i;
+    if (getenv("GEMBA_XR_ROOM") && i->environmentBlendMode == XR_ENVIRONMENT_BLEND_MODE_ALPHA_BLEND) {
+        for (uint32_t at = 0; at < i->layerCount; at++)
+            if (!(i->layers[at]->layerFlags & XR_COMPOSITION_LAYER_BLEND_TEXTURE_SOURCE_ALPHA_BIT))
+                return XR_ERROR_VALIDATION_FAILURE;
+        opaque.environmentBlendMode = XR_ENVIRONMENT_BLEND_MODE_OPAQUE;
+    }
+    return end_frame_below(s, &opaque);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL blend_modes_below(XrInstance i, XrSystemId y, XrViewConfigurationType t, uint32_t n,
+                                                        uint32_t *c, XrEnvironmentBlendMode *o) {
+    THROUGH(xrEnumerateEnvironmentBlendModes, i, y, t, n, c, o);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL blend_modes(XrInstance i, XrSystemId y, XrViewConfigurationType t, uint32_t n,
+                                                  uint32_t *c, XrEnvironmentBlendMode *o) {
+    if (!getenv("GEMBA_XR_ROOM")) return blend_modes_below(i, y, t, n, c, o);
+    *c = 2;
+    if (n == 0) return XR_SUCCESS;
+    if (n < 2) return XR_ERROR_SIZE_INSUFFICIENT;
+    o[0] = XR_ENVIRONMENT_BLEND_MODE_OPAQUE;
+    o[1] = XR_ENVIRONMENT_BLEND_MODE_ALPHA_BLEND;
+    return XR_SUCCESS;
+}
+/* How far the tracking space lies to the left of the runtime's. */
+static float aside(void) { return told == 'C' ? 0.4f : 0; }
+
+static XRAPI_ATTR XrResult XRAPI_CALL locate_views_below(XrSession s, const XrViewLocateInfo *i, XrViewState *v,
+                                                         uint32_t n, uint32_t *c, XrView *o) {
     THROUGH(xrLocateViews, s, i, v, n, c, o);
 }
-static XRAPI_ATTR XrResult XRAPI_CALL locate_space(XrSpace s, XrSpace b, XrTime t, XrSpaceLocation *o) {
+static XRAPI_ATTR XrResult XRAPI_CALL locate_views(XrSession s, const XrViewLocateInfo *i, XrViewState *v, uint32_t n,
+                                                   uint32_t *c, XrView *o) {
+    XrResult found = locate_views_below(s, i, v, n, c, o);
+    for (uint32_t at = 0; found == XR_SUCCESS && at < n; at++) o[at].pose.position.x += aside();
+    return found;
+}
+static XRAPI_ATTR XrResult XRAPI_CALL locate_space_below(XrSpace s, XrSpace b, XrTime t, XrSpaceLocation *o) {
     THROUGH(xrLocateSpace, s, b, t, o);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL locate_space(XrSpace s, XrSpace b, XrTime t, XrSpaceLocation *o) {
+    XrResult found = locate_space_below(s, b, t, o);
+    if (found == XR_SUCCESS) o->pose.position.x += aside();
+    return found;
 }
 static XRAPI_ATTR XrResult XRAPI_CALL sync_actions(XrSession s, const XrActionsSyncInfo *i) {
     THROUGH(xrSyncActions, s, i);
@@ -130,8 +175,55 @@ static XRAPI_ATTR XrResult XRAPI_CALL create_session(XrInstance i, const XrSessi
     if (made == XR_SUCCESS) {
         session = *o;
         session_is_dead = loss_is_announced = 0;
+        told = 0;
     }
     return made;
+}
+
+static void state_event(XrEventDataBuffer *o, XrSessionState state) {
+    XrEventDataSessionStateChanged *event = (XrEventDataSessionStateChanged *)o;
+    event->type = XR_TYPE_EVENT_DATA_SESSION_STATE_CHANGED;
+    event->next = NULL;
+    event->session = session;
+    event->state = state;
+    event->time = 0;
+}
+
+/* XR_EXT_user_presence, which this header may be too old for. */
+static void presence_event(XrEventDataBuffer *o, XrBool32 is_present) {
+    struct {
+        XrStructureType type;
+        const void *next;
+        XrSession session;
+        XrBool32 is_present;
+    } *event = (void *)o;
+    event->type = (XrStructureType)1000470000;
+    event->next = NULL;
+    event->session = session;
+    event->is_present = is_present;
+}
+
+static void recentre_event(XrEventDataBuffer *o) {
+    XrEventDataReferenceSpaceChangePending *event = (XrEventDataReferenceSpaceChangePending *)o;
+    event->type = XR_TYPE_EVENT_DATA_REFERENCE_SPACE_CHANGE_PENDING;
+    event->next = NULL;
+    event->session = session;
+    event->referenceSpaceType = XR_REFERENCE_SPACE_TYPE_STAGE;
+    event->changeTime = 0;
+    event->poseValid = XR_FALSE;
+}
+
+/* Whether there is news of the menu, of who wears the headset, or of where the tracking space lies. */
+static int news(XrEventDataBuffer *o) {
+    char now = wanted();
+    char begins = now == 'V' || now == 'A' || now == 'C' ? now : 0;
+    if (begins == told) return 0;
+    char turns = begins ? begins : told;
+    told = begins;
+    if (turns == 'V') state_event(o, begins ? XR_SESSION_STATE_VISIBLE : XR_SESSION_STATE_FOCUSED);
+    if (turns == 'A') presence_event(o, !begins);
+    if (turns == 'C') recentre_event(o);
+    return 1;
 }
 
 static XRAPI_ATTR XrResult XRAPI_CALL poll_event(XrInstance i, XrEventDataBuffer *o) {
@@ -140,14 +232,10 @@ static XRAPI_ATTR XrResult XRAPI_CALL poll_event(XrInstance i, XrEventDataBuffer
     if (now == XR_ERROR_INSTANCE_LOST) return now;
     if (wanted() == 'P' && !loss_is_announced) {
         loss_is_announced = 1;
-        XrEventDataSessionStateChanged *event = (XrEventDataSessionStateChanged *)o;
-        event->type = XR_TYPE_EVENT_DATA_SESSION_STATE_CHANGED;
-        event->next = NULL;
-        event->session = session;
-        event->state = XR_SESSION_STATE_LOSS_PENDING;
-        event->time = 0;
+        state_event(o, XR_SESSION_STATE_LOSS_PENDING);
         return XR_SUCCESS;
     }
+    if (news(o)) return XR_SUCCESS;
     PFN_xrPollEvent next = (PFN_xrPollEvent)find("xrPollEvent");
     return next ? next(i, o) : XR_ERROR_FUNCTION_UNSUPPORTED;
 }
@@ -182,6 +270,7 @@ static XRAPI_ATTR XrResult XRAPI_CALL get(XrInstance i, const char *name, PFN_xr
         {"xrWaitFrame", (PFN_xrVoidFunction)wait_frame},
         {"xrBeginFrame", (PFN_xrVoidFunction)begin_frame},
         {"xrEndFrame", (PFN_xrVoidFunction)end_frame},
+        {"xrEnumerateEnvironmentBlendModes", (PFN_xrVoidFunction)blend_modes},
         {"xrLocateViews", (PFN_xrVoidFunction)locate_views},
         {"xrLocateSpace", (PFN_xrVoidFunction)locate_space},
         {"xrSyncActions", (PFN_xrVoidFunction)sync_actions},

@@ -6,11 +6,12 @@
 
 mod loss;
 mod remote;
+mod validation;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ use crate::plant_site::eventually;
 use crate::program;
 pub use loss::{Fate, Loss};
 pub use remote::{Controller, Person, Pose, Remote};
+pub use validation::Validation;
 
 /// The runtime's manifest; none, with a clear line, where it has not been built.
 pub fn runtime(test: &str) -> Option<PathBuf> {
@@ -44,6 +46,7 @@ pub struct Rig {
     looks: u32,
     port: u16,
     remote: Option<Remote>,
+    begun: SystemTime,
     /// The person as they were last put.
     pub person: Person,
 }
@@ -71,6 +74,15 @@ impl Rig {
         name: &str,
         prepare: impl FnOnce(&mut Command),
     ) -> Self {
+        let mut rig = Self::start(runtime, target, folder, name, prepare);
+        // The runtime listens once the viewer has entered it.
+        rig.await_state("Focused");
+        rig.wear();
+        rig
+    }
+
+    /// Starts the viewer and does not wait for anything: whether there is a headset is for `prepare` to say.
+    pub fn start(runtime: &Path, target: &str, folder: &Path, name: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let port = remote::free_port();
         let config = folder.join(format!("{name}-config"));
         std::fs::create_dir_all(config.join("monado")).expect("a folder for the runtime's settings");
@@ -95,16 +107,13 @@ impl Rig {
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(file("stderr")).expect("a file for stderr"));
         prepare(&mut command);
+        let begun = SystemTime::now();
         let mut child = command.spawn().expect("the viewer starts");
         let words = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let (folder, name) = (folder.to_owned(), name.to_owned());
         let person = Person::default();
-        let mut rig = Self { child, words, answers, folder, name, looks: 0, port, remote: None, person };
-        // The runtime listens once the viewer has entered it: before that, a throw-away instance does.
-        rig.await_state("Focused");
-        rig.wear();
-        rig
+        Self { child, words, answers, folder, name, looks: 0, port, remote: None, begun, person }
     }
 
     /// Waits until the headset's session stands so and the plant is there.
@@ -189,10 +198,20 @@ impl Rig {
         eventually("the panel is open", || (self.ask()["panel"] == true).then_some(()));
     }
 
-    /// Moves the person; returns once the viewer has them there.
-    pub fn put(&mut self, change: impl FnOnce(&mut Person)) -> Value {
+    /// When the viewer was started.
+    pub fn begun(&self) -> SystemTime {
+        self.begun
+    }
+
+    /// Moves the person and does not wait: the viewer has them there when it next asks.
+    pub fn tell(&mut self, change: impl FnOnce(&mut Person)) {
         change(&mut self.person);
         self.remote.as_mut().expect("entered").tell(&self.person);
+    }
+
+    /// Moves the person; returns once the viewer has them there.
+    pub fn put(&mut self, change: impl FnOnce(&mut Person)) -> Value {
+        self.tell(change);
         let wanted = self.person;
         let begun = Instant::now();
         loop {
@@ -238,6 +257,11 @@ impl Rig {
     /// What the viewer and its runtime have written to stderr.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(self.folder.join(format!("{}.stderr", self.name))).unwrap_or_default()
+    }
+
+    /// The viewer's process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Takes the headset off: the viewer's report.

@@ -5,10 +5,12 @@
 //! - `moving`: teleport and turning
 //! - `panels`: the desktop's panels around the person
 //! - `doing`: valves, alarms, time
+//! - `correctness`: OpenXR used as it is meant to be
 //! - `losing`: session and runtime, lost and found
 //! - `places`: where things of the demo plant are
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+mod correctness;
 mod doing;
 mod losing;
 mod moving;

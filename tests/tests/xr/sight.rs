@@ -1,8 +1,8 @@
 //! What the eyes see.
 
-use gemba_tests::picture::assert_difference;
-use gemba_tests::plant_site;
-use gemba_tests::xr_rig::{Pose, Rig, runtime};
+use gemba_tests::picture::{assert_difference, kept_folder};
+use gemba_tests::plant_site::{self, eventually};
+use gemba_tests::xr_rig::{Loss, Pose, Rig, runtime};
 use serde_json::Value;
 
 use crate::places::point;
@@ -22,6 +22,11 @@ fn the_eyes_see_the_plant_from_the_head_and_by_the_right_parallax() {
     let apart = right[0] - left[0];
     assert!((0.05..0.08).contains(&apart), "eyes lie {apart} m apart, the right one to the right");
     assert_difference("xr-parallax", &first.eyes[0], &first.eyes[1], 0.02..=1.0);
+    // Nothing flickers: what stands still looks the same in every frame.
+    for again in (0..4).map(|_| rig.look()) {
+        let differs = [0, 1].map(|eye| again.eyes[eye].difference(&first.eyes[eye]));
+        assert_eq!(differs, [0.0, 0.0], "a picture of what stands still has changed");
+    }
     // A head so far to the right has its left eye where the right one was.
     rig.put(|person| person.head.place[0] += apart);
     let second = rig.look();
@@ -44,4 +49,39 @@ fn the_eyes_see_the_plant_from_the_head_and_by_the_right_parallax() {
     // X4: every picture was drawn for the instant it is shown at, from where the runtime has last said the eyes will be.
     assert_eq!((&headset["pose_age_ms"], &headset["pose_off"]), (&serde_json::json!(0.0), &serde_json::json!(0.0)));
     assert!(headset["pictures"].as_u64().unwrap() > 3, "{headset}");
+}
+
+#[test]
+fn the_plant_comes_onto_a_table_in_the_room_and_the_person_goes_back_into_it() {
+    let Some(runtime) = runtime("room") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(layer) = Loss::build("room", folder.path()) else { return };
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
+        layer.stand_between(viewer);
+        viewer.env("GEMBA_XR_ROOM", "1");
+    });
+    rig.put(|person| person.hands.iter_mut().for_each(|hand| hand.pose.place[1] = 0.9));
+    let inside = rig.ask();
+    rig.open_panel();
+    rig.press("On my table");
+    let table = eventually("the plant is small", || {
+        let standing = rig.ask();
+        (standing["scale"].as_f64()? > 5.0).then_some(standing)
+    });
+    rig.put(|person| person.hands[0].menu = true);
+    let seen = rig.look();
+    seen.eyes[0].write(&kept_folder().join("xr-on-the-table.png"));
+    // Between the layer's mask, which hides half of each eye, and the plant there is nothing: the room.
+    let half = seen.eyes[0].columns(seen.eyes[0].width / 2..seen.eyes[0].width);
+    let room = half.share(|pixel| pixel == [0, 0, 0]);
+    assert!((0.1..0.98).contains(&room) && half.colours() > 10, "{room} of the picture is the room: {table}");
+    rig.put(|person| person.hands[0].menu = false);
+    rig.open_panel();
+    rig.press("Back into the plant");
+    let back = eventually("the plant is of life size", || Some(rig.ask()).filter(|s| s["scale"] == 1.0));
+    assert_eq!((&back["rig"], &back["yaw"]), (&inside["rig"], &inside["yaw"]));
+    let report = rig.leave();
+    assert_eq!(report["errors"], serde_json::json!([]), "{report}");
 }

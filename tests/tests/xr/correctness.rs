@@ -1,0 +1,31 @@
+//! OpenXR used as it is meant to be.
+
+use gemba_tests::plant_site;
+use gemba_tests::xr_rig::{Pose, Rig, Validation, runtime};
+use serde_json::Value;
+
+#[test]
+fn khronos_validation_and_best_practices_find_nothing_and_openxr_1_1_is_spoken() {
+    let Some(runtime) = runtime("validation") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(validation) = Validation::find("validation", folder.path()) else { return };
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
+        validation.listen_to(viewer);
+    });
+    validation.assert_heard(rig.process());
+    for step in 0..6 {
+        rig.put(|person| person.head = Pose::looking([0.02 * step as f32, 1.6, 0.0], 0.2 * step as f32, 0.0));
+    }
+    rig.put(|person| person.hands[1].trigger = 1.0);
+    rig.put(|person| person.hands[1].trigger = 0.0);
+    rig.open_panel();
+    rig.look();
+    let stderr = rig.stderr();
+    let report = rig.leave();
+    let found = validation.found(&stderr);
+    assert!(found.is_empty(), "{} faults: {:#?}", found.len(), &found[..found.len().min(20)]);
+    assert_eq!(report["headset"]["openxr"], "1.1", "{}", report["headset"]);
+    assert_eq!(report["errors"], Value::Array(Vec::new()), "{report}");
+}
