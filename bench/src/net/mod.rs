@@ -5,10 +5,15 @@ mod bit_packing;
 mod body_lane;
 mod cubes;
 mod fairness;
+mod full_house;
+mod host_cost;
 mod line;
+mod meeting;
 mod motion;
+mod replicon;
 mod scene;
 mod site;
+mod tracked;
 
 use crate::report::Row;
 
@@ -20,26 +25,36 @@ pub struct Sizes {
     pub seconds: u32,
     /// N1 and N2: ticks of each scene.
     pub ticks: usize,
+    /// N3: clients, bodies and ticks.
+    pub crowd: (u32, u32, u32),
+    /// N6: people and seconds.
+    pub meeting: (usize, u32),
+    /// N7: peers and seconds.
+    pub house: (usize, u32),
 }
 
 impl Sizes {
     /// Shows in seconds that everything runs.
-    pub const QUICK: Self = Self { runs: 1, seconds: 4, ticks: 150 };
+    pub const QUICK: Self =
+        Self { runs: 1, seconds: 4, ticks: 150, crowd: (4, 2_000, 20), meeting: (20, 2), house: (42, 2) };
 
     /// What the goals are about.
     pub fn full(runs: usize) -> Self {
-        Self { runs, seconds: 15, ticks: 1_800 }
+        Self { runs, seconds: 15, ticks: 1_800, crowd: (50, 100_000, 120), meeting: (100, 10), house: (500, 10) }
     }
 }
 
 type Measure = fn(&Sizes) -> anyhow::Result<Vec<Row>>;
 
-const ROWS: [(&str, Measure); 5] = [
+const ROWS: [(&str, Measure); 8] = [
     ("N1", asteroids::measure),
     ("N2", cubes::measure),
+    ("N3", host_cost::measure),
     ("N3-codec", site::measure),
     ("N5", motion::measure),
     ("N5-fair", fairness::measure),
+    ("N6", meeting::measure),
+    ("N7", full_house::measure),
 ];
 
 /// Measures the rows named, all if none is; returns the rows, and the problems of those that could not be measured.

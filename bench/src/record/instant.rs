@@ -39,8 +39,15 @@ pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listen = "127.0.0.1:0".parse().expect("it is an address");
     let history = HistorianConfig { keep_age: None, ..HistorianConfig::default() };
-    let daemon =
-        runtime.block_on(Daemon::start(DaemonConfig { dir, listen, opcua: None, admit: None, name: None, publish: None, history }))?;
+    let daemon = runtime.block_on(Daemon::start(DaemonConfig {
+        dir,
+        listen,
+        opcua: None,
+        admit: None,
+        name: None,
+        publish: None,
+        history,
+    }))?;
     let (address, signing_key) = (daemon.address().clone(), log.first_author().clone());
     let (host, key) = (address.clone(), signing_key.to_bytes());
     let (stop, stopped) = oneshot::channel::<()>();
