@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use bevy::prelude::*;
+use gemba_net::TagWindow;
 use gemba_twin::path::TagId;
 use gemba_twin::sample::{Quality, Sample, Timestamp};
 
@@ -25,8 +26,24 @@ pub struct Reading {
     pub newest: Option<Sample>,
     /// Numeric samples, oldest first, strictly increasing in time. A gap is a `NaN`.
     pub history: VecDeque<(Timestamp, f64)>,
+    /// Spans in which there were more samples than the history has: their beginning, end, lowest and highest number.
+    /// Oldest first.
+    pub envelope: VecDeque<Span>,
     /// The sample after these, which only the past knows.
     pub next: Option<(Timestamp, f64)>,
+}
+
+/// All that a fast tag read in a span of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    /// Its beginning.
+    pub from: Timestamp,
+    /// Its end.
+    pub to: Timestamp,
+    /// The lowest number in it.
+    pub lowest: f64,
+    /// The highest.
+    pub highest: f64,
 }
 
 /// All tags at one instant.
@@ -73,6 +90,26 @@ impl Readings {
             self.live.dirty.push(tag);
         }
         self.applied += 1;
+    }
+
+    /// Takes in all that a tag has read live in a span: its newest sample, and the numbers between which it was.
+    pub fn apply_window(&mut self, window: TagWindow) {
+        if let Some(reading) = self.live.reading(window.tag) {
+            let (from, to) = (window.from, window.last.source_time);
+            let is_next = reading.envelope.back().is_none_or(|span| span.to <= from);
+            if is_next && window.numbers > 1 && window.lowest < window.highest {
+                if reading.envelope.len() == HISTORY {
+                    reading.envelope.pop_front();
+                }
+                let (lowest, highest) = (window.lowest, window.highest);
+                reading.envelope.push_back(Span { from, to, lowest, highest });
+            }
+            if window.worst == Quality::Bad {
+                // However short it was, and whatever it reads now.
+                reading.remember(window.from, None);
+            }
+        }
+        self.apply(window.tag, window.last);
     }
 
     fn note_age(&mut self, source_time: Timestamp) {
@@ -331,6 +368,31 @@ mod tests {
         let r = Reading { next: Some((Timestamp(10_000_000), 2.0)), ..reading(&[(0, 1.0)]) };
         let at = |ms: i64| r.at(Timestamp(ms * 1000), 100_000, f64::INFINITY).unwrap();
         assert_eq!((at(5_000), at(9_950)), (1.0, 1.5));
+    }
+
+    #[test]
+    fn a_window_shows_its_extremes_its_newest_number_and_that_something_was_bad() {
+        let mut readings = Readings::default();
+        let window = |from_ms: i64, numbers, worst| TagWindow {
+            tag: TagId(0),
+            from: Timestamp(from_ms * 1000),
+            count: 5,
+            numbers,
+            lowest: 1.0,
+            mean: 2.0,
+            highest: 9.0,
+            worst,
+            last: sample(from_ms + 90, 4.0),
+        };
+        readings.apply_window(window(0, 5, Quality::Good));
+        readings.apply_window(window(100, 4, Quality::Bad));
+        readings.apply_window(window(100, 4, Quality::Bad));
+        let reading = readings.get(TagId(0)).unwrap();
+        let spans: Vec<_> =
+            reading.envelope.iter().map(|span| (span.from.0, span.to.0, span.lowest, span.highest)).collect();
+        assert_eq!(spans, [(0, 90_000, 1.0, 9.0), (100_000, 190_000, 1.0, 9.0)]);
+        let gaps: Vec<bool> = reading.history.iter().map(|(_, number)| number.is_nan()).collect();
+        assert_eq!((readings.number(TagId(0)), gaps), (Some(4.0), vec![false, true, false]));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use ed25519_dalek::SigningKey;
 use gemba_host::blobs::Blobs;
 use gemba_host::historian::{Historian, HistorianConfig};
 use gemba_net::body::{Body, BodyNumber, BodyReceiver, BodySender, Epoch, Lease, Placement, Precision};
+use gemba_net::join::{JoinTable, Pieces, StillBody};
 use gemba_net::wire::{BodyNews, PoseDown, PoseUp, ToHost, ToPeer, frame};
 use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry, voice};
 use gemba_record::checkpoint::{Checkpoint, SignedCheckpoint, origin};
@@ -24,19 +25,22 @@ use gemba_record::proof_file::ProofFile;
 use gemba_record::site::Site;
 use gemba_record::tile::Bundle;
 use gemba_record::witness::Submission;
-use gemba_twin::path::{TagId, ThingPath};
+use gemba_twin::path::{TagId, ThingId, ThingPath};
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::{Quality, Sample, Timestamp, Value};
 
 fn main() -> io::Result<()> {
     for (target, seeds) in [
+        ("blob_stream", blob_streams()),
         ("body_packets", body_packets()),
         ("checkpoint", checkpoints()),
         ("historian_journal", journals()),
         ("historian_segment", segments()?),
         ("cosigner_requests", requests()),
+        ("join_pieces", join_pieces()),
         ("log_tiles", published()),
         ("model_outline", models()),
+        ("packed_samples", packed()),
         ("proof_file", proofs()),
         ("record_entry", entries()?),
         ("site_address", addresses()),
@@ -195,6 +199,36 @@ fn segments() -> io::Result<Seeds> {
     }
     fs::remove_dir_all(folder)?;
     Ok(numbered(all))
+}
+
+fn packed() -> Seeds {
+    let samples = [0, 1, 6, 300].map(|count| (0..count).map(sample).collect::<Vec<_>>());
+    let mut all: Vec<Vec<u8>> = samples.iter().map(|samples| telemetry::packed::encode(samples)).collect();
+    let want = telemetry::Want { tags: telemetry::Tags::All, interval_millis: 1, window: telemetry::Window::Extremes };
+    let mut channels = telemetry::Channels::default();
+    channels.subscribe(PeerNumber(1), vec![want]);
+    channels.publish(&samples[3], Timestamp(0));
+    let told = channels.tick(Timestamp(1_000_000));
+    all.extend(told.iter().flat_map(|(_, told)| told.frames().to_vec()));
+    numbered(all)
+}
+
+fn blob_streams() -> Seeds {
+    let stream = |blob: &[u8], cut: u8| [&[cut][..], &(blob.len() as u64).to_le_bytes(), blob].concat();
+    numbered([stream(&[], 0), stream(b"a model", 3), stream(&[7; 3000], 255)])
+}
+
+fn join_pieces() -> Seeds {
+    let mut table = JoinTable::default();
+    for number in 0..9u32 {
+        let at = Placement { place: [f64::from(number) * 3.0, 1.0, -2.0], ..Placement::ORIGIN };
+        let (body, thing, holder) = (BodyNumber(number), ThingId([number as u8; 16]), PeerNumber(u16::MAX));
+        let sample = gemba_net::relay::Sample::of_body(&at, Epoch(number / 4), 1_000);
+        table.put(StillBody { body, thing, holder, sample });
+    }
+    let Pieces { near: pieces, .. } = table.pieces([0; 3], 1_000);
+    let short = pieces.iter().filter(|piece| piece.len() < 256);
+    numbered([short.flat_map(|piece| [&[piece.len() as u8][..], piece].concat()).collect()])
 }
 
 fn batches() -> Seeds {

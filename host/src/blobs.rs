@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gemba_net::{BlobTree, BlobTreeBuilder};
+
 use crate::disk::{Disk, FileDisk, Readers, read_whole, write_whole};
 use crate::limits;
 use crate::problem::{SiteDirError, io};
@@ -60,25 +62,26 @@ impl Blobs {
         }
     }
 
-    /// The size of the blob with this hash, read through and verified; none when it is not here.
-    pub fn verified_size(&self, hash: &[u8; 32]) -> Result<Option<u64>, SiteDirError> {
+    /// The tree of the blob with this hash, read through and verified; none when it is not here.
+    pub fn verified_tree(&self, hash: &[u8; 32]) -> Result<Option<BlobTree>, SiteDirError> {
         let name = self.name(hash);
-        let (mut hasher, mut size) = (blake3::Hasher::new(), 0);
+        let (mut builder, mut at) = (BlobTreeBuilder::default(), 0);
         loop {
-            let part = match self.disk.read(&name, size, limits::BLOB_PART_BYTES) {
+            let part = match self.disk.read(&name, at, limits::BLOB_PART_BYTES) {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                 other => other.map_err(io("read", &self.disk.path(&name)))?,
             };
             if part.is_empty() {
                 break;
             }
-            hasher.update(&part);
-            size += part.len() as u64;
+            builder.update(&part);
+            at += part.len() as u64;
         }
-        if hasher.finalize().as_bytes() != hash {
+        let tree = builder.finish();
+        if tree.hash().0 != *hash {
             return Err(SiteDirError::DamagedBlob(self.disk.path(&name)));
         }
-        Ok(Some(size))
+        Ok(Some(tree))
     }
 
     /// Bytes of the blob with this hash from `offset` on, unverified: at most `length`, fewer only where it ends.

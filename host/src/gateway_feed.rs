@@ -50,6 +50,10 @@ pub async fn feed(mut gateway: Gateway, key: PeerKey, outlets: Outlets) {
                 }
                 let Ok(told) = told.await else { return };
                 numbers = told;
+                let placed = paths.iter().zip(&numbers).filter_map(|(path, tag)| Some(((*tag)?, path.clone())));
+                if commands.send(HostCommand::TagPaths(placed.collect())).await.is_err() {
+                    return;
+                }
                 let ours = paths.into_iter().zip(&numbers);
                 measured =
                     ours.filter_map(|(path, tag)| Some(MeasuredTag { tag: (*tag)?, path, device: key })).collect();

@@ -101,6 +101,16 @@ impl ClientCore {
         self.minor >= wire::BODY_MINOR
     }
 
+    /// Whether the host of this session sends blobs so that each group can be verified.
+    pub fn host_proves_blobs(&self) -> bool {
+        self.minor >= wire::BLOB_TREE_MINOR
+    }
+
+    /// Whether the host of this session is told which tags are wanted.
+    pub fn host_takes_wants(&self) -> bool {
+        self.minor >= wire::TELEMETRY_MINOR
+    }
+
     /// Packets of the pose lane that were left out, over all sessions: late, doubled or damaged.
     pub fn packets_unread(&self) -> u64 {
         self.lane.unread

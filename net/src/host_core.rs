@@ -2,17 +2,18 @@
 //! the next burst, and what a newcomer is told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use gemba_twin::path::{TagId, ThingId};
+use gemba_twin::path::{TagId, TagPath, ThingId};
 use gemba_twin::peer::PeerKey;
-use gemba_twin::sample::{Sample, Timestamp};
+use gemba_twin::sample::Timestamp;
 
 use crate::body_table::{BodyOutput, BodyTable};
 use crate::interest::CrowdStats;
 use crate::limits;
 use crate::peers::{Hello, PeerInfo, PeerNumber, TrackedPoint};
 use crate::pose_lane::{Brought, PoseLane};
-use crate::telemetry::TagSample;
+use crate::telemetry::{Channels, Outgoing, TagSample, Told, Want};
 use crate::wire::{self, PoseDown, PoseUp, ToPeer};
 
 /// Something to be sent.
@@ -22,8 +23,8 @@ pub enum Output {
     Control(PeerNumber, ToPeer),
     /// As a datagram.
     Datagram(PeerNumber, Vec<u8>),
-    /// Into the peer's conflater.
-    Samples(PeerNumber, Vec<TagSample>),
+    /// Into the peer's feed.
+    Samples(PeerNumber, Arc<Told>),
     /// To the host program: a thing that was carried lies there.
     Rested(ThingId, TrackedPoint),
 }
@@ -41,6 +42,8 @@ struct Member {
     /// Whether the others still have to be told what it has selected, and what it shares.
     selection_is_news: bool,
     instant_is_news: bool,
+    /// What it wants to be told of tags, if that is new.
+    wants: Option<Vec<Want>>,
     /// The tick from which on they may be told.
     next_telling: u64,
 }
@@ -50,7 +53,7 @@ struct Member {
 pub struct HostCore {
     members: BTreeMap<PeerNumber, Member>,
     next: u16,
-    newest: BTreeMap<TagId, Sample>,
+    channels: Channels,
     history: Option<(Timestamp, Timestamp)>,
     lane: PoseLane,
     bodies: BodyTable,
@@ -99,6 +102,7 @@ impl HostCore {
             moved: false,
             selection_is_news: false,
             instant_is_news: false,
+            wants: None,
             next_telling: 0,
         };
         self.members.insert(number, member);
@@ -136,8 +140,8 @@ impl HostCore {
             self.outputs.extend(self.bodies.all().map(|news| Output::Control(peer, news)));
         }
         self.outputs.extend(datagrams(peer, poses.iter()));
-        let held = self.newest.iter().map(|(tag, sample)| TagSample { tag: *tag, sample: sample.clone() }).collect();
-        self.outputs.push(Output::Samples(peer, held));
+        let held = self.channels.subscribe(peer, vec![Want::EVERYTHING]);
+        self.outputs.push(Output::Samples(peer, Arc::new(held)));
     }
 
     /// The site does not let the peer in.
@@ -151,6 +155,7 @@ impl HostCore {
     pub fn handle_left(&mut self, peer: PeerNumber, now: Timestamp) {
         if self.members.remove(&peer).is_some_and(|member| member.admitted) {
             self.lane.leave(peer);
+            self.channels.leave(peer);
             self.tell_others(peer, &ToPeer::Left(peer));
             self.bodies.handle_left(peer, now);
             self.tell_bodies(now);
@@ -256,6 +261,28 @@ impl HostCore {
         self.lane.present(peer, instant.is_some());
     }
 
+    /// A peer wants to be told of these tags. That counts from the next ticks on.
+    pub fn handle_subscribe(&mut self, peer: PeerNumber, wants: Vec<Want>) {
+        if let Some(member) = self.members.get_mut(&peer).filter(|m| m.admitted && m.minor >= wire::TELEMETRY_MINOR) {
+            member.wants = Some(wants);
+        }
+    }
+
+    /// Where tags stand, for those who want to be told of a part of the plant.
+    pub fn set_tag_paths(&mut self, paths: Vec<(TagId, TagPath)>) {
+        self.channels.set_paths(paths);
+    }
+
+    /// Whether the peer verifies the groups of a blob as they come.
+    pub fn knows_blob_trees(&self, peer: PeerNumber) -> bool {
+        self.members.get(&peer).is_some_and(|member| member.minor >= wire::BLOB_TREE_MINOR)
+    }
+
+    /// Whether the peer reads packed samples.
+    pub fn knows_packing(&self, peer: PeerNumber) -> bool {
+        self.members.get(&peer).is_some_and(|member| member.minor >= wire::TELEMETRY_MINOR)
+    }
+
     /// A peer wants to be told of another one first.
     pub fn handle_watch(&mut self, peer: PeerNumber, whom: Option<PeerNumber>) {
         self.lane.ask_for(peer, whom);
@@ -322,13 +349,15 @@ impl HostCore {
         }
     }
 
-    /// New samples for every peer that is in.
-    pub fn publish(&mut self, samples: &[TagSample]) {
-        for TagSample { tag, sample } in samples {
-            self.newest.insert(*tag, sample.clone());
-        }
-        for (number, _) in self.members.iter().filter(|(_, m)| m.admitted) {
-            self.outputs.push(Output::Samples(*number, samples.to_vec()));
+    /// New samples for every peer that wants them.
+    pub fn publish(&mut self, samples: &[TagSample], now: Timestamp) {
+        let told = self.channels.publish(samples, now);
+        self.tell_samples(told);
+    }
+
+    fn tell_samples(&mut self, told: Vec<Outgoing>) {
+        for (peers, told) in told {
+            self.outputs.extend(peers.into_iter().map(|peer| Output::Samples(peer, told.clone())));
         }
     }
 
@@ -339,6 +368,8 @@ impl HostCore {
         self.tell_news();
         self.bodies.tick(now);
         self.tell_bodies(now);
+        let samples = self.channels.tick(now);
+        self.tell_samples(samples);
         let told = self.lane.tick(now).into_iter();
         self.outputs.extend(told.map(|(peer, bytes)| Output::Datagram(peer, bytes)));
         let moved: Vec<PoseDown> = self
@@ -361,10 +392,15 @@ impl HostCore {
     fn tell_news(&mut self) {
         let mut news = Vec::new();
         for (number, member) in &mut self.members {
-            if member.next_telling > self.ticks || !(member.selection_is_news || member.instant_is_news) {
+            let is_news = member.selection_is_news || member.instant_is_news || member.wants.is_some();
+            if member.next_telling > self.ticks || !is_news {
                 continue;
             }
             member.next_telling = self.ticks + limits::TELLING_TICKS;
+            if let Some(wants) = member.wants.take() {
+                let held = self.channels.subscribe(*number, wants);
+                self.outputs.push(Output::Samples(*number, Arc::new(held)));
+            }
             if std::mem::take(&mut member.selection_is_news) {
                 news.push((*number, ToPeer::Selected { peer: *number, thing: member.selected }));
             }

@@ -23,7 +23,7 @@ use crate::lines::{self, Input, Outbox, Outgoing, ToHub};
 use crate::listener::{HostCommand, HostEvent};
 use crate::peers::{Hello, PeerNumber};
 use crate::recall::{Answers, Questions};
-use crate::telemetry::Conflater;
+use crate::telemetry::Feed;
 use crate::wire::{self, ToHost, ToPeer};
 
 /// What the hub holds of a peer's connection.
@@ -34,7 +34,7 @@ struct Line {
     control: Option<mpsc::Sender<Outgoing>>,
     /// Bytes of the frames that wait in it.
     control_bytes: Arc<AtomicUsize>,
-    samples: Arc<(Mutex<Conflater>, Notify)>,
+    samples: Arc<(Mutex<Feed>, Notify)>,
     questions: Questions,
     answers: Arc<Answers>,
     /// Submissions without an answer, with their places.
@@ -142,13 +142,15 @@ impl Hub {
             HostCommand::Grab { peer, hold, outcome } => self.core.decide_grab(peer, hold, outcome, clock()),
             HostCommand::PutBack { thing } => self.core.put_back(thing, clock()),
             HostCommand::Rests(rests) => self.core.restore_rests(rests, clock()),
+            HostCommand::TagPaths(paths) => self.core.set_tag_paths(paths),
             HostCommand::History { from, to } => self.core.set_history(from, to),
-            HostCommand::Publish(samples) => self.core.publish(&samples),
+            HostCommand::Publish(samples) => self.core.publish(&samples, clock()),
             HostCommand::Blob { peer, hash, offset, blob } => {
+                let is_proven = self.core.knows_blob_trees(peer);
                 let Some(line) = self.lines.get_mut(&peer) else { return };
                 let Entry::Occupied(mut waiting) = line.blobs.entry((hash, offset)) else { return };
                 if let Some(stream) = waiting.get_mut().pop() {
-                    tokio::spawn(lines::send_blob(stream, offset, blob));
+                    tokio::spawn(lines::send_blob(stream, offset, blob, is_proven));
                 }
                 if waiting.get().is_empty() {
                     waiting.remove();
@@ -202,6 +204,7 @@ impl Hub {
             Input::Message(peer, ToHost::Select(thing), _) => self.core.handle_select(peer, thing),
             Input::Message(peer, ToHost::ShareInstant(instant), _) => self.core.handle_share_instant(peer, instant),
             Input::Message(peer, ToHost::Watch(whom), _) => self.core.handle_watch(peer, whom),
+            Input::Message(peer, ToHost::Subscribe(wants), _) => self.core.handle_subscribe(peer, wants),
             Input::Message(peer, ToHost::Recall(recall), _) if self.core.knows_past(peer) => {
                 let recall = self.lines.get_mut(&peer)?.questions.handle_asked(recall)?;
                 return Some(HostEvent::Recall { peer, recall });
@@ -270,10 +273,11 @@ impl Hub {
         tokio::spawn(write(number.as_ref().ok().copied()));
         match number {
             Ok(peer) => {
-                let samples = Arc::new((Mutex::new(Conflater::default()), Notify::new()));
+                let samples = Arc::new((Mutex::new(Feed::default()), Notify::new()));
                 let answers = Arc::new(Answers::default());
-                let counters = self.counters.clone();
-                tokio::spawn(lines::write_telemetry(connection.clone(), samples.clone(), answers.clone(), counters));
+                let (counters, is_packed) = (self.counters.clone(), self.core.knows_packing(peer));
+                let fed = (samples.clone(), is_packed);
+                tokio::spawn(lines::write_telemetry(connection.clone(), fed, answers.clone(), counters));
                 let (control, questions) = (Some(sender), Questions::default());
                 let (submissions, blobs, bulk) = (HashMap::new(), HashMap::new(), Vec::new());
                 let line = Line {
@@ -358,11 +362,11 @@ impl Hub {
                     }
                 }
                 Output::Rested(thing, at) => self.pending.push_back(HostEvent::Rested { thing, at }),
-                Output::Samples(peer, samples) => {
+                Output::Samples(peer, told) => {
                     if let Some(line) = self.lines.get(&peer) {
-                        let (conflater, news) = &*line.samples;
-                        if let Ok(mut conflater) = conflater.lock() {
-                            conflater.add(&samples);
+                        let (feed, news) = &*line.samples;
+                        if let Ok(mut feed) = feed.lock() {
+                            feed.add(told);
                         }
                         news.notify_one();
                     }

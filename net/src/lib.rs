@@ -4,11 +4,13 @@
 //! - [`peers`]: who takes part, and what others see of them
 //! - [`wire`]: every message, on one page
 //! - [`recall`]: questions for the past, and their answers
-//! - [`telemetry`]: columnar batches of samples, and conflation for a slow subscriber
+//! - [`telemetry`]: what each subscriber is told of tags, how often, and in how few bytes
 //! - [`pose_codec`]: a person's pose in some forty bytes
 //! - [`body`]: bodies that move, told exactly and in few bytes over a line that loses packets; their leases
 //! - [`relay`]: what a host tells everyone of everyone; [`interest`]: who is told what, how often and how exactly
 //! - [`voice`]: frames of speech, to who is near enough to hear
+//! - [`join`]: how a newcomer learns where all bodies are, those around it first
+//! - [`blob_intake`]: a blob as it comes, verified group by group
 //! - [`clock`]: how far the host's clock is from ours
 //! - [`host_core`], [`client_core`]: what is decided, without sockets or clocks
 //! - [`listener`], [`link`]: the edge, on quinn; [`tls`]: who is at the other end; [`transport`]: what quinn is told
@@ -21,12 +23,15 @@ pub mod address;
 mod allowance;
 mod beat;
 pub mod blob_hash;
+pub mod blob_intake;
 mod blob_parts;
+mod blob_tree;
 pub mod body;
 mod body_table;
 mod bulk_line;
 pub mod client_core;
 pub mod clock;
+mod fetches;
 mod frames;
 mod handover;
 mod holding;
@@ -35,6 +40,8 @@ mod host_stats;
 mod hub;
 pub mod interest;
 pub mod invitation_link;
+pub mod join;
+mod leb128;
 pub mod limits;
 mod lines;
 pub mod link;
@@ -58,10 +65,11 @@ mod worker;
 pub use address::{Address, AddressError};
 pub use blob_hash::BlobHash;
 pub use blob_parts::BlobParts;
+pub use blob_tree::{BlobTree, BlobTreeBuilder};
 pub use host_stats::HostStats;
 pub use link::{Link, LinkCommand, LinkConfig, LinkEvent, LinkState, LinkStats, QueueFull, connect, redeem};
 pub use listener::{HostCommand, HostEvent, HostPort, ListenConfig, ListenError, listen};
 pub use peers::{Hello, PeerInfo, PeerNumber, Pose, TrackedPoint};
 pub use recall::RecallAnswer;
-pub use telemetry::TagSample;
+pub use telemetry::{TagSample, TagWindow, Want};
 pub use wire::{Recall, UnreadableSpan};

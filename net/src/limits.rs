@@ -69,6 +69,10 @@ pub const RECALL_HEAD_BYTES: usize = 80 << 10;
 pub const RECALL_STREAMS: u8 = 2;
 /// Largest blob: the largest model that `twin` reads.
 pub const BLOB_BYTES: u64 = gemba_twin::limits::MODEL_BYTES;
+/// Blobs that a peer takes at once: with more, the nearest would come later.
+pub const BLOBS_AT_ONCE: usize = 2;
+/// What of a blob is verified at once: twice a second at 1 Mbit/s, and values of 0.05 % on top.
+pub const BLOB_GROUP_BYTES: u64 = 64 << 10;
 /// Longest name of a peer or site, bytes.
 pub const NAME_BYTES: usize = 128;
 /// Longest reason that one end tells the other, bytes.
@@ -194,3 +198,19 @@ pub const HEARD_WITHIN_MM: f32 = 25_000.0;
 /// Bytes of voice a second to one listener: 0.6 Mbit/s, what poses leave of one. Eight speakers at 24 kbit/s and 50 frames a
 /// second take 0.24.
 pub const VOICE_BUDGET: u64 = 75_000;
+/// Bytes of what is told to a newcomer at once of what is around it: some 1,700 bodies, in three round trips.
+pub const JOIN_NEAR_BYTES: usize = 48 << 10;
+/// Largest piece for a newcomer: a manifest of as many cells as there may be bodies, or all of those in one cell.
+pub const JOIN_PIECE_BYTES: usize = 4 << 20;
+/// Windows in one frame, at some 60 bytes.
+pub const BATCH_WINDOWS: usize = 4096;
+/// What is told that waits for one subscriber before only the newest does: a twelfth of a second.
+pub const FEED_AHEAD: usize = 4;
+/// Kinds of telling that one subscriber wants at once: everything, what it has selected, and some trends.
+pub const WANTS: usize = 16;
+/// Tags that one of them names; who wants more names what they are under.
+pub const WANT_TAGS: usize = 4096;
+/// Different ways to want all tags at once: each costs a host some 100 ns a sample. Who wants another one is told all.
+pub const WIDE_CHANNELS: usize = 16;
+/// Longest interval between two tellings of a tag.
+pub const WANT_INTERVAL: Duration = Duration::from_secs(3600);

@@ -20,7 +20,7 @@ use crate::host_stats::{HostCounters, count};
 use crate::limits;
 use crate::peers::{Hello, PeerNumber};
 use crate::recall::{self, Answers};
-use crate::telemetry::{self, Conflater};
+use crate::telemetry::Feed;
 use crate::tls;
 use crate::transport;
 use crate::wire::{self, NO_BLOB, ToHost};
@@ -289,49 +289,57 @@ pub(crate) async fn write_control(
     connection.close(VarInt::from_u32(close::REFUSED), b"");
 }
 
-/// The stream of what is measured now is opened before any other, by which the peer knows it.
+/// The stream of what is measured now is opened before any other, by which the peer knows it. `fed` with whether it
+/// reads packed samples.
 pub(crate) async fn write_telemetry(
     connection: Connection,
-    samples: Arc<(Mutex<Conflater>, Notify)>,
+    fed: (Arc<(Mutex<Feed>, Notify)>, bool),
     answers: Arc<Answers>,
     counters: Arc<HostCounters>,
 ) {
     let Ok(stream) = connection.open_uni().await else { return };
-    tokio::join!(write_samples(&connection, stream, samples, &counters), recall::write(&connection, &answers));
+    tokio::join!(write_samples(&connection, stream, fed, &counters), recall::write(&connection, &answers));
 }
 
-/// One batch at a time: while it is on its way the newer ones are conflated.
+/// One batch at a time: while it is on its way newer ones wait, and are conflated.
 async fn write_samples(
     connection: &Connection,
     mut stream: SendStream,
-    samples: Arc<(Mutex<Conflater>, Notify)>,
+    (fed, is_packed): (Arc<(Mutex<Feed>, Notify)>, bool),
     counters: &HostCounters,
 ) {
-    let (conflater, news) = &*samples;
+    let (feed, news) = &*fed;
     loop {
         tokio::select! {
             () = news.notified() => {}
             _ = connection.closed() => return,
         }
-        let taken = conflater.lock().map(|mut c| (c.take(), std::mem::take(&mut c.dropped)));
-        let (batches, dropped) = taken.unwrap_or_default();
+        let taken = feed.lock().map(|mut feed| (feed.take(), std::mem::take(&mut feed.dropped)));
+        let (all, dropped) = taken.unwrap_or_default();
         counters.samples_conflated.fetch_add(dropped, Relaxed);
-        for batch in batches {
-            let body = telemetry::encode(&batch);
-            let length = (body.len() as u32).to_le_bytes();
-            if stream.write_all(&length).await.is_err() || stream.write_all(&body).await.is_err() {
-                return;
+        for told in all {
+            let frames = if is_packed { told.frames() } else { told.frames_before_packing() };
+            for body in frames {
+                let length = (body.len() as u32).to_le_bytes();
+                if stream.write_all(&length).await.is_err() || stream.write_all(body).await.is_err() {
+                    return;
+                }
             }
         }
         tokio::time::sleep(limits::TELEMETRY_TICK).await;
     }
 }
 
-pub(crate) async fn send_blob(mut stream: SendStream, offset: u64, blob: Option<BlobParts>) {
+/// `is_proven` says whether the peer verifies each group.
+pub(crate) async fn send_blob(mut stream: SendStream, offset: u64, blob: Option<BlobParts>, is_proven: bool) {
     // Below every other stream of the connection: bulk must not delay what happens now.
     let _ = stream.set_priority(-10);
-    let size = blob.as_ref().map_or(NO_BLOB, |blob| blob.size);
-    if stream.write_all(&size.to_le_bytes()).await.is_err() {
+    let size = blob.as_ref().map_or(NO_BLOB, |blob| blob.tree.size());
+    let mut head = size.to_le_bytes().to_vec();
+    if let Some(blob) = blob.as_ref().filter(|_| is_proven) {
+        head.extend(blob.tree.values());
+    }
+    if stream.write_all(&head).await.is_err() {
         return;
     }
     let Some(BlobParts { mut parts, .. }) = blob else { return drop(stream.finish()) };

@@ -32,7 +32,7 @@ use crate::blob_hash::BlobHash;
 use crate::limits;
 use crate::peers::{PeerInfo, PeerNumber, Pose, TrackedPoint};
 use crate::recall::RecallAnswer;
-use crate::telemetry::TagSample;
+use crate::telemetry::{TagSample, TagWindow, Want};
 use crate::voice::VoiceFrame;
 use crate::wire::Recall;
 use crate::worker::Worker;
@@ -108,6 +108,8 @@ pub enum LinkEvent {
     },
     /// New samples; of each tag no older one than before.
     Samples(Vec<TagSample>),
+    /// What tags read that were wanted as windows ([`LinkCommand::Subscribe`]).
+    Windows(Vec<TagWindow>),
     /// Another peer is here.
     Joined(PeerInfo),
     /// Another peer has gone.
@@ -232,8 +234,13 @@ pub enum LinkCommand {
         /// The entry's signed bytes.
         entry: Vec<u8>,
     },
-    /// Asks for a blob. Goes on where it was after an interruption.
-    Fetch(BlobHash),
+    /// Asks for a blob. Of several the nearest come first. Goes on where it was after an interruption.
+    Fetch {
+        /// Which.
+        hash: BlobHash,
+        /// How far away what it shows is; may be said anew.
+        metres: f32,
+    },
     /// Shows the others how we stand. The newest is told a few times more, and again after a reconnect.
     Pose(Pose),
     /// Shows the others what we have selected. The newest is told again after a reconnect.
@@ -243,6 +250,9 @@ pub enum LinkCommand {
     Recall(Recall),
     /// Invites the others to an instant, or withdraws that. The newest is told again after a reconnect.
     ShareInstant(Option<Timestamp>),
+    /// Asks to be told of these tags, so often; until it is said, everything is told. The newest is asked for again after a
+    /// reconnect. A host from before minor 4 tells everything all the same.
+    Subscribe(Vec<Want>),
     /// Asks to hear of this peer's avatar first, wherever it is, such as of whom we follow; or of nobody's. Numbers are of
     /// one session: it is not told again after a reconnect.
     Watch(Option<PeerNumber>),

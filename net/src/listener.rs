@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use gemba_twin::path::ThingId;
+use gemba_twin::path::{TagId, TagPath, ThingId};
 use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::Timestamp;
 use quinn::{Endpoint, VarInt};
@@ -156,8 +156,10 @@ pub enum HostCommand {
         /// Their signed bytes.
         entries: Vec<Vec<u8>>,
     },
-    /// New samples for all.
+    /// New samples for all who want them.
     Publish(Vec<TagSample>),
+    /// Where tags stand, for those who want to be told of a part of the plant; added to what was said before.
+    TagPaths(Vec<(TagId, TagPath)>),
     /// Answers a wish for a blob.
     Blob {
         /// Who asked.

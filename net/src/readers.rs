@@ -8,20 +8,24 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::blob_hash::BlobHash;
+use crate::blob_intake::{BlobError, BlobIntake};
 use crate::bulk_line::BulkLine;
 use crate::frames::{self, FrameError};
 use crate::limits;
 use crate::link::Counters;
 use crate::recall::{self, RecallAnswer, RecallError};
-use crate::telemetry::{self, TagSample};
+use crate::telemetry::packed::{self, Frame};
+use crate::telemetry::{TagSample, TagWindow};
 use crate::wire::NO_BLOB;
 
 /// What the readers of a session bring.
 pub(crate) enum Arrival {
     Control(Vec<u8>),
     Samples(Vec<TagSample>),
+    Windows(Vec<TagWindow>),
     Recalled(RecallAnswer),
     Datagram(Vec<u8>),
+    /// Verified, if the host is of minor 4 or later.
     BlobPart {
         hash: BlobHash,
         offset: u64,
@@ -64,8 +68,9 @@ impl Readers {
     }
 
     async fn samples(self, stream: RecvStream) {
-        let arrival = |body: Vec<u8>| match telemetry::decode(&body) {
-            Ok(samples) => Arrival::Samples(samples),
+        let arrival = |body: Vec<u8>| match packed::decode(&body) {
+            Ok(Frame::Samples(samples)) => Arrival::Samples(samples),
+            Ok(Frame::Windows(windows)) => Arrival::Windows(windows),
             Err(error) => Arrival::Nonsense(error.to_string()),
         };
         self.frames(stream, limits::BATCH_BYTES, |counters| &counters.telemetry, arrival).await;
@@ -121,11 +126,22 @@ impl Readers {
     }
 
     /// Brings a blob from `offset` on, on the second connection if the host takes one. A host that breaks off is asked
-    /// again for the rest.
-    pub(crate) async fn blob(self, connection: Connection, takes_bulk: bool, hash: BlobHash, mut offset: u64) {
+    /// again for the rest. What `is_proven` is verified as it comes.
+    pub(crate) async fn blob(
+        self,
+        connection: Connection,
+        (takes_bulk, is_proven): (bool, bool),
+        hash: BlobHash,
+        mut offset: u64,
+    ) {
         for _ in 0..limits::BLOB_TRIES {
             let bulk = if takes_bulk { self.bulk.connection().await } else { None };
-            match self.try_blob(bulk.as_ref().unwrap_or(&connection), hash, &mut offset).await {
+            let line = bulk.as_ref().unwrap_or(&connection);
+            let tried = match is_proven {
+                true => self.try_proven_blob(line, hash, &mut offset).await,
+                false => self.try_blob(line, hash, &mut offset).await,
+            };
+            match tried {
                 Some(()) => return,
                 None if connection.close_reason().is_some() => return,
                 None => tokio::time::sleep(limits::BLOB_RETRY).await,
@@ -136,20 +152,49 @@ impl Readers {
         let _ = self.heard.send(Arrival::BlobFailed { hash, why }).await;
     }
 
+    /// As [`Self::try_blob`]; `offset` goes on group by group.
+    async fn try_proven_blob(&self, connection: &Connection, hash: BlobHash, offset: &mut u64) -> Option<()> {
+        let mut stream = ask(connection, hash, *offset).await?;
+        let mut intake = BlobIntake::new(hash, *offset);
+        while !intake.is_done() {
+            let chunk = stream.read_chunk(256 << 10, true).await.ok()??;
+            self.counters.blob.fetch_add(chunk.bytes.len() as u64, Relaxed);
+            let parts = match intake.handle_bytes(&chunk.bytes) {
+                Ok(parts) => parts,
+                Err(error) => return self.blob_failed(hash, &error.to_string()).await,
+            };
+            // While a group is not whole the host still lives.
+            let _ = self.heard.try_send(Arrival::Part);
+            let total = intake.size().unwrap_or(0);
+            for part in parts {
+                *offset = part.offset + part.bytes.len() as u64;
+                let part = Arrival::BlobPart { hash, offset: part.offset, bytes: part.bytes, total };
+                if self.heard.send(part).await.is_err() {
+                    return Some(());
+                }
+            }
+        }
+        if intake.size() == Some(0) {
+            let _ = self.heard.send(Arrival::BlobPart { hash, offset: 0, bytes: Vec::new(), total: 0 }).await;
+        }
+        Some(())
+    }
+
+    async fn blob_failed(&self, hash: BlobHash, why: &str) -> Option<()> {
+        // A session that has ended reads no more.
+        let _ = self.heard.send(Arrival::BlobFailed { hash, why: why.to_owned() }).await;
+        Some(())
+    }
+
     /// Some when nothing more is to be asked for: all is here, or there will be nothing.
     async fn try_blob(&self, connection: &Connection, hash: BlobHash, offset: &mut u64) -> Option<()> {
-        let (mut wish, mut stream) = connection.open_bi().await.ok()?;
-        let asked = [&hash.0[..], &offset.to_le_bytes()].concat();
-        wish.write_all(&asked).await.ok()?;
-        wish.finish().ok()?;
+        let mut stream = ask(connection, hash, *offset).await?;
         let mut total = [0; 8];
         stream.read_exact(&mut total).await.ok()?;
         let total = u64::from_le_bytes(total);
         if total == NO_BLOB || total > limits::BLOB_BYTES {
-            let why = if total == NO_BLOB { "the host does not have it" } else { "it is too large" };
-            // A session that has ended reads no more.
-            let _ = self.heard.send(Arrival::BlobFailed { hash, why: why.to_owned() }).await;
-            return Some(());
+            let why = if total == NO_BLOB { BlobError::Absent } else { BlobError::TooLarge };
+            return self.blob_failed(hash, &why.to_string()).await;
         }
         if total == 0 {
             let _ = self.heard.send(Arrival::BlobPart { hash, offset: 0, bytes: Vec::new(), total }).await;
@@ -166,4 +211,12 @@ impl Readers {
         }
         Some(())
     }
+}
+
+async fn ask(connection: &Connection, hash: BlobHash, offset: u64) -> Option<RecvStream> {
+    let (mut wish, stream) = connection.open_bi().await.ok()?;
+    let asked = [&hash.0[..], &offset.to_le_bytes()].concat();
+    wish.write_all(&asked).await.ok()?;
+    wish.finish().ok()?;
+    Some(stream)
 }

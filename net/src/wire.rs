@@ -4,10 +4,10 @@
 //! | lane | carried by | frames |
 //! |---|---|---|
 //! | record and control | the first bidirectional stream a peer opens | `u32` length, little endian, then CBOR: [`ToHost`] one way, [`ToPeer`] the other |
-//! | telemetry | one unidirectional stream from the host | `u32` length, then a batch ([`crate::telemetry`]) |
-//! | telemetry, past | a unidirectional stream from the host for each answer (minor 1) | `u32` length, then [`RecallHead`] as CBOR; then batches as above; an empty frame is the last |
+//! | telemetry | one unidirectional stream from the host | `u32` length, then a batch ([`crate::telemetry::packed`], before minor 4 [`crate::telemetry::encode`]) |
+//! | telemetry, past | a unidirectional stream from the host for each answer (minor 1) | `u32` length, then [`RecallHead`] as CBOR; then batches as before minor 4; an empty frame is the last |
 //! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it; from minor 4 on answers and packets both ways (`uplink.rs`): of [`crate::body`] to the host, of [`crate::relay`] from it; and frames of [`crate::voice`] |
-//! | blob | a bidirectional stream each, on a second connection whose first frame is [`ToHost::Bulk`] (minor 3) or on the same | 32 bytes hash, `u64` offset; back: `u64` size, then the bytes from the offset |
+//! | blob | a bidirectional stream each, on a second connection whose first frame is [`ToHost::Bulk`] (minor 3) or on the same | 32 bytes hash, `u64` offset; back: `u64` size, from minor 4 on the values of its groups ([`crate::blob_intake`]), then the bytes from the offset |
 
 use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::sample::Timestamp;
@@ -19,6 +19,7 @@ use crate::body::{BodyNumber, Epoch, Lease};
 use crate::limits;
 use crate::peers::{Hello, PeerInfo, PeerNumber, Pose, TrackedPoint};
 use crate::pose_codec::{self, take};
+use crate::telemetry::Want;
 
 /// What both ends must agree on (TLS ALPN): the major version.
 pub const ALPN: &[u8] = b"gemba/1";
@@ -34,6 +35,10 @@ pub const BULK_MINOR: u16 = 3;
 /// First minor version in which poses and bodies are told by differences that are acknowledged, to each peer what it is
 /// near to.
 pub const BODY_MINOR: u16 = 4;
+/// First minor version in which a peer says which tags it wants to be told how often, and samples come packed.
+pub const TELEMETRY_MINOR: u16 = 4;
+/// First minor version in which the groups of a blob are verified as they come.
+pub const BLOB_TREE_MINOR: u16 = 4;
 /// Size that stands for "no such blob".
 pub const NO_BLOB: u64 = u64::MAX;
 
@@ -98,6 +103,9 @@ pub enum ToHost {
         #[n(1)]
         at: TrackedPoint,
     },
+    /// Wants to be told of these tags so often (minor 4), and of no others. Who has not said so is told everything.
+    #[n(12)]
+    Subscribe(#[n(0)] Vec<Want>),
 }
 
 /// A thing that people carry, whose it is now and where.
@@ -338,6 +346,7 @@ pub fn decode_to_host(body: &[u8]) -> Result<ToHost, WireError> {
             hello.name.len() <= limits::NAME_BYTES && redemption <= limits::REDEMPTION_BYTES
         }
         ToHost::Grab { from: at, .. } | ToHost::Release { at, .. } if !at.is_sound() => return Err(WireError::Damaged),
+        ToHost::Subscribe(wants) => wants.len() <= limits::WANTS && wants.iter().all(Want::fits),
         ToHost::Recall(recall) if recall.to < recall.from => return Err(WireError::Damaged),
         ToHost::Recall(recall) => {
             recall.points <= limits::RECALL_POINTS

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
+use gemba_net::telemetry::{Tags, Want, Window};
 use gemba_net::{
-    Address, BlobHash, BlobParts, HostCommand, HostEvent, HostPort, Link, LinkCommand, LinkConfig, LinkEvent,
+    Address, BlobHash, BlobParts, BlobTree, HostCommand, HostEvent, HostPort, Link, LinkCommand, LinkConfig, LinkEvent,
     LinkState, ListenConfig, Pose, TagSample, TrackedPoint, connect, listen,
 };
 use gemba_twin::path::{TagId, ThingId};
@@ -235,7 +236,7 @@ fn a_blob_arrives_whole_and_verified_and_one_that_is_not_there_fails() {
     let hash = BlobHash::of(&blob);
     let host = start(1, 0, vec![], blob.clone());
     let mut ada = join(&host.address, 2, "Ada");
-    ada.send(LinkCommand::Fetch(hash)).unwrap();
+    ada.send(LinkCommand::Fetch { hash, metres: 0.0 }).unwrap();
     let mut progress = 0;
     let bytes = until(&mut ada, |e| match e {
         LinkEvent::BlobProgress { .. } => {
@@ -246,7 +247,7 @@ fn a_blob_arrives_whole_and_verified_and_one_that_is_not_there_fails() {
         _ => None,
     });
     assert!(bytes == blob && progress > 2, "{progress} steps");
-    ada.send(LinkCommand::Fetch(BlobHash([0; 32]))).unwrap();
+    ada.send(LinkCommand::Fetch { hash: BlobHash([0; 32]), metres: 0.0 }).unwrap();
     let why = until(&mut ada, |e| if let LinkEvent::BlobFailed { why, .. } = e { Some(why.clone()) } else { None });
     assert_eq!(why, "the host does not have it");
 }
@@ -380,4 +381,96 @@ fn what_is_in_hand_stays_there_when_the_host_is_started_anew() {
     until(&mut ada, |e| (*e == LinkEvent::Grabbed { thing: CRATE }).then_some(()));
     ada.send(LinkCommand::ReleaseBody { thing: CRATE, at: body_at(4.0) }).unwrap();
     assert_eq!(rest(&mut grace, CRATE), 4.0);
+}
+
+#[test]
+fn a_viewer_is_told_what_it_wants_as_often_as_it_wants_also_after_an_interruption() {
+    let host = start(1, 0, vec![], vec![]);
+    let (address, port) = (host.address.clone(), host.address.port);
+    let paths = |host: &TestHost| {
+        let paths = [(1, "Hall/Line1/Speed"), (2, "Hall/Line2/Speed")];
+        let paths = paths.map(|(tag, path)| (TagId(tag), path.parse().unwrap())).to_vec();
+        host.commands.blocking_send(HostCommand::TagPaths(paths)).unwrap();
+    };
+    paths(&host);
+    let mut ada = join(&address, 2, "Ada");
+    let line = |n: u32| Tags::Under(format!("Hall/Line{n}").parse().unwrap());
+    let wants = vec![
+        Want { tags: line(1), interval_millis: 0, window: Window::Newest },
+        Want { tags: line(2), interval_millis: 3_000_000, window: Window::Extremes },
+    ];
+    ada.send(LinkCommand::Subscribe(wants)).unwrap();
+    welcome(&mut ada);
+    let at = |tag, n: i64| {
+        let (source_time, server_time) = (Timestamp(n), Timestamp(n));
+        let sample = Sample { value: Some(Value::Int(n)), quality: Quality::Good, source_time, server_time };
+        TagSample { tag: TagId(tag), sample }
+    };
+    // What the host says is in force once nothing else comes than what is wanted.
+    let mut number = 0;
+    let mut only_what_is_wanted = |host: &TestHost, ada: &mut Link| {
+        until(ada, |e| {
+            number += 1;
+            host.commands
+                .blocking_send(HostCommand::Publish(vec![at(1, number), at(2, number), at(3, number)]))
+                .unwrap();
+            let LinkEvent::Samples(samples) = e else { return None };
+            samples.iter().all(|sample| sample.tag == TagId(1)).then_some(())
+        });
+    };
+    only_what_is_wanted(&host, &mut ada);
+    host.runtime.shutdown_timeout(Duration::from_secs(5));
+    until(&mut ada, |e| matches!(e, LinkEvent::State(LinkState::Lost { .. })).then_some(()));
+    let again = start(1, port, vec![], vec![]);
+    paths(&again);
+    only_what_is_wanted(&again, &mut ada);
+    ada.send(LinkCommand::Subscribe(vec![Want { tags: line(2), interval_millis: 50, window: Window::Extremes }]))
+        .unwrap();
+    let windows = until(&mut ada, |e| {
+        number += 1;
+        again.commands.blocking_send(HostCommand::Publish(vec![at(1, number), at(2, number)])).unwrap();
+        if let LinkEvent::Windows(windows) = e { Some(windows.clone()) } else { None }
+    });
+    assert!(windows.iter().all(|window| window.tag == TagId(2) && window.lowest <= window.highest));
+}
+
+#[test]
+fn a_host_that_sends_another_blob_is_found_out_long_before_the_end() {
+    let blob: Vec<u8> = (0..4_000_000u32).map(|i| ((i * 31) >> 7) as u8).collect();
+    let tree = Arc::new(BlobTree::of(&blob));
+    let hash = tree.hash();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let config = ListenConfig { address: ([127, 0, 0, 1], 0).into(), signing_key: key(1), site: "liar".to_owned() };
+    let mut port = runtime.block_on(listen(config)).unwrap();
+    let key = PeerKey(key(1).verifying_key().to_bytes());
+    let (host, number) = ("127.0.0.1".to_owned(), port.local_addr().port());
+    let address = Address { host, port: number, site: "liar".to_owned(), key };
+    runtime.spawn(async move {
+        while let Some(event) = port.events.recv().await {
+            let command = match event {
+                HostEvent::Arrived { peer, .. } => HostCommand::Admit { peer, entries: 0 },
+                HostEvent::BlobWanted { peer, hash, offset } => {
+                    let mut other = blob.clone();
+                    other[100_000] ^= 1;
+                    let BlobParts { parts, .. } = BlobParts::of(&other, offset);
+                    let blob = Some(BlobParts { tree: tree.clone(), parts });
+                    HostCommand::Blob { peer, hash, offset, blob }
+                }
+                _ => continue,
+            };
+            port.commands.send(command).await.expect("the hub takes commands as long as the host runs");
+        }
+    });
+    let mut ada = join(&address, 2, "Ada");
+    ada.send(LinkCommand::Fetch { hash, metres: 0.0 }).unwrap();
+    let mut here = 0;
+    let why = until(&mut ada, |e| match e {
+        LinkEvent::BlobProgress { have, .. } => {
+            here = *have;
+            None
+        }
+        LinkEvent::BlobFailed { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert_eq!((why.as_str(), here), ("what the host sent is not what was asked for", 65_536));
 }

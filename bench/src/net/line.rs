@@ -17,13 +17,14 @@ pub struct Line {
     key: PeerKey,
 }
 
-/// One connection's two ends. The peer's endpoint lives as long.
+/// One connection's two ends.
 pub struct Ends {
     /// The host's, which sends.
     pub host: Connection,
     /// The peer's, which receives.
     pub peer: Connection,
-    _endpoint: Endpoint,
+    /// Lives as long as they.
+    pub _endpoint: Endpoint,
 }
 
 impl Line {

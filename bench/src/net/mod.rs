@@ -7,11 +7,16 @@ mod cubes;
 mod fairness;
 mod full_house;
 mod host_cost;
+mod join;
+mod join_scene;
 mod line;
 mod meeting;
 mod motion;
 mod replicon;
+mod replicon_join;
+mod samples;
 mod scene;
+mod served;
 mod site;
 mod tracked;
 
@@ -21,7 +26,7 @@ use crate::report::Row;
 pub struct Sizes {
     /// Runs of each row.
     pub runs: usize,
-    /// N5: seconds of motion in a run, and of the transfers of N5-fair.
+    /// N5: seconds of motion in a run, and of the transfers of N5-fair; N8: seconds of telemetry.
     pub seconds: u32,
     /// N1 and N2: ticks of each scene.
     pub ticks: usize,
@@ -46,15 +51,17 @@ impl Sizes {
 
 type Measure = fn(&Sizes) -> anyhow::Result<Vec<Row>>;
 
-const ROWS: [(&str, Measure); 8] = [
+const ROWS: [(&str, Measure); 10] = [
     ("N1", asteroids::measure),
     ("N2", cubes::measure),
     ("N3", host_cost::measure),
     ("N3-codec", site::measure),
+    ("N4", join::measure),
     ("N5", motion::measure),
     ("N5-fair", fairness::measure),
     ("N6", meeting::measure),
     ("N7", full_house::measure),
+    ("N8", samples::measure),
 ];
 
 /// Measures the rows named, all if none is; returns the rows, and the problems of those that could not be measured.

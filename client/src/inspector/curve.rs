@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 use gemba_twin::sample::Timestamp;
 
+use crate::readings::Span;
+
 /// Most points given to one plot.
 pub(super) const POINTS: usize = 400;
 
@@ -15,6 +17,54 @@ const STEP_SECS: f64 = 0.1;
 
 /// One unbroken piece of a curve: seconds before now (negative) and value.
 pub(super) type Piece = Vec<[f64; 2]>;
+
+/// Between which numbers a fast tag was: an unbroken band of instants (seconds before now), each with its lowest and
+/// highest number.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Band {
+    pub(super) at: Vec<f64>,
+    pub(super) lowest: Vec<f64>,
+    pub(super) highest: Vec<f64>,
+}
+
+/// The bands of the last `window_secs`, in at most some [`POINTS`] points: spans that fall into one slice of time become
+/// one. A band ends where nothing was heard for longer than [`HOLD_SECS`].
+pub(super) fn bands(envelope: &VecDeque<Span>, now: Timestamp, window_secs: f64) -> Vec<Band> {
+    let secs_of = |at: Timestamp| at.micros_since(now) as f64 / 1e6;
+    let slice = |at: f64| (at / window_secs * POINTS as f64 / 2.0).floor() as i64;
+    let first = envelope.partition_point(|span| secs_of(span.to) < -window_secs);
+    let mut bands: Vec<Band> = Vec::new();
+    let mut newest: Option<(f64, i64)> = None;
+    for Span { from, to, lowest, highest } in envelope.range(first..) {
+        let (from, to) = (secs_of(*from).max(-window_secs), secs_of(*to).min(0.0));
+        let goes_on = newest.is_some_and(|(end, _)| from - end <= HOLD_SECS);
+        if !goes_on {
+            bands.push(Band::default());
+        }
+        let Some(band) = bands.last_mut() else { continue };
+        if let (true, Some((_, known)), Some(low), Some(high)) =
+            (goes_on, newest, band.lowest.last_mut(), band.highest.last_mut())
+            && known == slice(to)
+        {
+            (*low, *high) = (low.min(*lowest), high.max(*highest));
+        } else {
+            if !goes_on {
+                band.push(from, *lowest, *highest);
+            }
+            band.push(to, *lowest, *highest);
+        }
+        newest = Some((to, slice(to)));
+    }
+    bands
+}
+
+impl Band {
+    fn push(&mut self, at: f64, lowest: f64, highest: f64) {
+        self.at.push(at);
+        self.lowest.push(lowest);
+        self.highest.push(highest);
+    }
+}
 
 /// The pieces of the last `window_secs` of a history, broken where there is no value, at most [`POINTS`] points.
 /// `live` leads the newest value on to now; otherwise the curve ends where word ended.
@@ -122,8 +172,9 @@ impl Thinning {
 }
 
 /// What the value axis shows: all of the curve with some air, and never so little that noise looks like news.
-pub(super) fn value_span(pieces: &[Piece]) -> (f64, f64) {
-    let values = pieces.iter().flatten().map(|[_, value]| *value);
+pub(super) fn value_span(pieces: &[Piece], bands: &[Band]) -> (f64, f64) {
+    let extremes = bands.iter().flat_map(|band| band.lowest.iter().chain(&band.highest)).copied();
+    let values = pieces.iter().flatten().map(|[_, value]| *value).chain(extremes);
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
     if low > high {
         return (0.0, 1.0);
@@ -179,11 +230,28 @@ mod tests {
     }
 
     #[test]
+    fn a_spike_between_two_samples_shows_in_the_band_and_on_the_axis_however_long_it_is_kept() {
+        let span = |n: i64, highest: f64| Span {
+            from: Timestamp(n * 100_000),
+            to: Timestamp(n * 100_000 + 90_000),
+            lowest: -1.0,
+            highest,
+        };
+        let spans = (0..600).filter(|n| !(200..210).contains(n)).map(|n| span(n, if n == 333 { 50.0 } else { 1.0 }));
+        let bands = bands(&spans.collect(), Timestamp::from_secs(60), 60.0);
+        assert_eq!(bands.len(), 2, "nothing is said of when nothing was heard");
+        assert!(bands.iter().map(|band| band.at.len()).sum::<usize>() <= POINTS / 2 + 4);
+        assert!(bands.iter().all(|band| band.at.is_sorted() && band.at.len() == band.lowest.len()));
+        assert_eq!(bands[1].highest.iter().copied().fold(0.0, f64::max), 50.0);
+        assert!(value_span(&[vec![[-1.0, 0.0]]], &bands).1 > 50.0);
+    }
+
+    #[test]
     fn a_flat_curve_still_has_a_span() {
-        assert_eq!(value_span(&[]), (0.0, 1.0));
-        let (low, high) = value_span(&[vec![[-1.0, 50.0], [0.0, 50.0]]]);
+        assert_eq!(value_span(&[], &[]), (0.0, 1.0));
+        let (low, high) = value_span(&[vec![[-1.0, 50.0], [0.0, 50.0]]], &[]);
         assert!(low < 49.5 && high > 50.5);
-        let (low, high) = value_span(&[vec![[-1.0, 0.0], [0.0, 10.0]]]);
+        let (low, high) = value_span(&[vec![[-1.0, 0.0], [0.0, 10.0]]], &[]);
         assert!(low < 0.0 && high > 10.0);
     }
 }

@@ -49,8 +49,12 @@ struct Shown<'w> {
     connection: Res<'w, Connection>,
 }
 
+/// The tags whose curves are shown now, in ascending order.
+#[derive(Resource, Default, Debug, PartialEq, Eq)]
+pub struct PlottedTags(pub Vec<TagId>);
+
 pub(crate) fn plugin(app: &mut App) {
-    app.add_systems(EguiPrimaryContextPass, show.in_set(Screen::Right));
+    app.init_resource::<PlottedTags>().add_systems(EguiPrimaryContextPass, show.in_set(Screen::Right));
 }
 
 fn show(
@@ -58,6 +62,7 @@ fn show(
     mut free: ResMut<FreeRect>,
     mut memory: Local<Memory>,
     mut select: MessageWriter<SelectThing>,
+    mut plotted: ResMut<PlottedTags>,
     shown: Shown,
     time: Res<Time<Real>>,
 ) -> Result {
@@ -73,6 +78,9 @@ fn show(
         let before = memory.subject.take();
         memory.subject = selected.map(|thing| Subject::of(&shown.site, thing).with_curves_of(before));
     }
+    let mut shown_now = memory.subject.as_ref().map_or_else(Vec::new, |subject| subject.plotted.clone());
+    shown_now.sort_unstable();
+    plotted.set_if_neq(PlottedTags(shown_now));
     let Some(subject) = &mut memory.subject else { return Ok(()) };
     let mut ui = free.ui(contexts.ctx_mut()?, "inspector");
     let side = egui::Panel::right("inspector").resizable(true).default_size(300.0).size_range(260.0..=620.0);

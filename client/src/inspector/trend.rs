@@ -1,12 +1,12 @@
 //! Curves of the chosen tags over the last minutes.
 
 use bevy_egui::egui::{self, RichText};
-use egui_plot::{HoverPosition, Line, Plot, PlotPoints, VLine, uniform_grid_spacer};
+use egui_plot::{FilledArea, HoverPosition, Line, Plot, PlotPoints, VLine, uniform_grid_spacer};
 use gemba_twin::path::TagId;
 use gemba_twin::sample::ValueKind;
 use gemba_twin::tag::Tag;
 
-use super::curve::{pieces, value_span};
+use super::curve::{Band, bands, pieces, value_span};
 use crate::calendar;
 use crate::readings::Readings;
 use crate::site::Site;
@@ -73,7 +73,9 @@ fn plot(ui: &mut egui::Ui, id: TagId, tag: &Tag, window: Window, readings: &Read
         });
         return;
     }
-    let (low, high) = value_span(&pieces);
+    let bands =
+        readings.get(id).map_or_else(Vec::new, |reading| bands(&reading.envelope, readings.now(), window.secs()));
+    let (low, high) = value_span(&pieces, &bands);
     let unit = unit.to_owned();
     let hover_unit = unit.clone();
     Plot::new(("trend", id.0))
@@ -98,6 +100,10 @@ fn plot(ui: &mut egui::Ui, id: TagId, tag: &Tag, window: Window, readings: &Read
             plot.set_plot_bounds_x(-window.secs()..=0.0);
             plot.set_plot_bounds_y(low..=high);
             plot.vline(VLine::new("now", 0.0).color(theme::LINE).allow_hover(false));
+            for (number, Band { at, lowest, highest }) in bands.iter().enumerate() {
+                let area = FilledArea::new(format!("extremes {number}"), at, lowest, highest).allow_hover(false);
+                plot.add(area.fill_color(theme::ACCENT.gamma_multiply(0.35)));
+            }
             for (number, piece) in pieces.into_iter().enumerate() {
                 let line = Line::new(format!("piece {number}"), PlotPoints::new(piece));
                 plot.line(line.color(theme::ACCENT).width(1.4));

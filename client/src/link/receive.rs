@@ -87,6 +87,7 @@ pub(crate) fn receive(
                     readings.forget_ages();
                 }
             }
+            LinkEvent::Windows(windows) => windows.into_iter().for_each(|window| readings.apply_window(window)),
             LinkEvent::Joined(info) => others.people.join(info),
             LinkEvent::Left(peer) => {
                 others.people.0.remove(&peer.0);

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy_egui::EguiContexts;
-use gemba_net::{LinkCommand, Pose, TrackedPoint};
+use gemba_net::telemetry::{Tags, Window};
+use gemba_net::{LinkCommand, Pose, TrackedPoint, Want};
 use gemba_twin::path::ThingId;
 
 use super::Connection;
 use crate::bodies::{Bodies, Deed};
 use crate::camera::Gaze;
+use crate::inspector::PlottedTags;
 use crate::past::TellHost;
 use crate::people::OwnBody;
 use crate::schedule::Frame;
@@ -20,6 +22,12 @@ use crate::view::{PlantCamera, PlantView};
 
 /// Poses a second that are offered to the link.
 const POSE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Between two samples of any tag: what the demo's gateway is told at, and shorter than the picture lies behind.
+const ALL_MILLIS: u32 = 50;
+
+/// Between two points of a curve: shorter than one of its pixels at the narrowest window.
+const CURVE_MILLIS: u32 = 100;
 
 /// The same of a body that a headset tracks: 90 Hz, as it does.
 const TRACKED_INTERVAL: Duration = Duration::from_millis(11);
@@ -32,8 +40,10 @@ struct Told {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Told>()
-        .add_systems(Update, (send_selection, send_pose, send_bodies, tell_host).chain().in_set(Frame::Send));
+    app.init_resource::<Told>().add_systems(
+        Update,
+        (send_selection, send_wants, send_pose, send_bodies, tell_host).chain().in_set(Frame::Send),
+    );
 }
 
 fn send_selection(
@@ -53,6 +63,18 @@ fn send_selection(
     let Some(link) = connection.link_mut() else { return };
     if link.send(LinkCommand::Select(selected)).is_ok() {
         told.selected = Some(selected);
+    }
+}
+
+/// Every tag as often as a picture needs it, and those whose curves are shown with the extremes between.
+fn send_wants(mut connection: ResMut<Connection>, plotted: Res<PlottedTags>, mut told: Local<Option<Vec<Want>>>) {
+    let all = Want { tags: Tags::All, interval_millis: ALL_MILLIS, window: Window::Newest };
+    let tags = Tags::These(plotted.0.clone());
+    let curves = Want { tags, interval_millis: CURVE_MILLIS, window: Window::Extremes };
+    let wants = if plotted.0.is_empty() { vec![all] } else { vec![all, curves] };
+    let Some(link) = connection.link_mut().filter(|_| told.as_ref() != Some(&wants)) else { return };
+    if link.send(LinkCommand::Subscribe(wants.clone())).is_ok() {
+        *told = Some(wants);
     }
 }
 

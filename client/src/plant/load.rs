@@ -94,7 +94,7 @@ fn begin(source: &ModelSource, connection: &mut Connection) -> Option<Result<Loa
             }
             let link = connection.link_mut()?;
             // A full queue empties within a tick; the next frame asks again.
-            link.send(LinkCommand::Fetch(hash)).ok().map(|()| Ok(Loading::Fetching(hash)))
+            link.send(LinkCommand::Fetch { hash, metres: 0.0 }).ok().map(|()| Ok(Loading::Fetching(hash)))
         }
     }
 }

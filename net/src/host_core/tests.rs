@@ -95,7 +95,7 @@ fn who_has_not_been_admitted_is_neither_seen_nor_heard() {
     core.handle_select(stranger, None);
     core.handle_pose(stranger, &pose(1), Timestamp(1));
     core.tick(Timestamp(9));
-    core.publish(&[]);
+    core.publish(&[], Timestamp(0));
     core.handle_left(stranger, Timestamp(9));
     assert!(core.poll_outputs().iter().all(|o| matches!(o, Output::Samples(p, _) if *p == ada)));
 }

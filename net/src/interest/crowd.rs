@@ -78,6 +78,8 @@ struct Watcher {
     /// When it was last looked at which bodies are in reach, and whether that was from another cell.
     looked_at: u64,
     has_moved: bool,
+    /// When on the crowd's clock it was told of all bodies at once, if it was.
+    joined_at: Option<u64>,
 }
 
 /// All that a host tells.
@@ -115,9 +117,18 @@ impl Crowd {
             sample_bytes: 24.0,
             looked_at: 0,
             has_moved: true,
+            joined_at: None,
         };
         self.watchers.insert(peer, watcher);
         self.place_watcher(peer);
+    }
+
+    /// A peer is being told of all bodies as they are now, surely and on another way: of those that rest only what differs
+    /// from now on is left to tell.
+    pub fn note_joined(&mut self, peer: PeerNumber) {
+        if let Some(watcher) = self.watchers.get_mut(&peer) {
+            watcher.joined_at = Some(self.now);
+        }
     }
 
     /// A peer has gone, and its avatar with it.
@@ -317,8 +328,9 @@ impl Watcher {
         for (_, names) in bodies.iter().filter(|(cell, _)| here.reach(**cell) != Reach::Beyond) {
             for name in names {
                 let Some(subject) = subjects.get(name) else { continue };
+                let was_told = self.joined_at.is_some_and(|at| subject.heard < at) && subject.is_resting;
                 let known = self.sender.known(*name);
-                if !known.is_some_and(|known| known.is_resting() && known.is_as(&subject.exact)) {
+                if !was_told && !known.is_some_and(|known| known.is_resting() && known.is_as(&subject.exact)) {
                     self.waiting.entry(*name).or_insert(Waiting { since: now, tried: 0, tries: 0 });
                 }
             }

@@ -15,16 +15,23 @@ pub use crowd::{Crowd, CrowdStats};
 use crate::relay::Detail;
 
 /// Edge of a cell, millimetres.
-const CELL_MM: i32 = 8_000;
+pub(crate) const CELL_MM: i32 = 8_000;
 
 /// A cube of space: the unit of interest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Cell([i32; 3]);
+pub struct Cell(pub(crate) [i32; 3]);
 
 impl Cell {
     /// The one that a place (millimetres) is in.
     pub fn of(place: [i32; 3]) -> Self {
         Self(place.map(|millimetres| millimetres.div_euclid(CELL_MM)))
+    }
+
+    /// Square of the distance of its middle from a place (millimetres), in half cells.
+    pub(crate) fn squares_from(self, place: [i32; 3]) -> u64 {
+        let half = i64::from(CELL_MM / 2);
+        let apart = (0..3).map(|i| (i64::from(self.0[i]) * 2 + 1 - i64::from(place[i]) / half).unsigned_abs());
+        apart.map(|halves| halves * halves).sum()
     }
 
     /// How far another one is.

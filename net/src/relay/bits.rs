@@ -3,7 +3,7 @@
 //! through [`Bits`]; a reader that runs out of bytes reads zeros and says so.
 
 /// One end. What is given is written, or ignored by a reader; what is returned is what both now know.
-pub(super) trait Bits {
+pub(crate) trait Bits {
     /// `count` bits, at most 32.
     fn bits(&mut self, count: u32, value: u32) -> u32;
 
@@ -27,7 +27,7 @@ const LONGEST: u32 = 31;
 
 /// Packs bits into bytes.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     bytes: Vec<u8>,
     held: u64,
     count: u32,
@@ -35,17 +35,17 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Appends to what `bytes` hold.
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes, held: 0, count: 0 }
     }
 
     /// Bytes so far, the begun one too.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len() + self.count.div_ceil(8) as usize
     }
 
     /// Ends the code; the last byte is filled with zeros.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         if self.count > 0 {
             self.bytes.push((self.held << (8 - self.count)) as u8);
         }
@@ -78,7 +78,7 @@ impl Bits for Writer {
 
 /// Unpacks bits from bytes, whatever they are; zeros follow the last.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     held: u64,
     count: u32,
@@ -86,13 +86,18 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, held: 0, count: 0, is_over: false }
     }
 
     /// Whether more was read than there is, or what is no number.
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.is_over
+    }
+
+    /// What follows the byte that was begun last; none if more was read than there is.
+    pub(crate) fn rest(self) -> Option<&'a [u8]> {
+        (!self.is_over).then_some(self.bytes)
     }
 }
 

@@ -15,7 +15,7 @@
 //!
 //! Nothing here has a socket, a clock or randomness. Left out: who is told what and when ([`crate::interest`]).
 
-mod bits;
+pub(crate) mod bits;
 mod receiver;
 mod record;
 mod sample;

@@ -122,6 +122,19 @@ impl Sample {
         (self.points[0].tracked(), self.epoch)
     }
 
+    /// As a body's, in steps: the place, which component of the turn is largest and the three others, and the lease.
+    pub(crate) fn body_steps(&self) -> ([i32; 3], (u8, [i16; 3]), Epoch) {
+        let Point { place, turn } = self.points[0];
+        (place, (turn.largest, turn.parts), self.epoch)
+    }
+
+    /// A body, of such steps.
+    pub(crate) fn of_body_steps(place: [i32; 3], (largest, parts): (u8, [i16; 3]), epoch: Epoch, millis: u64) -> Self {
+        let mut sample = Self { millis, epoch, ..Self::NOTHING };
+        sample.points[0] = Point { place, turn: Turn { largest, parts } };
+        sample
+    }
+
     /// Whether what is told stays so until something else is.
     pub fn is_resting(&self) -> bool {
         self.detail == Detail::Exact

@@ -1,6 +1,7 @@
 //! Golden bytes of every minor version, and what a decoder refuses.
 
 use super::*;
+use crate::telemetry::{Tags, Window};
 use gemba_twin::peer::PeerKind;
 use proptest::prelude::*;
 
@@ -143,4 +144,22 @@ fn a_message_with_bytes_behind_it_is_refused() {
     let mut body = frame(&ToHost::Ping { sent: 1 })[4..].to_vec();
     body.push(0);
     assert_eq!(decode_to_host(&body), Err(WireError::Damaged));
+}
+
+#[test]
+fn the_bytes_of_what_is_wanted_of_tags_stay_as_they_are() {
+    assert_eq!(hex(&frame(&ToHost::Subscribe(vec![Want::EVERYTHING]))), "0a000000820c8181838200800000");
+    let under = Want { tags: Tags::Under("A/B".parse().unwrap()), interval_millis: 50, window: Window::Newest };
+    let these = Want { tags: Tags::These(vec![TagId(1), TagId(300)]), interval_millis: 100, window: Window::Extremes };
+    let subscribe = ToHost::Subscribe(vec![under, these]);
+    let bytes = "1b000000820c81828382018163412f4218320083820281".to_owned() + "820119012c186401";
+    assert_eq!(hex(&frame(&subscribe)), bytes);
+    assert_eq!(decode_to_host(&frame(&subscribe)[4..]), Ok(subscribe));
+}
+
+#[test]
+fn more_wants_than_anybody_has_are_refused() {
+    let wanted = |count| decode_to_host(&frame(&ToHost::Subscribe(vec![Want::EVERYTHING; count]))[4..]).map(drop);
+    assert_eq!(wanted(limits::WANTS), Ok(()));
+    assert_eq!(wanted(limits::WANTS + 1), Err(WireError::TooLarge));
 }

@@ -1,32 +1,17 @@
-//! Samples on the wire: columnar batches, and conflation to the newest for a subscriber that is slower than the plant.
+//! Samples as journals keep them, as answers from the past bring them, and as peers before minor 4 are told them.
 //!
 //! A batch holds its samples sorted by tag, column by column: tag numbers as differences, then one byte a sample for
 //! quality and type, then source times as differences, then how much later the gateway received them, then the values.
 //! Integers are LEB128, signed ones zigzag; a float is 4 bytes where that loses nothing, else 8.
 
-use std::collections::BTreeMap;
-
 use gemba_twin::path::TagId;
 use gemba_twin::sample::{Quality, Sample, Timestamp, Value};
-use thiserror::Error;
 
+use super::{DamagedBatch, TagSample};
+use crate::leb128::{get, get_signed, put, put_signed};
 use crate::limits;
 use crate::pose_codec::take;
 use crate::wire;
-
-/// A sample and whose it is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TagSample {
-    /// The tag.
-    pub tag: TagId,
-    /// What it read.
-    pub sample: Sample,
-}
-
-/// Bytes that are no batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a telemetry batch is damaged")]
-pub struct DamagedBatch;
 
 const NONE: u8 = 0;
 const FALSE: u8 = 1;
@@ -80,9 +65,10 @@ pub fn batches(samples: Vec<TagSample>) -> Vec<Vec<TagSample>> {
     all
 }
 
-const COUNT_BYTES: usize = 10;
+/// Of a batch with one sample, as [`super::packed`] writes it: its head, and that of its one block.
+const COUNT_BYTES: usize = 128;
 
-/// Most bytes a coded sample can take: 5 of tag, 1 of kind, 10 each of the two times, and its value.
+/// Most bytes a coded sample can take, however it is coded: 5 of tag, 1 of kind, 10 each of the two times, and its value.
 fn most_bytes(sample: &TagSample) -> usize {
     let value = match &sample.sample.value {
         Some(Value::Text(text)) => 2 + text.len().min(gemba_twin::limits::TEXT_BYTES),
@@ -133,7 +119,7 @@ fn decode_columns(bytes: &mut &[u8]) -> Option<Vec<TagSample>> {
     Some(samples)
 }
 
-fn quality_code(quality: Quality) -> u8 {
+pub(super) fn quality_code(quality: Quality) -> u8 {
     match quality {
         Quality::Good => 0,
         Quality::Uncertain => 1,
@@ -141,7 +127,7 @@ fn quality_code(quality: Quality) -> u8 {
     }
 }
 
-fn quality_of(code: u8) -> Option<Quality> {
+pub(super) fn quality_of(code: u8) -> Option<Quality> {
     [Quality::Good, Quality::Uncertain, Quality::Bad].get(usize::from(code)).copied()
 }
 
@@ -188,80 +174,6 @@ fn get_value(kind: u8, bytes: &mut &[u8]) -> Option<Option<Value>> {
         }
         _ => return None,
     })
-}
-
-fn put(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn get(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0u64;
-    for shift in (0..64).step_by(7) {
-        let byte = take::<1>(bytes)?[0];
-        let bits = u64::from(byte & 0x7f);
-        if shift == 63 && bits > 1 {
-            return None;
-        }
-        number |= bits << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-fn put_signed(number: i64, out: &mut Vec<u8>) {
-    put(((number << 1) ^ (number >> 63)) as u64, out);
-}
-
-fn get_signed(bytes: &mut &[u8]) -> Option<i64> {
-    let raw = get(bytes)?;
-    Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
-}
-
-/// What waits for one subscriber: the newest sample of each tag. Quality is never lost: while a tag waits, its worst
-/// quality is delivered too, since a spike of bad data is news.
-#[derive(Debug, Default)]
-pub struct Conflater {
-    waiting: BTreeMap<TagId, Sample>,
-    worst: BTreeMap<TagId, Sample>,
-    /// Samples that a newer one has replaced before they could be sent.
-    pub dropped: u64,
-}
-
-impl Conflater {
-    /// Adds samples, oldest first.
-    pub fn add(&mut self, samples: &[TagSample]) {
-        for TagSample { tag, sample } in samples {
-            let Some(replaced) = self.waiting.insert(*tag, sample.clone()) else { continue };
-            if replaced.quality > sample.quality
-                && self.worst.get(tag).is_none_or(|known| known.quality <= replaced.quality)
-            {
-                self.dropped += u64::from(self.worst.insert(*tag, replaced).is_some());
-            } else {
-                self.dropped += 1;
-            }
-        }
-    }
-
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.worst.is_empty()
-    }
-
-    /// Takes what goes into the next batches: the worst of each tag before its newest.
-    pub fn take(&mut self) -> Vec<Vec<TagSample>> {
-        let samples = |map: BTreeMap<TagId, Sample>| -> Vec<TagSample> {
-            map.into_iter().map(|(tag, sample)| TagSample { tag, sample }).collect()
-        };
-        let mut all = batches(samples(std::mem::take(&mut self.worst)));
-        all.extend(batches(samples(std::mem::take(&mut self.waiting))));
-        all
-    }
 }
 
 #[cfg(test)]
@@ -329,28 +241,5 @@ mod tests {
         let coded: Vec<Vec<u8>> = batches.iter().map(|batch| encode(batch)).collect();
         assert!(coded.iter().all(|bytes| bytes.len() <= limits::BATCH_BYTES));
         assert_eq!(coded.iter().map(|bytes| decode(bytes).unwrap().len()).sum::<usize>(), 1000);
-    }
-
-    #[test]
-    fn a_slow_subscriber_gets_the_newest_value_and_the_worst_quality() {
-        let at = |time, value, quality| TagSample {
-            tag: TagId(1),
-            sample: Sample {
-                value: Some(Value::Float(value)),
-                quality,
-                source_time: Timestamp(time),
-                server_time: Timestamp(time),
-            },
-        };
-        let mut conflater = Conflater::default();
-        conflater.add(&[
-            at(1, 1.0, Quality::Good),
-            at(2, 2.0, Quality::Bad),
-            at(3, 3.0, Quality::Good),
-            at(4, 4.0, Quality::Good),
-        ]);
-        assert_eq!(conflater.take(), [vec![at(2, 2.0, Quality::Bad)], vec![at(4, 4.0, Quality::Good)]]);
-        assert_eq!(conflater.dropped, 2);
-        assert!(conflater.is_empty());
     }
 }

@@ -1,0 +1,42 @@
+//! N4's site: bodies at rest on a floor, as pallets, tools and parts lie about, and when a newcomer had them.
+
+use std::time::Duration;
+
+use super::scene::Seeded;
+
+/// Edge of the cell that the newcomer stands in, at the origin: the unit of interest.
+pub const NEAR_METRES: f32 = 8.0;
+
+/// One body.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyAtRest {
+    /// Its number.
+    pub number: u32,
+    /// Metres.
+    pub place: [f32; 3],
+    /// Unit quaternion, x y z w.
+    pub rotation: [f32; 4],
+}
+
+/// How long a newcomer took.
+#[derive(Debug, Clone, Copy)]
+pub struct Joined {
+    /// Until it had all bodies of its own cell.
+    pub near: Duration,
+    /// Until it had all.
+    pub all: Duration,
+}
+
+/// So many bodies, one on each square metre, up to 3 m high, turned anyhow; in no order of place.
+pub fn bodies(count: usize, seed: u64) -> Vec<BodyAtRest> {
+    let mut random = Seeded(seed);
+    let edge = (count as f32).sqrt();
+    (0..count as u32)
+        .map(|number| {
+            let place = [random.between(0.0, edge), random.between(0.0, 3.0), random.between(0.0, edge)];
+            let raw: [f32; 4] = std::array::from_fn(|_| random.between(-1.0, 1.0));
+            let length = raw.iter().map(|c| c * c).sum::<f32>().sqrt().max(1e-3);
+            BodyAtRest { number, place, rotation: raw.map(|c| c / length) }
+        })
+        .collect()
+}
