@@ -79,6 +79,11 @@ impl BodyTable {
         std::mem::take(&mut self.outputs)
     }
 
+    /// Bodies that were carried at least once.
+    pub(crate) fn len(&self) -> usize {
+        self.carried.len()
+    }
+
     /// What a newcomer is told.
     pub(crate) fn all(&self) -> impl Iterator<Item = ToPeer> {
         self.carried.keys().filter_map(|body| self.news(*body))

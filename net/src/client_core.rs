@@ -1,7 +1,7 @@
 //! What a peer decides about its session, without sockets or clocks: what the host's messages mean, where the log
 //! continues after a reconnect, whether the host still lives, when to try again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use gemba_twin::path::ThingId;
@@ -9,6 +9,7 @@ use gemba_twin::sample::Timestamp;
 
 use crate::clock::ClockEstimate;
 use crate::holding::Holding;
+use crate::join::Newcomer;
 use crate::limits;
 use crate::link::LinkEvent;
 use crate::peers::{PeerNumber, Pose, TrackedPoint};
@@ -38,6 +39,11 @@ pub struct ClientCore {
     lane: Lane,
     holding: Holding,
     voice_frames: u16,
+    /// What comes of bodies on the control stream, and on the second connection.
+    newcomers: [Newcomer; 2],
+    /// Places of bodies that were told together.
+    joined: VecDeque<LinkEvent>,
+    has_to_join: bool,
 }
 
 /// The pose lane of a session of minor 4 or later.
@@ -78,6 +84,9 @@ impl ClientCore {
             lane: Lane::default(),
             holding: Holding::default(),
             voice_frames: 0,
+            newcomers: Default::default(),
+            joined: VecDeque::new(),
+            has_to_join: false,
         }
     }
 
@@ -126,6 +135,30 @@ impl ClientCore {
     pub fn tell_voice(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
         self.voice_frames = self.voice_frames.wrapping_add(1);
         voice::encode_up(self.voice_frames, frame).filter(|_| self.host_takes_bodies())
+    }
+
+    /// A piece of what is told of all bodies has come on the second connection.
+    pub fn handle_piece(&mut self, piece: &[u8]) -> Result<(), SessionEnd> {
+        self.take_piece(1, piece)
+    }
+
+    fn take_piece(&mut self, way: usize, piece: &[u8]) -> Result<(), SessionEnd> {
+        let told = self.newcomers[way].handle_piece(piece);
+        let told = told.map_err(|_| SessionEnd::Broken("the host tells of bodies what it did not announce"))?;
+        for still in told {
+            self.joined.extend(self.holding.handle_joined(still.news(), &mut self.lane.teller));
+        }
+        Ok(())
+    }
+
+    /// Whether the host is to be asked where all bodies are; said once.
+    pub fn take_join(&mut self) -> bool {
+        std::mem::take(&mut self.has_to_join)
+    }
+
+    /// The next place of those that were told together.
+    pub fn poll_joined(&mut self) -> Option<LinkEvent> {
+        self.joined.pop_front()
     }
 
     /// Takes a thing in hand, with the host's leave. [`Self::poll_said`] then has what to say.
@@ -185,6 +218,9 @@ impl ClientCore {
         self.newest_poses.clear();
         self.lane = Lane { unread: self.lane.unread, ..Lane::default() };
         self.holding.handle_lost();
+        self.newcomers = Default::default();
+        self.joined.clear();
+        self.has_to_join = false;
         let wait = limits::RETRY.0 * 2u32.saturating_pow(self.failures.min(16));
         self.failures += 1;
         wait.min(limits::RETRY.1)
@@ -244,6 +280,14 @@ impl ClientCore {
             ToPeer::History { from, to } => LinkEvent::History { from, to },
             ToPeer::InstantShared { peer, instant } => LinkEvent::InstantShared { peer, instant },
             ToPeer::Body(news) => self.holding.handle_body(news, &mut self.lane.teller),
+            ToPeer::Bodies(_) => {
+                self.has_to_join = true;
+                return Ok(None);
+            }
+            ToPeer::Piece(piece) => {
+                self.take_piece(0, &piece)?;
+                return Ok(None);
+            }
             ToPeer::Held { hold, epoch, .. } => {
                 return Ok(self.holding.handle_held(hold, epoch, &mut self.lane.teller));
             }

@@ -1,7 +1,7 @@
 //! What a peer holds, and what it knows of the bodies of its site: takes what its owner wants and what the host says, and
 //! gives back what to say. A hold outlives an interruption: it is asked for again, and if that fails the owner is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
@@ -43,6 +43,8 @@ pub(crate) struct Holding {
     holds: BTreeMap<ThingId, Hold>,
     next: u8,
     bodies: BTreeMap<BodyNumber, Known>,
+    /// Those that are gone: what a newcomer is told of them is late.
+    gone: BTreeSet<BodyNumber>,
     /// To be said on the control stream.
     said: Vec<ToHost>,
 }
@@ -69,6 +71,7 @@ impl Holding {
     /// The session is over. Numbers of bodies, peers and leases were of that one.
     pub(crate) fn handle_lost(&mut self) {
         (self.me, self.bodies) = (None, BTreeMap::new());
+        self.gone.clear();
         self.said.clear();
         self.holds.values_mut().for_each(|hold| hold.epoch = None);
     }
@@ -150,8 +153,15 @@ impl Holding {
         LinkEvent::Body { thing, holder, at, when, is_lost: lost.is_some() }
     }
 
+    /// As [`Self::handle_body`], of what a newcomer is told of all bodies: newer words may have overtaken it.
+    pub(crate) fn handle_joined(&mut self, news: BodyNews, teller: &mut Teller) -> Option<LinkEvent> {
+        let is_late = self.bodies.get(&news.body).is_some_and(|known| !is_older(known.epoch, news.lease.epoch));
+        (!is_late && !self.gone.contains(&news.body)).then(|| self.handle_body(news, teller))
+    }
+
     /// A body is where the record says.
     pub(crate) fn handle_gone(&mut self, body: BodyNumber, teller: &mut Teller) -> Option<LinkEvent> {
+        self.gone.insert(body);
         let thing = self.bodies.remove(&body)?.thing;
         if let Some(hold) = self.holds.remove(&thing) {
             teller.forget_body(hold.number);

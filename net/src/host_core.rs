@@ -10,6 +10,7 @@ use gemba_twin::sample::Timestamp;
 
 use crate::body_table::{BodyOutput, BodyTable};
 use crate::interest::CrowdStats;
+use crate::join::{JoinTable, Pieces};
 use crate::limits;
 use crate::peers::{Hello, PeerInfo, PeerNumber, TrackedPoint};
 use crate::pose_lane::{Brought, PoseLane};
@@ -44,6 +45,8 @@ struct Member {
     instant_is_news: bool,
     /// What it wants to be told of tags, if that is new.
     wants: Option<Vec<Want>>,
+    /// How often it has asked where all bodies are.
+    joins: u32,
     /// The tick from which on they may be told.
     next_telling: u64,
 }
@@ -57,6 +60,8 @@ pub struct HostCore {
     history: Option<(Timestamp, Timestamp)>,
     lane: PoseLane,
     bodies: BodyTable,
+    /// The same for newcomers.
+    table: JoinTable,
     ticks: u64,
     outputs: Vec<Output>,
     /// Pose datagrams that were late, damaged or from a peer that is not in.
@@ -103,6 +108,7 @@ impl HostCore {
             selection_is_news: false,
             instant_is_news: false,
             wants: None,
+            joins: 0,
             next_telling: 0,
         };
         self.members.insert(number, member);
@@ -137,7 +143,11 @@ impl HostCore {
         }
         if knows_bodies {
             self.lane.join(peer);
-            self.outputs.extend(self.bodies.all().map(|news| Output::Control(peer, news)));
+            if self.bodies.len() > limits::BODIES_AT_ONCE {
+                self.outputs.push(Output::Control(peer, ToPeer::Bodies(self.bodies.len() as u32)));
+            } else {
+                self.outputs.extend(self.bodies.all().map(|news| Output::Control(peer, news)));
+            }
         }
         self.outputs.extend(datagrams(peer, poses.iter()));
         let held = self.channels.subscribe(peer, vec![Want::EVERYTHING]);
@@ -216,6 +226,23 @@ impl HostCore {
         self.tell_bodies(now);
     }
 
+    /// A newcomer asks where all bodies are. What is near is told; returned is what is to be told on another way.
+    pub fn handle_join(&mut self, peer: PeerNumber, here: [i32; 3], is_alone: bool, now: Timestamp) -> Vec<Arc<[u8]>> {
+        let Some(member) = self.members.get_mut(&peer).filter(|m| m.admitted && m.minor >= wire::BODY_MINOR) else {
+            return Vec::new();
+        };
+        member.joins += 1;
+        if member.joins > limits::JOINS {
+            return Vec::new();
+        }
+        let Pieces { near, rest } = self.table.pieces(here, (now.0 / 1000).max(0).cast_unsigned());
+        let (told, rest) = if is_alone { ([near, rest].concat(), Vec::new()) } else { (near, rest) };
+        let tell = |piece: Arc<[u8]>| Output::Control(peer, ToPeer::Piece(piece.to_vec().into()));
+        self.outputs.extend(told.into_iter().map(tell));
+        self.lane.note_joined(peer);
+        rest
+    }
+
     /// Times that a peer moved or released what it did not hold.
     pub fn moves_fenced(&self) -> u64 {
         self.bodies.fenced
@@ -228,6 +255,7 @@ impl HostCore {
 
     fn tell_bodies(&mut self, now: Timestamp) {
         for output in self.bodies.poll() {
+            self.table.note(&output);
             match output {
                 BodyOutput::All(message) => {
                     let members = self.members.iter().filter(|(_, m)| m.admitted && m.minor >= wire::BODY_MINOR);

@@ -41,8 +41,19 @@ struct Line {
     submissions: HashMap<u64, Place>,
     /// Its connection for blobs, and one that may not be known to have ended.
     bulk: Vec<Connection>,
+    /// Where all bodies are, as soon as there is a connection to tell it on.
+    pieces: Vec<Arc<[u8]>>,
     /// Streams on which blobs are wished for.
     blobs: HashMap<(BlobHash, u64), Vec<SendStream>>,
+}
+
+impl Line {
+    /// Where all bodies are goes out on the newest connection for blobs, if there is one.
+    fn tell_pieces(&mut self) {
+        if let Some(bulk) = self.bulk.last().filter(|_| !self.pieces.is_empty()) {
+            tokio::spawn(lines::write_pieces(bulk.clone(), std::mem::take(&mut self.pieces)));
+        }
+    }
 }
 
 /// The one task that owns the core.
@@ -204,6 +215,12 @@ impl Hub {
             Input::Message(peer, ToHost::Select(thing), _) => self.core.handle_select(peer, thing),
             Input::Message(peer, ToHost::ShareInstant(instant), _) => self.core.handle_share_instant(peer, instant),
             Input::Message(peer, ToHost::Watch(whom), _) => self.core.handle_watch(peer, whom),
+            Input::Message(peer, ToHost::Join { here, is_alone }, _) => {
+                let rest = self.core.handle_join(peer, here, is_alone, clock());
+                let line = self.lines.get_mut(&peer)?;
+                line.pieces = rest;
+                line.tell_pieces();
+            }
             Input::Message(peer, ToHost::Subscribe(wants), _) => self.core.handle_subscribe(peer, wants),
             Input::Message(peer, ToHost::Recall(recall), _) if self.core.knows_past(peer) => {
                 let recall = self.lines.get_mut(&peer)?.questions.handle_asked(recall)?;
@@ -279,7 +296,7 @@ impl Hub {
                 let fed = (samples.clone(), is_packed);
                 tokio::spawn(lines::write_telemetry(connection.clone(), fed, answers.clone(), counters));
                 let (control, questions) = (Some(sender), Questions::default());
-                let (submissions, blobs, bulk) = (HashMap::new(), HashMap::new(), Vec::new());
+                let (submissions, blobs, bulk, pieces) = (HashMap::new(), HashMap::new(), Vec::new(), Vec::new());
                 let line = Line {
                     connection,
                     key,
@@ -291,6 +308,7 @@ impl Hub {
                     submissions,
                     blobs,
                     bulk,
+                    pieces,
                 };
                 self.lines.insert(peer, line);
                 // Whoever said hello waits for its number; if it has gone meanwhile it will say so.
@@ -317,6 +335,7 @@ impl Hub {
         if line.bulk.len() < limits::BULK_LINES && reply.send(*peer).is_ok() {
             count(&self.counters.bulk_lines);
             line.bulk.push(connection);
+            line.tell_pieces();
         }
     }
 

@@ -200,6 +200,10 @@ pub const HEARD_WITHIN_MM: f32 = 25_000.0;
 pub const VOICE_BUDGET: u64 = 75_000;
 /// Bytes of what is told to a newcomer at once of what is around it: some 1,700 bodies, in three round trips.
 pub const JOIN_NEAR_BYTES: usize = 48 << 10;
+/// Bodies that a newcomer is told of at once, without asking, at some 70 bytes each.
+pub const BODIES_AT_ONCE: usize = 256;
+/// How often one session may ask where all bodies are: once, and again when a second connection has failed.
+pub const JOINS: u32 = 3;
 /// Largest piece for a newcomer: a manifest of as many cells as there may be bodies, or all of those in one cell.
 pub const JOIN_PIECE_BYTES: usize = 4 << 20;
 /// Windows in one frame, at some 60 bytes.

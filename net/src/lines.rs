@@ -330,6 +330,19 @@ async fn write_samples(
     }
 }
 
+/// Above the blobs that are wished for on the same connection.
+pub(crate) async fn write_pieces(connection: Connection, pieces: Vec<Arc<[u8]>>) {
+    let Ok(mut stream) = connection.open_uni().await else { return };
+    for piece in pieces {
+        let length = (piece.len() as u32).to_le_bytes();
+        // A peer that has gone asks again when it is back.
+        if stream.write_all(&length).await.is_err() || stream.write_all(&piece).await.is_err() {
+            return;
+        }
+    }
+    let _ = stream.finish();
+}
+
 /// `is_proven` says whether the peer verifies each group.
 pub(crate) async fn send_blob(mut stream: SendStream, offset: u64, blob: Option<BlobParts>, is_proven: bool) {
     // Below every other stream of the connection: bulk must not delay what happens now.

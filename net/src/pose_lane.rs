@@ -62,6 +62,11 @@ impl PoseLane {
         self.voices.dropped
     }
 
+    /// A peer is being told of all bodies on another way.
+    pub(crate) fn note_joined(&mut self, peer: PeerNumber) {
+        self.crowd.note_joined(peer);
+    }
+
     /// Whether a peer presents.
     pub(crate) fn present(&mut self, peer: PeerNumber, is_presenting: bool) {
         self.crowd.present(peer, is_presenting);

@@ -11,6 +11,7 @@ use crate::blob_hash::BlobHash;
 use crate::blob_intake::{BlobError, BlobIntake};
 use crate::bulk_line::BulkLine;
 use crate::frames::{self, FrameError};
+use crate::join::Manifest;
 use crate::limits;
 use crate::link::Counters;
 use crate::recall::{self, RecallAnswer, RecallError};
@@ -32,6 +33,10 @@ pub(crate) enum Arrival {
         bytes: Vec<u8>,
         total: u64,
     },
+    /// Where some bodies are: the next piece of those that come on the second connection.
+    Piece(Vec<u8>),
+    /// There will be no second connection, or no more pieces on it.
+    NoPieces,
     BlobFailed {
         hash: BlobHash,
         why: String,
@@ -178,6 +183,31 @@ impl Readers {
             let _ = self.heard.send(Arrival::BlobPart { hash, offset: 0, bytes: Vec::new(), total: 0 }).await;
         }
         Some(())
+    }
+
+    /// Brings what a newcomer is told of bodies on the second connection, until it has all.
+    pub(crate) async fn pieces(self) {
+        let mut left = None;
+        if let Some(bulk) = self.bulk.connection().await
+            && let Ok(mut stream) = bulk.accept_uni().await
+        {
+            while left != Some(0)
+                && let Ok(piece) = frames::read(&mut stream, limits::JOIN_PIECE_BYTES, || {}).await
+            {
+                self.counters.control.fetch_add(piece.len() as u64, Relaxed);
+                left = match left {
+                    None => Manifest::decode(&piece).map(|manifest| manifest.cells.len()),
+                    Some(left) => Some(left - 1),
+                };
+                if self.heard.send(Arrival::Piece(piece)).await.is_err() {
+                    return;
+                }
+            }
+        }
+        if left != Some(0) {
+            // A session that has ended reads no more.
+            let _ = self.heard.send(Arrival::NoPieces).await;
+        }
     }
 
     async fn blob_failed(&self, hash: BlobHash, why: &str) -> Option<()> {

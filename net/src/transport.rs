@@ -22,7 +22,8 @@ pub(crate) fn undecided(is_bulk: Arc<AtomicBool>) -> TransportConfig {
 pub(crate) fn bulk() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport.max_idle_timeout(Some(limits::IDLE.try_into().expect("seconds fit a QUIC integer")));
-    transport.max_concurrent_uni_streams(VarInt::from_u32(0));
+    // Where all bodies are.
+    transport.max_concurrent_uni_streams(VarInt::from_u32(1));
     transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
     transport
 }

@@ -7,6 +7,7 @@
 //! | telemetry | one unidirectional stream from the host | `u32` length, then a batch ([`crate::telemetry::packed`], before minor 4 [`crate::telemetry::encode`]) |
 //! | telemetry, past | a unidirectional stream from the host for each answer (minor 1) | `u32` length, then [`RecallHead`] as CBOR; then batches as before minor 4; an empty frame is the last |
 //! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it; from minor 4 on answers and packets both ways (`uplink.rs`): of [`crate::body`] to the host, of [`crate::relay`] from it; and frames of [`crate::voice`] |
+//! | bodies, to a newcomer | a unidirectional stream from the host on the second connection (minor 4) | `u32` length, then a piece ([`crate::join`]) |
 //! | blob | a bidirectional stream each, on a second connection whose first frame is [`ToHost::Bulk`] (minor 3) or on the same | 32 bytes hash, `u64` offset; back: `u64` size, from minor 4 on the values of its groups ([`crate::blob_intake`]), then the bytes from the offset |
 
 use gemba_twin::path::{TagId, ThingId};
@@ -106,6 +107,17 @@ pub enum ToHost {
     /// Wants to be told of these tags so often (minor 4), and of no others. Who has not said so is told everything.
     #[n(12)]
     Subscribe(#[n(0)] Vec<Want>),
+    /// Asks where all bodies are, after [`ToPeer::Bodies`] (minor 4): those around it come as [`ToPeer::Piece`], the rest
+    /// on a stream of the second connection.
+    #[n(13)]
+    Join {
+        /// Where the peer is, millimetres; what is near there comes first.
+        #[n(0)]
+        here: [i32; 3],
+        /// Whether there is no second connection, so that the rest too is to come as [`ToPeer::Piece`].
+        #[n(1)]
+        is_alone: bool,
+    },
 }
 
 /// A thing that people carry, whose it is now and where.
@@ -312,6 +324,12 @@ pub enum ToPeer {
         #[n(1)]
         why: String,
     },
+    /// There are so many bodies that they are told only to who asks with [`ToHost::Join`] (minor 4).
+    #[n(16)]
+    Bodies(#[n(0)] u32),
+    /// Where bodies are (minor 4): see [`crate::join`].
+    #[n(17)]
+    Piece(#[n(0)] ByteVec),
     /// A thing is where the record says, and no body any more (minor 4).
     #[n(14)]
     BodyGone(#[n(0)] BodyNumber),

@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     selected: Option<Option<ThingId>>,
     shared_instant: Option<Option<Timestamp>>,
     wants: Option<Vec<Want>>,
+    /// Whether the second connection does not bring where all bodies are.
+    has_no_pieces: bool,
     /// The newest question for the past, as long as it has no answer.
     recall: Option<Recall>,
     sequence: u32,
@@ -91,6 +93,7 @@ impl Worker {
             selected: None,
             shared_instant: None,
             wants: None,
+            has_no_pieces: false,
             recall: None,
             sequence: 0,
             newest_pose: None,
@@ -118,6 +121,7 @@ impl Worker {
                 End::Lost(why) => LinkState::Lost { why, retry_in: self.core.handle_lost() },
             };
             self.fetches.handle_lost();
+            self.has_no_pieces = false;
             let wait = match &state {
                 LinkState::Lost { retry_in, .. } => Some(*retry_in),
                 _ => None,
@@ -279,6 +283,13 @@ impl Worker {
                     } else if welcomed {
                         self.fetch(connection, &readers, &mut tasks);
                     }
+                    if self.core.take_join() {
+                        self.join(&mut control, false).await?;
+                        tasks.spawn(readers.clone().pieces());
+                    }
+                    if std::mem::take(&mut self.has_no_pieces) {
+                        self.join(&mut control, true).await?;
+                    }
                 }
                 error = connection.closed() => {
                     // What the host said last, such as why it refuses us, may still wait.
@@ -408,6 +419,12 @@ impl Worker {
         Ok(())
     }
 
+    /// Asks where all bodies are.
+    async fn join(&self, control: &mut SendStream, is_alone: bool) -> Result<(), End> {
+        let here = self.newest_pose.as_ref().map_or([0; 3], |pose| pose.head.place.map(|c| (c * 1000.0) as i32));
+        say(control, &ToHost::Join { here, is_alone }).await
+    }
+
     /// Asks for the blobs whose turn it is.
     fn fetch(&mut self, connection: &Connection, readers: &Readers, tasks: &mut tokio::task::JoinSet<()>) {
         let how = (self.core.host_takes_bulk(), self.core.host_proves_blobs());
@@ -466,6 +483,14 @@ impl Worker {
         }
     }
 
+    async fn tell_joined(&mut self) -> Result<(), End> {
+        while let Some(event) = self.core.poll_joined() {
+            self.handover.make_way(&event);
+            self.tell(event).await.map_err(|()| End::Left)?;
+        }
+        Ok(())
+    }
+
     /// Handles what a reader brought; true for a welcome.
     async fn arrived(&mut self, arrival: Arrival) -> Result<bool, End> {
         let left = |()| End::Left;
@@ -476,6 +501,7 @@ impl Worker {
                     SessionEnd::Refused(why) => End::Refused(why),
                     SessionEnd::Broken(why) => End::Lost(why.to_owned()),
                 })?;
+                self.tell_joined().await?;
                 let Some(event) = event else { return Ok(false) };
                 if let LinkEvent::Answer { submission, .. } = &event {
                     self.unanswered.remove(submission);
@@ -514,6 +540,13 @@ impl Worker {
                     self.tell(event).await.map_err(left)?;
                 }
             }
+            Arrival::Piece(piece) => {
+                self.core
+                    .handle_piece(&piece)
+                    .map_err(|_| End::Lost("from the host: bodies it did not announce".to_owned()))?;
+                self.tell_joined().await?;
+            }
+            Arrival::NoPieces => self.has_no_pieces = true,
             Arrival::BlobFailed { hash, why } => {
                 self.fetches.end(hash);
                 self.tell(LinkEvent::BlobFailed { hash, why }).await.map_err(left)?;

@@ -474,3 +474,39 @@ fn a_host_that_sends_another_blob_is_found_out_long_before_the_end() {
     });
     assert_eq!((why.as_str(), here), ("what the host sent is not what was asked for", 65_536));
 }
+
+#[test]
+fn a_newcomer_of_a_site_full_of_things_hears_where_all_are_and_of_those_around_it_first() {
+    const THINGS: u16 = 3_000;
+    let host = start(1, 0, vec![], vec![]);
+    let thing = |n: u16| {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&n.to_le_bytes());
+        ThingId(id)
+    };
+    let at = |n: u16| {
+        let place = [f32::from(n % 60) * 2.0, 0.5, f32::from(n / 60) * 2.0];
+        TrackedPoint { place, rotation: [0.0, 0.0, 0.0, 1.0] }
+    };
+    // The farthest first.
+    let rests = (0..THINGS).rev().map(|n| (thing(n), at(n))).collect();
+    host.commands.blocking_send(HostCommand::Rests(rests)).unwrap();
+    for (seed, expected) in [(2, THINGS), (3, THINGS - 1)] {
+        let mut link = join(&host.address, seed, "Ada");
+        let mut told = Vec::new();
+        until(&mut link, |e| {
+            if let LinkEvent::Body { thing, at, holder: None, .. } = e {
+                told.push((*thing, at.place));
+            }
+            (told.len() == usize::from(expected)).then_some(())
+        });
+        assert!(told[0].1.iter().all(|metres| (0.0..8.0).contains(metres)), "{:?}", told[0]);
+        assert!(told.iter().all(|(of, place)| *place == at(u16::from_le_bytes([of.0[0], of.0[1]])).place));
+        let things: std::collections::BTreeSet<ThingId> = told.iter().map(|(thing, _)| *thing).collect();
+        assert_eq!(things.len(), usize::from(expected));
+        host.commands.blocking_send(HostCommand::PutBack { thing: thing(7) }).unwrap();
+        if seed == 2 {
+            until(&mut link, |e| (*e == LinkEvent::BodyGone { thing: thing(7) }).then_some(()));
+        }
+    }
+}

@@ -17,14 +17,13 @@ pub struct Line {
     key: PeerKey,
 }
 
-/// One connection's two ends.
+/// One connection's two ends. The peer's endpoint lives as long.
 pub struct Ends {
     /// The host's, which sends.
     pub host: Connection,
     /// The peer's, which receives.
     pub peer: Connection,
-    /// Lives as long as they.
-    pub _endpoint: Endpoint,
+    _endpoint: Endpoint,
 }
 
 impl Line {

@@ -128,6 +128,8 @@ impl Crowd {
     pub fn note_joined(&mut self, peer: PeerNumber) {
         if let Some(watcher) = self.watchers.get_mut(&peer) {
             watcher.joined_at = Some(self.now);
+            let rests = |name: &Name| self.subjects.get(name).is_some_and(|subject| subject.is_resting);
+            watcher.waiting.retain(|name, _| name.is_avatar() || !rests(name));
         }
     }
 

@@ -1,9 +1,10 @@
 //! The bodies of one cell, column by column.
 
 use gemba_twin::path::ThingId;
+use gemba_twin::sample::Timestamp;
 
 use super::CELL;
-use crate::body::{BodyNumber, Epoch};
+use crate::body::{BodyNumber, Epoch, Lease};
 use crate::interest::{CELL_MM, Cell};
 use crate::leb128::{get, get_signed, put, put_signed};
 use crate::limits;
@@ -11,6 +12,7 @@ use crate::peers::PeerNumber;
 use crate::pose_codec::take;
 use crate::relay::Sample;
 use crate::relay::bits::{Bits, Reader, Writer};
+use crate::wire::BodyNews;
 
 /// A body, whose it is and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,15 @@ pub struct StillBody {
     pub holder: PeerNumber,
     /// Where it is, and of which epoch its lease.
     pub sample: Sample,
+}
+
+impl StillBody {
+    /// The same as news of one body.
+    pub(crate) fn news(&self) -> BodyNews {
+        let (at, epoch) = self.sample.body();
+        let when = Timestamp(self.sample.millis().cast_signed().saturating_mul(1000));
+        BodyNews { body: self.body, thing: self.thing, lease: Lease { holder: self.holder, epoch }, at, when }
+    }
 }
 
 /// The bodies of one cell at one instant.

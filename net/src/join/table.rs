@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use super::{CellBlock, Manifest, StillBody};
 use crate::body::BodyNumber;
+use crate::body_table::BodyOutput;
 use crate::interest::{Cell, Reach};
 use crate::limits;
+use crate::relay::Sample;
+use crate::uplink;
+use crate::wire::{BodyNews, ToPeer};
 
 /// All bodies of a site, by cell.
 #[derive(Debug, Default)]
@@ -33,6 +37,26 @@ impl JoinTable {
         let room = self.cells.entry(cell).or_default();
         room.coded = None;
         room.bodies.insert(body, still);
+    }
+
+    /// What peers are told of a body, newcomers are told too.
+    pub(crate) fn note(&mut self, output: &BodyOutput) {
+        match output {
+            BodyOutput::All(ToPeer::Body(BodyNews { body, thing, lease, at, when })) => {
+                let millis = (when.0 / 1000).max(0).cast_unsigned();
+                let sample = Sample::of_body(&uplink::placement_of(at), lease.epoch, millis);
+                self.put(StillBody { body: *body, thing: *thing, holder: lease.holder, sample });
+            }
+            BodyOutput::Moved { body, at, epoch, .. } => {
+                let known = self.cell_of.get(body).and_then(|cell| self.cells.get(cell)?.bodies.get(body)).cloned();
+                if let Some(known) = known {
+                    let sample = Sample::of_body(&uplink::placement_of(at), *epoch, known.sample.millis());
+                    self.put(StillBody { sample, ..known });
+                }
+            }
+            BodyOutput::Gone(body) => self.remove(*body),
+            BodyOutput::All(_) | BodyOutput::One(..) | BodyOutput::Rested { .. } => {}
+        }
     }
 
     /// There is no such body any more.

@@ -163,3 +163,11 @@ fn more_wants_than_anybody_has_are_refused() {
     assert_eq!(wanted(limits::WANTS), Ok(()));
     assert_eq!(wanted(limits::WANTS + 1), Err(WireError::TooLarge));
 }
+
+#[test]
+fn the_bytes_of_what_a_newcomer_is_told_of_bodies_stay_as_they_are() {
+    let join = ToHost::Join { here: [1, -2, 3], is_alone: false };
+    assert_eq!(hex(&frame(&join)), "08000000820d8283012103f4");
+    assert_eq!(hex(&frame(&ToPeer::Bodies(300))), "0600000082108119012c");
+    assert_eq!(hex(&frame(&ToPeer::Piece(vec![1, 2].into()))), "06000000821181420102");
+}
