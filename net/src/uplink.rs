@@ -32,7 +32,7 @@ fn precision() -> Precision {
 
 /// A datagram of an answer and a packet.
 pub(crate) fn datagram(acks: Option<Acks>, packet: Option<&[u8]>) -> Vec<u8> {
-    let mut out = vec![u8::from(acks.is_some()) * HAS_ACKS | u8::from(packet.is_some()) * HAS_PACKET];
+    let mut out = vec![(u8::from(acks.is_some()) * HAS_ACKS) | (u8::from(packet.is_some()) * HAS_PACKET)];
     out.extend(acks.iter().flat_map(|acks| acks.encode()));
     out.extend_from_slice(packet.unwrap_or_default());
     out
@@ -157,11 +157,11 @@ impl Hearer {
                     *newest = heard.tick;
                     news.bodies.push((hold, heard.body));
                 }
-            } else if let Some(part) = self.parts.get_mut(heard.number.0 as usize) {
-                if part.is_none_or(|known| heard.tick.wrapping_sub(known.tick) as i32 > 0) {
-                    *part = Some(heard);
-                    has_moved = true;
-                }
+            } else if let Some(part) = self.parts.get_mut(heard.number.0 as usize)
+                && part.is_none_or(|known| heard.tick.wrapping_sub(known.tick) as i32 > 0)
+            {
+                *part = Some(heard);
+                has_moved = true;
             }
         }
         news.pose = has_moved.then(|| self.pose()).flatten();

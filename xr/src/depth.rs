@@ -45,7 +45,7 @@ impl Depth {
         device: &RenderDevice,
         size: UVec2,
     ) -> Option<Depth> {
-        if !instance.exts().khr_composition_layer_depth.is_some() {
+        if instance.exts().khr_composition_layer_depth.is_none() {
             return None;
         }
         let offered = session.enumerate_swapchain_formats().ok()?;

@@ -45,7 +45,7 @@ fn hidden_of(session: &Session<AnyGraphics>, eye: u32) -> Option<Hidden> {
 
 /// The corners of all triangles, one after the other; none for what is no mesh.
 fn triangles(corners: &[Vec2], indices: &[u32]) -> Option<Hidden> {
-    if indices.len() % 3 != 0 || corners.len() > MOST_VERTICES || indices.len() > MOST_VERTICES * 3 {
+    if !indices.len().is_multiple_of(3) || corners.len() > MOST_VERTICES || indices.len() > MOST_VERTICES * 3 {
         return None;
     }
     let corner = |index: &u32| corners.get(*index as usize).copied().filter(|corner| corner.is_finite());
