@@ -42,6 +42,40 @@ impl Others<'_> {
         bodies::tick_of(&mut self.playing, &self.time, when, moves)
     }
 
+    /// Takes what the others do; returns what is something else.
+    fn take(&mut self, event: LinkEvent) -> Option<LinkEvent> {
+        match event {
+            LinkEvent::Joined(info) => self.people.join(info),
+            LinkEvent::Left(peer) => drop(self.people.0.remove(&peer.0)),
+            LinkEvent::Selected { peer, thing } => {
+                if let Some(person) = self.people.0.get_mut(&peer.0) {
+                    person.selected = thing;
+                }
+            }
+            LinkEvent::Pose { peer, pose, at, rests } => {
+                let tick = self.tick(at, !rests);
+                self.people.moved(peer, pose, at, (tick, rests));
+            }
+            LinkEvent::Body { thing, holder, at, when, is_lost } => {
+                let tick = self.tick(when, false);
+                self.bodies.handle_body(thing, holder, &at, tick);
+                if is_lost {
+                    self.refuse(thing, "the host has not heard of you for a while".to_owned());
+                }
+            }
+            LinkEvent::BodyMoved { thing, at, when, rests } => {
+                let tick = self.tick(when, !rests);
+                self.bodies.handle_moved(thing, &at, tick, rests);
+            }
+            LinkEvent::GrabRefused { thing, why } => self.refuse(thing, why),
+            LinkEvent::BodyGone { thing } => self.bodies.handle_gone(thing),
+            // It is in hand already as it is seen here; and the viewer has no loudspeaker.
+            LinkEvent::Grabbed { .. } | LinkEvent::Voice(_) => {}
+            other => return Some(other),
+        }
+        None
+    }
+
     fn refuse(&mut self, thing: ThingId, why: String) {
         self.bodies.handle_refused(thing);
         self.refused.write(BodyRefused { thing, why });
@@ -66,6 +100,7 @@ pub(crate) fn receive(
     readings.set_live_now(our_clock().plus_micros(connection.clock_offset_micros));
     for _ in 0..EVENTS_PER_FRAME {
         let Some(event) = connection.link.as_mut().and_then(|link| link.poll()) else { break };
+        let Some(event) = others.take(event) else { continue };
         match event {
             LinkEvent::State(state) => connection.change(state, &mut readings, &mut others.people, &mut problems),
             LinkEvent::Welcome { me, site: name, entries } => {
@@ -88,34 +123,6 @@ pub(crate) fn receive(
                 }
             }
             LinkEvent::Windows(windows) => windows.into_iter().for_each(|window| readings.apply_window(window)),
-            LinkEvent::Joined(info) => others.people.join(info),
-            LinkEvent::Left(peer) => {
-                others.people.0.remove(&peer.0);
-            }
-            LinkEvent::Selected { peer, thing } => {
-                if let Some(person) = others.people.0.get_mut(&peer.0) {
-                    person.selected = thing;
-                }
-            }
-            LinkEvent::Pose { peer, pose, at, rests } => {
-                let tick = others.tick(at, !rests);
-                others.people.moved(peer, pose, at, (tick, rests));
-            }
-            LinkEvent::Body { thing, holder, at, when, is_lost } => {
-                let tick = others.tick(when, false);
-                others.bodies.handle_body(thing, holder, &at, tick);
-                if is_lost {
-                    others.refuse(thing, "the host has not heard of you for a while".to_owned());
-                }
-            }
-            LinkEvent::BodyMoved { thing, at, when, rests } => {
-                let tick = others.tick(when, !rests);
-                others.bodies.handle_moved(thing, &at, tick, rests);
-            }
-            // The viewer has no loudspeaker.
-            LinkEvent::Grabbed { .. } | LinkEvent::Voice(_) => {}
-            LinkEvent::GrabRefused { thing, why } => others.refuse(thing, why),
-            LinkEvent::BodyGone { thing } => others.bodies.handle_gone(thing),
             LinkEvent::Clock { offset_micros, rtt } => {
                 connection.clock_offset_micros = offset_micros;
                 connection.rtt = rtt;
@@ -133,6 +140,8 @@ pub(crate) fn receive(
             LinkEvent::BlobFailed { hash, why } => {
                 blobs.write(BlobArrived::Failed { hash, why });
             }
+            // What the others do has been taken already.
+            _ => {}
         }
     }
     landed.write_batch(connection.landed.drain(..));
