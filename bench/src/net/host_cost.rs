@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use gemba_net::body::{BodyNumber, Epoch, Placement};
+use gemba_net::body::{Acks, BodyNumber, Epoch, Placement};
 use gemba_net::interest::Crowd;
 use gemba_net::relay::{Name, RelayReceiver, Sample};
 use gemba_net::{PeerNumber, Pose, TrackedPoint};
@@ -42,7 +42,8 @@ fn moves(number: u32, clients: u32) -> bool {
 fn ours(clients: u32, bodies: u32, ticks: u32) -> anyhow::Result<(f64, f64)> {
     let mut crowd = Crowd::default();
     let mut receivers: Vec<RelayReceiver> = (0..clients).map(|_| RelayReceiver::new(bodies as usize + 1024)).collect();
-    let (mut spent, mut bytes, mut answers) = (Duration::ZERO, 0, Vec::new());
+    let (mut spent, mut bytes) = (Duration::ZERO, 0);
+    let mut answers: Vec<(PeerNumber, [u8; Acks::BYTES])> = Vec::new();
     let begin = 1_700_000_000_000;
     for client in 0..clients {
         let peer = PeerNumber(client as u16);

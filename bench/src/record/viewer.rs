@@ -32,7 +32,8 @@ pub fn measure(sizes: &Sizes, work: &Path, host: &Address, key: &[u8; 32], shift
     let (mut runs, mut chance, mut adapter) = (Runs::default(), Plant::new(1), String::new());
     for _ in 0..sizes.runs {
         let (from, to) = (shift.span.0 / 1_000_000 + 2, shift.span.1 / 1_000_000);
-        let instants = (0..sizes.instants).map(|_| format!("--at=@{}", from + chance.random((to - from) as u64) as i64));
+        let instants =
+            (0..sizes.instants).map(|_| format!("--at=@{}", from + chance.random((to - from) as u64) as i64));
         let mut command = Command::new(&viewer);
         command.args(["view", &host.to_string(), "--headless", "--size", SIZE, "--seconds", "0", "--name", "bench"]);
         command.arg("--key").arg(&key_file).arg("--report").arg(&report).args(instants);
