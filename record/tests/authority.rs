@@ -9,6 +9,7 @@ use gemba_record::entry::{EntryId, KeyNumber, SignedEntry, SiteId};
 use gemba_record::identity::{Approval, Guardians, Inception, KeyPromise, NewKey};
 use gemba_record::invitation::{Invitation, Token};
 use gemba_record::log::Log;
+use gemba_record::policy::{Member, SitePolicy};
 use gemba_record::refusal::Refusal;
 use gemba_record::role::{Grant, Role};
 use gemba_record::site::{Placed, Site};
@@ -325,5 +326,37 @@ fn a_thing_of_another_site_or_none_is_refused_everywhere() {
     ];
     for body in bodies {
         assert!(matches!(plant.says(&author(1), body), Err(Refusal::Unknown(_))));
+    }
+}
+
+#[test]
+fn a_weak_key_is_refused_wherever_a_key_is_registered() {
+    // The neutral element of the curve, a point of order four, and no point at all: what has a signature of anybody's.
+    let weak = [1, 0, 2].map(|first: u8| {
+        let mut bytes = [0; 32];
+        bytes[0] = first;
+        PeerKey(bytes)
+    });
+    for weak in weak {
+        let member = Member { name: "w.example".into(), key: weak, url: "http://w.example".into() };
+        let policy = SitePolicy { witnesses: vec![member], witnesses_needed: 1, ..SitePolicy::default() };
+        let invitation = Invitation { token: weak, ..invitation(&Token::new([77; 32]), 1_000) };
+        let bodies = [
+            Body::Admit { peer: weak, kind: PeerKind::Device, name: "x".into(), role: Role::Viewer },
+            Body::Invite(invitation),
+            Body::SetPolicy(policy),
+        ];
+        let mut plant = Plant::new();
+        for body in bodies {
+            assert!(matches!(plant.says(&author(1), body), Err(Refusal::WeakKey | Refusal::Content(_))), "{weak}");
+        }
+        // Who promises one cannot go on with it.
+        let mut plant = plant.admitted(2, Role::Viewer);
+        let promise = Inception { next: Some(KeyPromise::of(&weak)), guardians: None };
+        plant.takes(&author(2), Body::PromiseKey(promise));
+        let rotate = Body::RotateKey(NewKey { key: weak, next: None });
+        assert!(plant.says(&renewed(2, 1, 20), rotate).is_err());
+        let found = author(1).sign(Body::Found { name: "Plant".into(), host: weak }, EntryId([0; 16]));
+        assert_eq!(Log::new().append_signed(found), Err(Refusal::WeakKey));
     }
 }

@@ -210,7 +210,10 @@ fn neighbours(shown: &Shown) -> (Option<Timestamp>, Option<Timestamp>) {
     let (events, deeds) = (shown.past.overview(), shown.past.deeds());
     let here = shown.cursor.instant();
     let from = here.unwrap_or(shown.readings.live_now());
-    let before = events.before(from).map(|event| event.at).max(deeds.before(from).map(|deed| deed.at));
+    // What was done before anything was recorded cannot be gone to.
+    let beginning = shown.past.history(from).map(|(beginning, _)| beginning);
+    let done = deeds.before(from).map(|deed| deed.at).filter(|at| Some(*at) >= beginning);
+    let before = events.before(from).map(|event| event.at).max(done);
     let after = here.map(|here| [events.after(here).map(|event| event.at), deeds.after(here).map(|deed| deed.at)]);
     (before, after.and_then(|after| after.into_iter().flatten().min()))
 }
