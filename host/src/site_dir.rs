@@ -336,21 +336,20 @@ impl SiteDir {
         }
         self.catch_up()?;
         let first = self.log.entries();
-        let verified = verification::preverify_all(&self.log, batch.clone());
         let (mut outcomes, mut overruled) = (Vec::new(), Vec::new());
         let (mut commands, mut placed) = (Vec::new(), Vec::new());
-        for mut entry in verified {
+        verification::take_all(&mut self.log, batch.clone(), |log, mut entry| {
             refuse_ahead(&mut entry, now);
-            let overrules = self.overruled_by(&entry);
+            let overrules = overruled_by(log, &entry);
             let command = entry.entry().filter(|e| matches!(e.body, Body::CommandDevice(_))).map(|e| e.id);
             let thing = entry.entry().and_then(|entry| placed_by(&entry.body));
-            let outcome = self.log.append_preverified(entry);
+            let outcome = log.append_preverified(entry);
             let is_new = matches!(outcome, Ok(Placed::New(_)));
             placed.extend(thing.filter(|_| is_new));
             commands.extend(command.filter(|_| is_new));
             overruled.push(overrules.filter(|_| is_new));
             outcomes.push(outcome);
-        }
+        });
         let is_new = |outcome: &Result<Placed, Refusal>| matches!(outcome, Ok(Placed::New(_)));
         let new = batch.into_iter().zip(&outcomes).filter(|(_, outcome)| is_new(outcome));
         let entries: Vec<Vec<u8>> = new.map(|(entry, _)| entry).collect();
@@ -386,14 +385,6 @@ impl SiteDir {
     /// A snapshot that is to be kept, by whatever thread has the time. A later one takes the place of one left here.
     pub fn take_snapshot(&mut self) -> Option<PendingSnapshot> {
         self.pending.take()
-    }
-
-    /// The entry that this one overrules without its author's knowledge.
-    fn overruled_by(&self, entry: &Preverified) -> Option<u64> {
-        let entry = entry.entry()?;
-        let Body::EditThing(edit) = &entry.body else { return None };
-        let conflict = self.log.site()?.conflict(&entry.author, edit)?;
-        Some(conflict.overruled)
     }
 
     /// Commits in the record to the state of the site, once in [`gemba_record::limits::ENTRIES_PER_STATE`] entries.
@@ -545,6 +536,14 @@ fn placed_by(body: &Body) -> Option<ThingId> {
         Body::EditThing(Edit { thing, change: Change::Move(_) | Change::Retire(_), .. }) => Some(*thing),
         _ => None,
     }
+}
+
+/// The entry that this one overrules without its author's knowledge.
+fn overruled_by(log: &Log, entry: &Preverified) -> Option<u64> {
+    let entry = entry.entry()?;
+    let Body::EditThing(edit) = &entry.body else { return None };
+    let conflict = log.site()?.conflict(&entry.author, edit)?;
+    Some(conflict.overruled)
 }
 
 /// Refuses what is dated far ahead of the host's clock.

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use gemba_host::disk::{Faults, FileDisk, SimulatedDisk};
+use gemba_host::key_file::peer_key;
 use gemba_host::problem::SiteDirError;
 use gemba_host::scrub::{Scrub, Scrubbed};
 use gemba_host::site_dir::{Founding, SiteDir};
 use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{self, Checkpoint};
-use gemba_record::entry::{EntryId, SiteId};
+use gemba_record::entry::{EntryId, KeyNumber, SiteId};
+use gemba_record::identity::{Inception, KeyPromise, NewKey};
 use gemba_record::limits::ENTRIES_PER_STATE;
 use gemba_record::log::Log;
 use gemba_record::merkle::{Tree, leaf_hash};
@@ -568,4 +570,52 @@ fn a_directory_that_is_read_only_is_shown_and_not_written() {
         set(&dir.join(name), 0o644);
     }
     assert_eq!(SiteDir::open(&dir).unwrap().submit(note("after")).unwrap(), 3);
+}
+
+/// What comes after an owner's promise of another key: good entries, repeated ones, forged ones, ones that their author may
+/// not say, and in the middle that key.
+fn mixed_batch(owner: &Author, next: &SigningKey) -> Vec<Vec<u8>> {
+    let renewed = Author { number: KeyNumber(1), signing_key: next.clone(), ..owner.clone() };
+    let stranger = Author::new(SigningKey::from_bytes(&[101; 32]), owner.site);
+    let mut entries: Vec<Vec<u8>> = Vec::new();
+    for n in 2..220u8 {
+        let peer = peer_key(&SigningKey::from_bytes(&[100 + n % 20; 32]));
+        let admit = Body::Admit { peer, kind: PeerKind::Person, name: format!("peer {n}"), role: Role::Viewer };
+        let (author, body) = match n {
+            110 => (&renewed, Body::RotateKey(NewKey { key: peer_key(next), next: None })),
+            n if n % 13 == 0 => (&stranger, admit),
+            // Some still come with the old key.
+            n if n > 110 && n % 7 != 0 => (&renewed, admit),
+            _ => (owner, admit),
+        };
+        let mut bytes = author.sign(body, EntryId([n; 16])).into_parts().0;
+        // Of what is forged under an old key either may be said.
+        if n % 17 == 0 && n % 7 != 0 {
+            *bytes.last_mut().unwrap() ^= 1;
+        }
+        if n % 19 == 0 {
+            entries.push(bytes.clone());
+        }
+        entries.push(bytes);
+    }
+    entries
+}
+
+#[test]
+fn entries_that_all_cores_look_at_while_others_are_taken_end_as_they_do_one_by_one() {
+    let (host, next, id) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]), SiteId([1; 16]));
+    let founding = Founding { name: "Plant", site: id, host: host.clone(), owner: None, entry: EntryId([0; 16]) };
+    let mut site = SiteDir::create_on(Arc::new(SimulatedDisk::new(1)), founding).unwrap();
+    let owner = Author::new(host, id);
+    let promise = Inception { next: Some(KeyPromise::of(&peer_key(&next))), guardians: None };
+    site.append(vec![owner.sign(Body::PromiseKey(promise), EntryId([1; 16])).into_parts().0]).unwrap();
+    let mut one_by_one = Log::replay(site.read_entries(0).unwrap()).unwrap();
+    let entries = mixed_batch(&owner, &next);
+    let expected: Vec<_> = entries.iter().map(|entry| one_by_one.append(entry.clone())).collect();
+    let outcomes = site.append(entries).unwrap().outcomes;
+    assert_eq!(outcomes, expected);
+    assert_eq!(site.log().root(), one_by_one.root());
+    let count = |wanted: fn(&Result<Placed, Refusal>) -> bool| outcomes.iter().filter(|o| wanted(o)).count();
+    assert!(count(|o| matches!(o, Ok(Placed::New(_)))) > 100 && count(|o| matches!(o, Ok(Placed::Held(_)))) > 5);
+    assert!(count(|o| *o == Err(Refusal::Signature)) > 5 && count(|o| *o == Err(Refusal::KeyNotInForce)) > 5);
 }

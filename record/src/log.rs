@@ -1,5 +1,7 @@
 //! A site's entries in order, verified as they come. The bytes themselves stay with the caller.
 
+use gemba_twin::peer::PeerKey;
+
 use crate::body::Body;
 use crate::entry::{Entry, SignedEntry, UnverifiedEntry};
 use crate::limits;
@@ -24,6 +26,42 @@ enum Stage {
     Refused(Refusal),
     Read(UnverifiedEntry),
     Signed(SignedEntry),
+}
+
+/// An entry that was read, with the key that must have signed it, as far as that can be told without those before it.
+#[derive(Debug)]
+pub struct Claimed(Claim);
+
+#[derive(Debug)]
+enum Claim {
+    Refused(Refusal),
+    Read(UnverifiedEntry),
+    By(UnverifiedEntry, PeerKey),
+}
+
+impl Claimed {
+    /// Looks at the signatures: the part that takes longest, and needs no log. In their order.
+    pub fn verify_all(claimed: Vec<Self>, verifier: &Verifier) -> Vec<Preverified> {
+        let mut stages = Vec::with_capacity(claimed.len());
+        let mut signed = Vec::with_capacity(claimed.len());
+        for claim in claimed {
+            stages.push(match claim.0 {
+                Claim::Refused(why) => Some(Stage::Refused(why)),
+                Claim::Read(entry) => Some(Stage::Read(entry)),
+                Claim::By(entry, signer) => {
+                    signed.push((entry, signer));
+                    None
+                }
+            });
+        }
+        let mut verified = UnverifiedEntry::verify_all(signed, verifier).into_iter();
+        let mut next = || match verified.next() {
+            Some(Ok(signed)) => Stage::Signed(signed),
+            Some(Err(why)) => Stage::Refused(why),
+            None => unreachable!("as many are verified as were put aside for it"),
+        };
+        stages.into_iter().map(|stage| Preverified(stage.unwrap_or_else(&mut next))).collect()
+    }
 }
 
 /// A stored log that does not hold together.
@@ -109,29 +147,28 @@ impl Log {
 
     /// As [`Log::preverify`] of each, in their order; quicker than one by one.
     pub fn preverify_all(&self, batch: Vec<Vec<u8>>) -> Vec<Preverified> {
-        let mut stages = Vec::with_capacity(batch.len());
-        let mut claimed = Vec::new();
-        for bytes in batch {
-            stages.push(match UnverifiedEntry::read(bytes) {
-                Err(why) => Some(Stage::Refused(why)),
-                Ok(entry) => match (self.held(&entry), self.signer_of(&entry)) {
-                    (Err(why), _) => Some(Stage::Refused(why)),
-                    // An entry before it in the batch may bring the key.
-                    (Ok(Some(_)), _) | (_, Err(_)) => Some(Stage::Read(entry)),
-                    (Ok(None), Ok(signer)) => {
-                        claimed.push((entry, signer));
-                        None
-                    }
-                },
-            });
-        }
-        let mut verified = UnverifiedEntry::verify_all(claimed, &self.verifier).into_iter();
-        let mut next = || match verified.next() {
-            Some(Ok(signed)) => Stage::Signed(signed),
-            Some(Err(why)) => Stage::Refused(why),
-            None => unreachable!("as many are verified as were put aside for it"),
+        let read = batch.into_iter().map(UnverifiedEntry::read).collect();
+        Claimed::verify_all(self.claim_all(read), &self.verifier)
+    }
+
+    /// The part of [`Log::preverify_all`] that needs the log, and is quick: which key must have signed each of these. It
+    /// goes on from [`UnverifiedEntry::read`], and [`Claimed::verify_all`] from it.
+    pub fn claim_all(&self, read: Vec<Result<UnverifiedEntry, Refusal>>) -> Vec<Claimed> {
+        let claim = |read: Result<UnverifiedEntry, Refusal>| match read {
+            Err(why) => Claim::Refused(why),
+            Ok(entry) => match (self.held(&entry), self.signer_of(&entry)) {
+                (Err(why), _) => Claim::Refused(why),
+                // An entry before it in the batch may bring the key.
+                (Ok(Some(_)), _) | (_, Err(_)) => Claim::Read(entry),
+                (Ok(None), Ok(signer)) => Claim::By(entry, signer),
+            },
         };
-        stages.into_iter().map(|stage| Preverified(stage.unwrap_or_else(&mut next))).collect()
+        read.into_iter().map(|read| Claimed(claim(read))).collect()
+    }
+
+    /// What signatures are verified by, quickly for keys that this log has met often.
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     /// The rest of [`Log::append`], in the order of the log.
@@ -167,7 +204,7 @@ impl Log {
         Ok(site.held(entry.entry().id, entry.bytes())?.map(Placed::Held))
     }
 
-    fn signer_of(&self, entry: &UnverifiedEntry) -> Result<gemba_twin::peer::PeerKey, Refusal> {
+    fn signer_of(&self, entry: &UnverifiedEntry) -> Result<PeerKey, Refusal> {
         match &self.site {
             Some(site) => site.signer_of(entry),
             // Before the first entry nobody is known, and that one its author signs.

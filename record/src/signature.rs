@@ -60,6 +60,11 @@ impl Verifier {
         }
     }
 
+    /// The same tables, for another thread; what it meets is not counted here.
+    pub fn sharing_tables(&self) -> Self {
+        Self { met: HashMap::new(), tables: self.tables.clone() }
+    }
+
     /// Whether each of these is true, strictly; in their order.
     pub fn verify_all(&self, claims: &[Claim<'_>]) -> Vec<Result<(), Refusal>> {
         // Where a key has a table: the point that R must encode.

@@ -1,7 +1,13 @@
 //! Signatures of many entries looked at by all cores, for a log that then folds the entries on one, in order, with the
 //! outcome they have one by one.
 
-use gemba_record::log::{Log, Preverified};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
+
+use gemba_record::entry::UnverifiedEntry;
+use gemba_record::log::{Claimed, Log, Preverified};
+use gemba_record::refusal::Refusal;
 
 use crate::limits;
 
@@ -27,5 +33,68 @@ pub(crate) fn preverify_all(log: &Log, entries: Vec<Vec<u8>>) -> Vec<Preverified
             verified.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         verified
+    })
+}
+
+/// Gives each entry to `take`, in order, with its signature looked at, as [`preverify_all`] does; but while the first ones
+/// are taken and change the log, other cores look at those behind them. What the log said when it began is what keys are
+/// looked up by; `take` finds out where that has changed.
+pub(crate) fn take_all(log: &mut Log, entries: Vec<Vec<u8>>, mut take: impl FnMut(&mut Log, Preverified)) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    if threads == 1 || entries.len() <= limits::ENTRIES_PER_THREAD {
+        return log.preverify_all(entries).into_iter().for_each(|entry| take(log, entry));
+    }
+    let verifier = log.verifier().sharing_tables();
+    let mut claimed = log.claim_all(read_all(entries, threads)).into_iter();
+    let mut shares = VecDeque::new();
+    while claimed.len() > 0 {
+        shares.push_back((shares.len(), claimed.by_ref().take(limits::ENTRIES_PER_SHARE).collect::<Vec<_>>()));
+    }
+    let (count, shares) = (shares.len(), Mutex::new(shares));
+    // The earliest share that nobody has taken, verified.
+    let verify_next = || {
+        let (number, share) = shares.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
+        Some((number, Claimed::verify_all(share, &verifier)))
+    };
+    std::thread::scope(|scope| {
+        let (done, verified) = mpsc::channel();
+        for _ in 1..threads {
+            let done = done.clone();
+            // Nobody listens any more only where this thread's own part has panicked.
+            scope.spawn(move || while verify_next().is_some_and(|share| done.send(share).is_ok()) {});
+        }
+        drop(done);
+        let mut ready: BTreeMap<usize, Vec<Preverified>> = BTreeMap::new();
+        for number in 0..count {
+            ready.extend(verified.try_iter());
+            while !ready.contains_key(&number) {
+                // Rather than to wait for others, look at signatures too.
+                let more = verify_next().or_else(|| verified.recv().ok());
+                ready.extend([more.expect("every share is verified here or by a thread that sends it")]);
+                ready.extend(verified.try_iter());
+            }
+            let share = ready.remove(&number).expect("it has just been seen");
+            share.into_iter().for_each(|entry| take(log, entry));
+        }
+    });
+}
+
+/// Reads each of these, by several threads.
+fn read_all(entries: Vec<Vec<u8>>, threads: usize) -> Vec<Result<UnverifiedEntry, Refusal>> {
+    let read = |share: Vec<Vec<u8>>| share.into_iter().map(UnverifiedEntry::read).collect::<Vec<_>>();
+    let share = entries.len().div_ceil(threads);
+    let mut entries = entries.into_iter();
+    let first: Vec<Vec<u8>> = entries.by_ref().take(share).collect();
+    std::thread::scope(|scope| {
+        let mut others = Vec::new();
+        while entries.len() > 0 {
+            let share: Vec<Vec<u8>> = entries.by_ref().take(share).collect();
+            others.push(scope.spawn(move || read(share)));
+        }
+        let mut all = read(first);
+        for other in others {
+            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
     })
 }
