@@ -48,8 +48,9 @@ struct Line {
 }
 
 impl Line {
-    /// Where all bodies are goes out on the newest connection for blobs, if there is one.
-    fn tell_pieces(&mut self) {
+    /// Where all bodies are goes out on the newest connection for blobs, as soon as there is one.
+    fn tell_pieces(&mut self, pieces: Vec<Arc<[u8]>>) {
+        self.pieces.extend(pieces);
         if let Some(bulk) = self.bulk.last().filter(|_| !self.pieces.is_empty()) {
             tokio::spawn(lines::write_pieces(bulk.clone(), std::mem::take(&mut self.pieces)));
         }
@@ -216,10 +217,8 @@ impl Hub {
             Input::Message(peer, ToHost::ShareInstant(instant), _) => self.core.handle_share_instant(peer, instant),
             Input::Message(peer, ToHost::Watch(whom), _) => self.core.handle_watch(peer, whom),
             Input::Message(peer, ToHost::Join { here, is_alone }, _) => {
-                let rest = self.core.handle_join(peer, here, is_alone, clock());
-                let line = self.lines.get_mut(&peer)?;
-                line.pieces = rest;
-                line.tell_pieces();
+                let pieces = self.core.handle_join(peer, here, is_alone, clock());
+                self.lines.get_mut(&peer)?.tell_pieces(pieces);
             }
             Input::Message(peer, ToHost::Subscribe(wants), _) => self.core.handle_subscribe(peer, wants),
             Input::Message(peer, ToHost::Recall(recall), _) if self.core.knows_past(peer) => {
@@ -335,7 +334,7 @@ impl Hub {
         if line.bulk.len() < limits::BULK_LINES && reply.send(*peer).is_ok() {
             count(&self.counters.bulk_lines);
             line.bulk.push(connection);
-            line.tell_pieces();
+            line.tell_pieces(Vec::new());
         }
     }
 

@@ -265,10 +265,7 @@ impl Worker {
         tasks.spawn(readers.clone().telemetry(connection.clone()));
         tasks.spawn(readers.clone().datagrams(connection.clone()));
         tasks.spawn(readers.clone().control(incoming));
-        let mut ping = tokio::time::interval(limits::PING_INTERVAL);
-        ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut pulse = tokio::time::interval(limits::LANE_PULSE);
-        pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut ping, mut pulse) = (every(limits::PING_INTERVAL), every(limits::LANE_PULSE));
         let mut welcomed = false;
         loop {
             let deadline = self.core.deadline().unwrap_or_else(Instant::now);
@@ -281,14 +278,7 @@ impl Worker {
                         welcomed = true;
                         self.resume(&mut control, connection, &readers, &mut tasks).await?;
                     } else if welcomed {
-                        self.fetch(connection, &readers, &mut tasks);
-                    }
-                    if self.core.take_join() {
-                        self.join(&mut control, false).await?;
-                        tasks.spawn(readers.clone().pieces());
-                    }
-                    if std::mem::take(&mut self.has_no_pieces) {
-                        self.join(&mut control, true).await?;
+                        self.go_on(&mut control, connection, &readers, &mut tasks).await?;
                     }
                 }
                 error = connection.closed() => {
@@ -415,6 +405,25 @@ impl Worker {
     async fn say_held(&mut self, control: &mut SendStream) -> Result<(), End> {
         for message in self.core.poll_said() {
             say(control, &message).await?;
+        }
+        Ok(())
+    }
+
+    /// After each arrival: what is to be asked for because of it.
+    async fn go_on(
+        &mut self,
+        control: &mut SendStream,
+        connection: &Connection,
+        readers: &Readers,
+        tasks: &mut tokio::task::JoinSet<()>,
+    ) -> Result<(), End> {
+        self.fetch(connection, readers, tasks);
+        if self.core.take_join() {
+            self.join(control, false).await?;
+            tasks.spawn(readers.clone().pieces());
+        }
+        if std::mem::take(&mut self.has_no_pieces) {
+            self.join(control, true).await?;
         }
         Ok(())
     }
@@ -556,6 +565,13 @@ impl Worker {
         }
         Ok(false)
     }
+}
+
+/// What was missed is not made up for.
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
 }
 
 async fn say(stream: &mut SendStream, message: &ToHost) -> Result<(), End> {
