@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use gemba_twin::path::ThingId;
 use gemba_twin::peer::PeerKey;
 use quinn::{Connection, SendStream, VarInt};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -21,7 +22,7 @@ use crate::host_stats::{HostCounters, count};
 use crate::limits;
 use crate::lines::{self, Input, Outbox, Outgoing, ToHub};
 use crate::listener::{HostCommand, HostEvent};
-use crate::peers::{Hello, PeerNumber};
+use crate::peers::{Hello, PeerNumber, TrackedPoint};
 use crate::recall::{Answers, Questions};
 use crate::telemetry::Feed;
 use crate::wire::{self, ToHost, ToPeer};
@@ -226,12 +227,9 @@ impl Hub {
                 return Some(HostEvent::Recall { peer, recall });
             }
             Input::Message(peer, ToHost::Grab { hold, thing, from }, _) => {
-                let is_asked = self.core.handle_grab(peer, hold, thing, from, clock());
-                return is_asked.then_some(HostEvent::Grabbing { peer, hold, thing });
+                return self.grab(peer, hold, thing, from);
             }
-            Input::Message(peer, ToHost::Release { hold, at }, _) => {
-                self.core.handle_release(peer, hold, at, clock());
-            }
+            Input::Message(peer, ToHost::Release { hold, at }, _) => self.core.handle_release(peer, hold, at, clock()),
             Input::Message(peer, ToHost::Ping { sent }, _) => {
                 self.core.handle_heard(peer, clock());
                 self.send(peer, wire::frame(&ToPeer::Pong { sent, host: clock() }));
@@ -271,6 +269,11 @@ impl Hub {
             }
         }
         None
+    }
+
+    fn grab(&mut self, peer: PeerNumber, hold: u8, thing: ThingId, from: TrackedPoint) -> Option<HostEvent> {
+        let is_asked = self.core.handle_grab(peer, hold, thing, from, clock());
+        is_asked.then_some(HostEvent::Grabbing { peer, hold, thing })
     }
 
     fn hello(
