@@ -32,7 +32,9 @@ pub(super) fn show(
         sight.follow(instant);
     }
     let (from, to) = sight.within(history);
-    let axis = Axis { from, to, left: rect.left() + 8.0, right: rect.right() - 8.0 };
+    let left = rect.left() + 8.0;
+    // A window may be so narrow that nothing is left of the bar.
+    let axis = Axis { from, to, left, right: (rect.right() - 8.0).max(left) };
     let stripe = Rect::from_x_y_ranges(axis.left..=axis.right, rect.top() + 6.0..=rect.top() + 6.0 + STRIPE);
     let painter = ui.painter().with_clip_rect(rect);
     paint_history(&painter, stripe, &axis, past);
