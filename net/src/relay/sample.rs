@@ -15,11 +15,11 @@ const REACH_MM: f64 = crate::body::REACH * 1000.0;
 pub enum Detail {
     /// To the step, with all points: how whatever rests is told, to everyone.
     Exact,
-    /// Within a millimetre and 7 mrad.
+    /// Within a millimetre and 10 mrad: three components each off by a step and a half, and the largest by their sum.
     Near,
-    /// Within 4 mm and 28 mrad.
+    /// Within 4 mm and 31 mrad.
     Middle,
-    /// Within 16 mm and 55 mrad; of an avatar the head alone.
+    /// Within 16 mm and 58 mrad; of an avatar the head alone.
     Far,
 }
 
@@ -281,7 +281,7 @@ mod tests {
             let pose = Pose { head, hands: [Some(head), None], pointer: Some(place) };
             let exact = Sample::of_pose(&pose, 5);
             for (detail, millimetres, radians) in
-                [(Detail::Exact, 0.5, 0.004), (Detail::Near, 1.5, 0.0075), (Detail::Middle, 4.5, 0.03), (Detail::Far, 16.5, 0.06)]
+                [(Detail::Exact, 0.5, 0.004), (Detail::Near, 1.5, 0.0103), (Detail::Middle, 4.5, 0.031), (Detail::Far, 16.5, 0.06)]
             {
                 let told = exact.in_detail(detail).pose();
                 prop_assert_eq!(told.hands[0].is_some(), detail != Detail::Far);
