@@ -84,6 +84,15 @@ pub struct Viewing {
     /// drawn, and the report tells how long each took.
     #[arg(long, value_name = "TIME", value_parser = parse_at, allow_hyphen_values = true)]
     pub at: Vec<StartAt>,
+    /// Go round what is looked at, once in so many seconds: for a screen that nobody touches.
+    #[arg(long, value_name = "S", value_parser = parse_circle)]
+    pub circle: Option<f64>,
+    /// Have the report say where each avatar was drawn in every frame.
+    #[arg(long, requires = "report")]
+    pub trace: bool,
+    /// Begin with the window that shows how the line to the host is.
+    #[arg(long)]
+    pub network: bool,
     /// Show the plant alone, without panels and labels.
     #[arg(long)]
     pub plain: bool,
@@ -125,6 +134,13 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),
         _ => Err("a number of seconds, such as 20".to_owned()),
+    }
+}
+
+fn parse_circle(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds @ 1.0..=86_400.0) => Ok(seconds),
+        _ => Err("a number of seconds from 1 on, such as 60".to_owned()),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod labels;
 pub mod link;
 pub mod loading;
 pub mod mirror;
+pub mod network;
 pub mod past;
 pub mod people;
 pub mod places;

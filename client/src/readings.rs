@@ -3,6 +3,7 @@
 //! of both it is. Only the link writes what is live, and only `past` what was.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bevy::prelude::*;
 use gemba_net::TagWindow;
@@ -17,7 +18,7 @@ const AGES: usize = 20_000;
 
 /// The picture of what is live lies this far behind the newest word, so that motion can be led from one sample to the
 /// next instead of guessed: one publishing interval of 50 ms, and as much again for jitter.
-const PICTURE_DELAY_MICROS: i64 = 120_000;
+pub const PICTURE_DELAY: Duration = Duration::from_millis(120);
 
 /// What is known of one tag.
 #[derive(Default, Clone)]
@@ -193,7 +194,7 @@ impl Readings {
     pub fn picture_instant(&self) -> Timestamp {
         match &self.past {
             Some(past) => past.now,
-            None => self.live.now.plus_micros(-PICTURE_DELAY_MICROS),
+            None => self.live.now.plus_micros(-(PICTURE_DELAY.as_micros() as i64)),
         }
     }
 

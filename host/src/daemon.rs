@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::blob_server::BlobServer;
+use crate::bonding::Bonding;
 use crate::carrying::Rests;
 use crate::clock;
 use crate::device_commands::{self, Carried};
@@ -34,7 +35,7 @@ use crate::mending;
 use crate::publisher::Publishing;
 use crate::scrub::Scrub;
 use crate::sequencer::{Newcomer, Sequencer, Submission};
-use crate::site_dir::{ADDRESS, PendingSnapshot};
+use crate::site_dir::{ADDRESS, PendingSnapshot, SiteDir};
 
 /// What `gembad` was told.
 #[derive(Debug, Clone)]
@@ -66,6 +67,18 @@ pub struct Daemon {
     history: History,
     publishing: Publishing,
     rests: Rests,
+    bonding: Bonding,
+    /// Where the network's counters are written, once a second.
+    counters: Option<PathBuf>,
+}
+
+/// How serving ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to stop.
+    Stopped,
+    /// Another host has taken over, and serves at this address.
+    Succeeded(Address),
 }
 
 /// The gateway's identity in the record, what it finds, and commands on their way to its devices.
@@ -90,7 +103,14 @@ impl Daemon {
         let name = config.name.clone().unwrap_or_else(|| name_of(&config.dir));
         let dir = config.dir.clone();
         // Mirrors may have to be asked, which takes a while.
-        let mut site = tokio::task::spawn_blocking(move || mending::open_or_create(&dir, &name)).await??;
+        let site = tokio::task::spawn_blocking(move || mending::open_or_create(&dir, &name)).await??;
+        let (signing_key, site_name) = (site.host_key().clone(), address_name(site.site().name()));
+        let port = gemba_net::listen(ListenConfig { address: config.listen, signing_key, site: site_name }).await?;
+        Self::serve(config, site, port).await
+    }
+
+    /// Serves a site through a port that is open already, and starts the gateway.
+    pub async fn serve(config: DaemonConfig, mut site: SiteDir, port: HostPort) -> anyhow::Result<Self> {
         site.defer_snapshots();
         if config.name.is_some_and(|name| name != site.site().name()) {
             tracing::warn!(name = site.site().name(), "the site has its name already; --name is passed over");
@@ -101,9 +121,6 @@ impl Daemon {
             bail!("this site is owned by another key, which alone admits peers; leave out --admit and --opcua");
         }
         let site_name = address_name(site.site().name());
-        let signing_key = site.host_key().clone();
-        let port =
-            gemba_net::listen(ListenConfig { address: config.listen, signing_key, site: site_name.clone() }).await?;
         let address: Address = format!("gemba://{}/{site_name}#{host}", reachable(port.local_addr())).parse()?;
         let told = key_file::write_whole(&config.dir.join(ADDRESS), format!("{address}\n").as_bytes(), false);
         told.unwrap_or_else(|error| tracing::warn!(%error, "who invites to this site has to say where it is"));
@@ -126,7 +143,22 @@ impl Daemon {
             Some(endpoint) => Some(start_gateway(endpoint, &mut sequencer, port.commands.clone(), &history)?),
             None => None,
         };
-        Ok(Self { sequencer, port, address, gateway, blobs, history, publishing, rests })
+        let bonding = Bonding::open(&config.dir, false)?;
+        Ok(Self { sequencer, port, address, gateway, blobs, history, publishing, rests, bonding, counters: None })
+    }
+
+    /// From now on writes what the network counts, as JSON, into this file once a second.
+    pub fn count_in(&mut self, file: PathBuf) {
+        self.counters = Some(file);
+    }
+
+    fn write_counters(&self) {
+        let Some(file) = &self.counters else { return };
+        let counters: serde_json::Map<_, _> =
+            self.port.stats().named().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+        let text = format!("{}\n", serde_json::Value::Object(counters));
+        let written = key_file::write_whole(file, text.as_bytes(), false);
+        written.unwrap_or_else(|error| tracing::warn!(%error, "the counters are not written"));
     }
 
     /// What a peer is given to come here.
@@ -139,12 +171,14 @@ impl Daemon {
     /// What is decided goes out before more is taken in. When the network takes nothing because it waits for us to
     /// listen, we listen: so neither end can hold up the other for ever. What waits meanwhile is bounded by what the
     /// peers' own queues may send without an answer.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<End> {
         tokio::pin!(stop);
         let mut events = Vec::new();
         let mut keeping: Option<tokio::task::JoinHandle<()>> = None;
         let (mut scrub, mut scrub_at) = (Scrub::default(), Instant::now() + limits::SCRUB_EVERY);
+        let mut end = End::Stopped;
         loop {
+            self.bonding.apply(&mut self.sequencer);
             if let Some(gateway) = &mut self.gateway {
                 gateway.carry_out(&mut self.sequencer);
             }
@@ -166,21 +200,25 @@ impl Daemon {
                 }
                 count = self.port.events.recv_many(&mut events, limits::BATCH_ENTRIES) => {
                     anyhow::ensure!(count > 0, "the network stopped");
-                    let outlets = (&self.blobs, &mut self.history, &mut self.rests);
-                    self.sequencer.handle_time(clock::now());
-                    let events = events.drain(..);
-                    tokio::task::block_in_place(|| handle_events(&mut self.sequencer, outlets, events))?;
                 }
                 brought = next_of(&mut self.gateway) => {
                     let (gateway, brought) = brought.context("the gateway stopped")?;
+                    self.bonding.apply(&mut self.sequencer);
                     self.sequencer.handle_time(clock::now());
                     tokio::task::block_in_place(|| gateway.take(brought, &mut self.sequencer))?;
                 }
                 report = self.history.next_report() => {
+                    self.bonding.apply(&mut self.sequencer);
                     self.sequencer.handle_time(clock::now());
                     tokio::task::block_in_place(|| history::record(report, &mut self.sequencer));
                 }
+                by = taken_over(&mut self.bonding, &self.sequencer, &self.address) => {
+                    tracing::warn!(%by, "another host has taken over; this one takes no more entries");
+                    end = End::Succeeded(by);
+                    break;
+                }
                 () = tokio::time::sleep(limits::DISK_RETRY), if self.sequencer.is_waiting() => {
+                    self.bonding.apply(&mut self.sequencer);
                     tokio::task::block_in_place(|| self.sequencer.handle_retry())?;
                 }
                 () = tokio::time::sleep_until(scrub_at) => {
@@ -188,54 +226,71 @@ impl Daemon {
                     scrub_at = Instant::now() + if is_done { limits::SCRUB_AGAIN } else { limits::SCRUB_EVERY };
                 }
                 () = self.rests.due() => tokio::task::block_in_place(|| self.rests.keep()),
-                () = self.publishing.due() => self.publishing.offer(&mut self.sequencer),
+                () = self.publishing.due() => {
+                    self.publishing.offer(&mut self.sequencer);
+                    tokio::task::block_in_place(|| self.write_counters());
+                }
+            }
+            if !events.is_empty() {
+                self.bonding.apply(&mut self.sequencer);
+                self.sequencer.handle_time(clock::now());
+                let events = std::mem::take(&mut events);
+                tokio::task::block_in_place(|| self.handle_events(events))?;
             }
         }
         self.rests.keep();
         // Peers that are gone themselves do not keep the host from going.
         let _ = tokio::time::timeout(limits::FAREWELL, self.port.close()).await;
-        Ok(())
+        Ok(end)
     }
+
+    /// Takes what has gathered: all submissions among it become one commit.
+    fn handle_events(&mut self, events: Vec<HostEvent>) -> anyhow::Result<()> {
+        let mut submissions = Vec::new();
+        for event in events {
+            match event {
+                HostEvent::Arrived { peer, key, hello } => {
+                    let Hello { name, kind, entries_held, redemption, .. } = hello;
+                    let redemption = redemption.map(Into::into);
+                    self.sequencer.handle_arrival(peer, &Newcomer { key, name, kind, entries_held, redemption })?;
+                }
+                HostEvent::Left { peer, why } => {
+                    tracing::info!(peer = peer.0, why, "a peer left");
+                    self.sequencer.handle_leave(peer);
+                    self.history.handle_leave(peer);
+                }
+                HostEvent::Submitted { peer, submission, entry } => {
+                    submissions.push(Submission { peer, number: submission, entry });
+                }
+                HostEvent::BlobWanted { peer, hash, offset } => {
+                    self.blobs.serve(peer, hash, offset);
+                }
+                HostEvent::EntriesTaken { peer } => self.sequencer.handle_entries_taken(peer),
+                HostEvent::Recall { peer, recall } => self.history.handle_recall(peer, recall),
+                HostEvent::Grabbing { peer, hold, thing } => self.sequencer.handle_grab(peer, hold, thing),
+                HostEvent::Rested { thing, at } => self.rests.handle_rested(thing, at),
+                HostEvent::StandsBy { peer, held, heard, leaves } => {
+                    let Some(key) = self.sequencer.key_of(peer) else { continue };
+                    let answer = self.bonding.handle((peer, key), (held, heard, leaves), &self.sequencer)?;
+                    self.bonding.apply(&mut self.sequencer);
+                    // The queue to the network is bounded, and this must not wait for it: another word follows soon.
+                    let _ = answer.map(|answer| self.port.commands.try_send(answer));
+                }
+            }
+        }
+        Ok(self.sequencer.handle_submissions(submissions)?)
+    }
+}
+
+async fn taken_over(bonding: &mut Bonding, sequencer: &Sequencer, address: &Address) -> Address {
+    let site = sequencer.site();
+    bonding.taken_over(site.site(), &address.site, site.host_key()).await
 }
 
 fn keep(snapshot: PendingSnapshot) {
     if let Err(error) = snapshot.keep() {
         tracing::warn!("{error}; the site opens more slowly until a state of it can be kept");
     }
-}
-
-/// Takes what has gathered: all submissions among it become one commit.
-fn handle_events(
-    sequencer: &mut Sequencer,
-    (blobs, history, rests): (&BlobServer, &mut History, &mut Rests),
-    events: impl Iterator<Item = HostEvent>,
-) -> anyhow::Result<()> {
-    let mut submissions = Vec::new();
-    for event in events {
-        match event {
-            HostEvent::Arrived { peer, key, hello } => {
-                let Hello { name, kind, entries_held, redemption, .. } = hello;
-                let redemption = redemption.map(Into::into);
-                sequencer.handle_arrival(peer, &Newcomer { key, name, kind, entries_held, redemption })?;
-            }
-            HostEvent::Left { peer, why } => {
-                tracing::info!(peer = peer.0, why, "a peer left");
-                sequencer.handle_leave(peer);
-                history.handle_leave(peer);
-            }
-            HostEvent::Submitted { peer, submission, entry } => {
-                submissions.push(Submission { peer, number: submission, entry });
-            }
-            HostEvent::BlobWanted { peer, hash, offset } => {
-                blobs.serve(peer, hash, offset);
-            }
-            HostEvent::EntriesTaken { peer } => sequencer.handle_entries_taken(peer),
-            HostEvent::Recall { peer, recall } => history.handle_recall(peer, recall),
-            HostEvent::Grabbing { peer, hold, thing } => sequencer.handle_grab(peer, hold, thing),
-            HostEvent::Rested { thing, at } => rests.handle_rested(thing, at),
-        }
-    }
-    Ok(sequencer.handle_submissions(submissions)?)
 }
 
 async fn next_of(gateway: &mut Option<RunningGateway>) -> Option<(&mut RunningGateway, Brought)> {
@@ -306,7 +361,7 @@ fn check_free(address: SocketAddr) -> anyhow::Result<()> {
 
 /// The address others reach this machine by, when it listens on all of them. Connecting a UDP socket sends nothing; it
 /// only asks the system which of its addresses it would send from.
-fn reachable(local: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(local: SocketAddr) -> SocketAddr {
     if !local.ip().is_unspecified() {
         return local;
     }
@@ -326,7 +381,7 @@ fn name_of(dir: &std::path::Path) -> String {
 }
 
 /// A site's name as it stands in its address: without what an address cannot hold.
-fn address_name(name: &str) -> String {
+pub(crate) fn address_name(name: &str) -> String {
     let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     name.chars().map(plain).collect()
 }

@@ -18,7 +18,9 @@
 //! - [`history`]: the historian at work: between the gateway, the record and those who ask for the past
 //! - [`carrying`]: who may carry a thing about, and where what was carried lies
 //! - [`device_commands`]: what people command, on its way to the devices, and what became of it
-//! - [`daemon`]: all of it wired together
+//! - [`succession`]: when one host takes over from another; [`following`]: the copy it has until then; [`stand_by`]:
+//!   `gembad` meanwhile
+//! - [`daemon`]: all of it wired together; [`service`]: first as the one, then as the other
 //! - [`limits`]: how much is taken at once
 //!
 //! Absent on purpose: QUIC (that is `net`), OPC UA (`devices`), the rules of the record (`record`).
@@ -26,11 +28,13 @@
 pub mod audit;
 mod blob_server;
 pub mod blobs;
+mod bonding;
 pub mod carrying;
 pub mod clock;
 pub mod daemon;
 pub mod device_commands;
 pub mod disk;
+pub mod following;
 pub mod gateway_feed;
 pub mod historian;
 pub mod history;
@@ -45,6 +49,9 @@ pub mod problem;
 pub mod publisher;
 pub mod scrub;
 pub mod sequencer;
+pub mod service;
 pub mod site_dir;
+pub mod stand_by;
 pub mod store;
+pub mod succession;
 pub mod witness_dir;

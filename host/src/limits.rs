@@ -178,3 +178,27 @@ pub const REPORTED_SEGMENTS: usize = 64;
 /// Most questions for the past that are worked on at once, each with up to 100 MB; half of the cores stay for what happens
 /// now.
 pub const RECALLS_AT_ONCE: usize = 4;
+
+/// How long a host with an heir takes entries after the heir has heard it: five words at 200 ms, three of which a bad
+/// line may lose.
+pub const LEASE: Duration = Duration::from_millis(1500);
+
+/// Shortest silence after which an heir takes over: [`LEASE`], and as much again for clocks that do not run alike and
+/// for a host that was in the middle of something.
+pub const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often an heir speaks.
+pub const STAND_BY_WORDS: Duration = Duration::from_millis(200);
+
+/// How long a host that starts waits for the answer of another that may have succeeded it, and how often one whose heir
+/// is silent asks again.
+pub const SUCCESSOR_ASKED: Duration = Duration::from_secs(1);
+
+/// How often what the heir holds is written down.
+pub const BOND_KEPT: Duration = Duration::from_secs(1);
+
+/// How long a host that is not admitted yet, or whose host is refused, waits before it tries to follow again.
+pub const FOLLOW_RETRY: Duration = Duration::from_secs(2);
+
+/// Blobs that a host which stands by fetches at once: each is in memory as a whole.
+pub const BLOBS_FOLLOWED: usize = 1;

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use gemba_host::daemon::{Daemon, DaemonConfig};
+use gemba_host::daemon::DaemonConfig;
 use gemba_host::historian::HistorianConfig;
+use gemba_host::service::{self, Standing};
+use gemba_net::Address;
 use gemba_record::role::Role;
 
 /// Serves a site: sequences its record, relays its peers, takes in its devices.
@@ -32,11 +34,35 @@ struct Args {
     /// End when stdin is closed, as it is when whoever started this has gone, however that ended.
     #[arg(long)]
     until_stdin_closes: bool,
+    /// Write what the network counts (drops, budgets, queues) into this file as JSON, once a second.
+    #[arg(long, value_name = "FILE")]
+    counters: Option<PathBuf>,
     /// Serve the published log over HTTP for witnesses, mirrors and auditors: tiles, entries and checkpoints, read-only.
     #[arg(long, value_name = "ADDR")]
     publish: Option<SocketAddr>,
     #[command(flatten)]
+    standing: StandingArgs,
+    #[command(flatten)]
     history: HistoryArgs,
+}
+
+/// One host of a site dies and another goes on: see README.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Succession")]
+struct StandingArgs {
+    /// Stand by for the host at this address, in an empty directory: follow it, and take over when it has died. Later
+    /// starts know from the record.
+    #[arg(long, value_name = "ADDRESS")]
+    stand_by: Option<Address>,
+    /// Take over after so many seconds of the host's silence.
+    #[arg(long, value_name = "SECS", default_value_t = 3.0, value_parser = patience)]
+    patience: f64,
+    /// Take over at once: the host is off, and you know it.
+    #[arg(long, conflicts_with = "alone")]
+    succeed: bool,
+    /// Go on without the host that stands by: it is off, has not taken over, and you know it.
+    #[arg(long)]
+    alone: bool,
 }
 
 /// What is kept of what the devices say: segments of history, the oldest of which go first.
@@ -66,13 +92,17 @@ impl HistoryArgs {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Args { dir, listen, opcua, admit, name, until_stdin_closes, publish, history } = Args::parse();
+    let Args { dir, listen, opcua, admit, name, until_stdin_closes, publish, counters, standing, history } =
+        Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| format!("warn,gemba_host=info,{}", gemba_devices::QUIET_LIBRARY).into());
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     let config = DaemonConfig { dir, listen, opcua, admit, name, publish, history: history.config() };
-    match serve(config, until_stdin_closes).await {
+    let StandingArgs { stand_by, patience, succeed, alone } = standing;
+    let patience = Duration::from_secs_f64(patience);
+    let standing = Standing { by: stand_by, patience, is_alone: alone, succeeds: succeed, counters };
+    match serve(config, standing, until_stdin_closes).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gembad: {error:#}");
@@ -81,7 +111,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve(config: DaemonConfig, until_stdin_closes: bool) -> anyhow::Result<()> {
+async fn serve(config: DaemonConfig, standing: Standing, until_stdin_closes: bool) -> anyhow::Result<()> {
     let signal = stop_signal()?;
     let stop = async {
         tokio::select! {
@@ -89,11 +119,12 @@ async fn serve(config: DaemonConfig, until_stdin_closes: bool) -> anyhow::Result
             () = stdin_closed(), if until_stdin_closes => {}
         }
     };
-    let daemon = Daemon::start(config).await?;
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "{}", daemon.address())?;
-    stdout.flush()?;
-    daemon.run(stop).await
+    let tell = |address: &Address| {
+        let mut stdout = std::io::stdout();
+        writeln!(stdout, "{address}")?;
+        Ok(stdout.flush()?)
+    };
+    service::run(config, standing, tell, stop).await
 }
 
 /// Ready at Ctrl-C or, on Unix, SIGTERM; from now on neither ends the process by itself.
@@ -135,6 +166,13 @@ fn guest_role(text: &str) -> Result<Role, String> {
     match text.parse()? {
         role @ (Role::Viewer | Role::Commenter | Role::Editor) => Ok(role),
         role => Err(format!("nobody becomes {role} by just coming in; give viewer, commenter or editor")),
+    }
+}
+
+fn patience(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(secs @ 2.0..=86_400.0) => Ok(secs),
+        _ => Err("give a number of seconds from 2 on, such as 3".to_owned()),
     }
 }
 

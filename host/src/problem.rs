@@ -50,6 +50,14 @@ pub enum SiteDirError {
     /// So much is damaged that there is no site to show.
     #[error("{0}; nothing of the site can be shown until it is repaired from a mirror or restored from a copy")]
     Unreadable(Problem),
+    /// The heir is silent, and may have taken over.
+    #[error(
+        "the host that stands by is silent and may have taken over: nothing is added to the record until it speaks"
+    )]
+    NoConsent,
+    /// The copy of a host that stands by for another.
+    #[error("{0} is the copy of a host that stands by; change the site where its host runs")]
+    StandsBy(PathBuf),
     /// What is published and what is to be published contradict each other.
     #[error(
         "the log is published up to entry {published}, and the {size} entries of the record do not go on from there; nothing more is published: restore the record from a mirror"

@@ -249,7 +249,8 @@ impl Publishing {
     pub(crate) fn offer(&mut self, sequencer: &mut Sequencer) {
         let entries = sequencer.site().log().entries();
         let is_whole = sequencer.site().problems().is_empty();
-        if entries == self.handed || !is_whole {
+        // What an heir does not have yet it may replace.
+        if entries == self.handed || !is_whole || !sequencer.shows_all() {
             return;
         }
         let Ok(permit) = self.stated.try_reserve() else { return };

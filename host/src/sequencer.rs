@@ -6,6 +6,8 @@
 //! Entries reach a peer in the order of the log and without a gap: a newcomer is first sent, from the disk and piece by
 //! piece, what it lacks; once it has caught up it hears of new entries with everyone else.
 
+mod showing;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use gemba_net::{HostCommand, PeerNumber};
@@ -73,6 +75,12 @@ pub struct Sequencer {
     waiting: Vec<Submission>,
     /// Likewise, what became of commands: as many as were under way.
     outcomes: Vec<Vec<u8>>,
+    /// Whether entries may be taken now: not while an heir may have taken over.
+    may_take: bool,
+    /// Entries that others than hosts may be shown; none for all.
+    shown: Option<u64>,
+    /// Answers to entries that are not shown yet, with these. As many as peers have submissions without an answer.
+    withheld: VecDeque<(u64, HostCommand)>,
 }
 
 /// A peer that was let in.
@@ -84,6 +92,8 @@ struct Present {
     /// Whether it has not taken the last piece of the log that it was sent alone: the next one waits, so that a slow
     /// newcomer holds no more of the log in memory than one piece.
     is_taking: bool,
+    /// Whether it may host the site one day: it is sent what is not shown yet.
+    is_host: bool,
 }
 
 impl Sequencer {
@@ -91,7 +101,21 @@ impl Sequencer {
     pub fn new(site: SiteDir, admit: Option<Role>) -> Self {
         let (peers, commands, orders) = (BTreeMap::new(), VecDeque::new(), VecDeque::new());
         let (waiting, outcomes) = (Vec::new(), Vec::new());
-        Self { site, admit, peers, commands, gateway: None, orders, now: None, waiting, outcomes }
+        let (may_take, shown, withheld) = (true, None, VecDeque::new());
+        Self {
+            site,
+            admit,
+            peers,
+            commands,
+            gateway: None,
+            orders,
+            now: None,
+            waiting,
+            outcomes,
+            may_take,
+            shown,
+            withheld,
+        }
     }
 
     /// The site.
@@ -120,7 +144,7 @@ impl Sequencer {
         let Newcomer { key, name, entries_held, .. } = newcomer;
         let admission = match self.admission(newcomer) {
             // It may come in as soon as the disk takes its admission.
-            Err(why @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_))) => {
+            Err(why @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_) | SiteDirError::NoConsent)) => {
                 Err(format!("the site cannot take in anybody new at present: {why}"))
             }
             other => other?,
@@ -131,8 +155,10 @@ impl Sequencer {
             return Ok(());
         }
         tracing::info!(peer = peer.0, %key, name, "a peer came in");
-        self.peers.insert(peer, Present { key: *key, next: *entries_held, is_taking: false });
-        self.commands.push_back(HostCommand::Admit { peer, entries: self.site.readable() });
+        let is_host = self.site.site().hosts().iter().any(|host| host.key == *key);
+        self.peers.insert(peer, Present { key: *key, next: *entries_held, is_taking: false, is_host });
+        let entries = if is_host { self.site.readable() } else { self.shown() };
+        self.commands.push_back(HostCommand::Admit { peer, entries });
         Ok(())
     }
 
@@ -187,6 +213,11 @@ impl Sequencer {
                 self.waiting = batch;
                 return Ok(());
             }
+            // It is said where the heir is listened to.
+            Err(SiteDirError::NoConsent) => {
+                self.waiting = batch;
+                return Ok(());
+            }
             Err(SiteDirError::ReadOnly(problem)) => {
                 tracing::error!("{problem}; what peers say waits with them until the site is repaired");
                 return Ok(());
@@ -196,7 +227,12 @@ impl Sequencer {
         for ((Submission { peer, number: submission, .. }, outcome), overruled) in
             batch.into_iter().zip(outcomes).zip(overruled)
         {
-            self.commands.push_back(HostCommand::Answer { peer, submission, outcome, overruled });
+            let index = outcome.as_ref().ok().copied().filter(|index| *index >= self.shown());
+            let answer = HostCommand::Answer { peer, submission, outcome, overruled };
+            match index {
+                Some(index) => self.withheld.push_back((index, answer)),
+                None => self.commands.push_back(answer),
+            }
         }
         self.dismiss();
         Ok(())
@@ -240,7 +276,7 @@ impl Sequencer {
         let entries = declared.into_iter().map(|body| gateway.sign(body, EntryId(key_file::random())).into_parts().0);
         match self.append(entries.collect()) {
             // What the record knows already goes on; the gateway finds the others again when it connects anew.
-            Err(error @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_))) => {
+            Err(error @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_) | SiteDirError::NoConsent)) => {
                 tracing::error!("{error}; new tags of the gateway are passed over");
             }
             outcomes => {
@@ -259,7 +295,7 @@ impl Sequencer {
         if self.site.site().peer(&gateway).is_none() {
             let name = "gateway".to_owned();
             match self.admit_peer(Body::Admit { peer: gateway, kind: PeerKind::Device, name, role: Role::Editor }) {
-                Err(error @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_))) => {
+                Err(error @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_) | SiteDirError::NoConsent)) => {
                     tracing::error!("{error}; the gateway's tags are passed over until the host starts again");
                 }
                 admitted => admitted?,
@@ -289,7 +325,7 @@ impl Sequencer {
     /// What the disk would not take is kept: a command without its outcome would be carried out again.
     fn record_outcomes(&mut self) -> Result<(), SiteDirError> {
         let outcomes = match self.append(self.outcomes.clone()) {
-            Err(error @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_))) => {
+            Err(error @ (SiteDirError::Io { .. } | SiteDirError::ReadOnly(_) | SiteDirError::NoConsent)) => {
                 tracing::error!("{error}; what became of commands waits until it can be written");
                 return Ok(());
             }
@@ -329,9 +365,10 @@ impl Sequencer {
         if let Some(command) = self.commands.pop_front() {
             return Ok(Some(command));
         }
-        while let Some((peer, first)) = self.lagging() {
+        while let Some((peer, first, end)) = self.lagging() {
             match self.site.read_entries(first) {
-                Ok(entries) => {
+                Ok(mut entries) => {
+                    entries.truncate(usize::try_from(end - first).unwrap_or(usize::MAX));
                     if let Some(present) = self.peers.get_mut(&peer) {
                         present.next = first + entries.len() as u64;
                         present.is_taking = true;
@@ -347,13 +384,6 @@ impl Sequencer {
             }
         }
         Ok(None)
-    }
-
-    /// A peer that has not been sent everything there is and has room for more, and where to go on.
-    fn lagging(&self) -> Option<(PeerNumber, u64)> {
-        let entries = self.site.readable();
-        let lags = |(_, present): &(&PeerNumber, &Present)| present.next < entries && !present.is_taking;
-        self.peers.iter().find(lags).map(|(peer, present)| (*peer, present.next))
     }
 
     /// Whether this peer may come in; writes it into the record when that is what the host was told to do.
@@ -427,6 +457,9 @@ impl Sequencer {
     }
 
     fn admit_peer(&mut self, body: Body) -> Result<(), SiteDirError> {
+        if !self.may_take {
+            return Err(SiteDirError::NoConsent);
+        }
         let author = self.dated(&Author::new(self.site.host_key().clone(), self.site.site().id()));
         let entry = author.sign(body, EntryId(key_file::random()));
         let appended = self.site.append(vec![entry.into_parts().0])?;
@@ -450,6 +483,9 @@ impl Sequencer {
 
     /// What became of each entry, and what each has overruled.
     fn append(&mut self, entries: Vec<Vec<u8>>) -> Result<(Vec<Outcome>, Vec<Option<u64>>), SiteDirError> {
+        if !self.may_take {
+            return Err(SiteDirError::NoConsent);
+        }
         let appended = self.site.append_at(entries, self.now)?;
         self.order(appended.commands);
         self.broadcast(appended.first, appended.entries);
@@ -458,24 +494,6 @@ impl Sequencer {
             outcome.map(|placed| placed.index()).map_err(|why| why.to_string())
         };
         Ok((appended.outcomes.into_iter().map(told).collect(), appended.overruled))
-    }
-
-    /// Sends new entries to all who have everything before them; the others get them from the disk in their turn.
-    fn broadcast(&mut self, first: u64, entries: Vec<Vec<u8>>) {
-        let current: Vec<PeerNumber> =
-            self.peers.iter().filter(|(_, present)| present.next == first).map(|(peer, _)| *peer).collect();
-        if entries.is_empty() || current.is_empty() {
-            return;
-        }
-        let next = first + entries.len() as u64;
-        self.peers.values_mut().filter(|present| present.next == first).for_each(|present| present.next = next);
-        if current.len() == self.peers.len() {
-            self.commands.push_back(HostCommand::Entries { peer: None, first, entries });
-            return;
-        }
-        for peer in current {
-            self.commands.push_back(HostCommand::Entries { peer: Some(peer), first, entries: entries.clone() });
-        }
     }
 }
 

@@ -23,6 +23,7 @@
 //! A site whose record is damaged opens up to the first damage, for reading only; [`SiteDir::problems`] says what is
 //! damaged, and [`SiteDir::repair`] takes copies from a mirror.
 
+mod copy;
 mod repair;
 mod snapshots;
 pub(crate) mod verification;
@@ -151,9 +152,7 @@ impl SiteDir {
     }
 
     fn open_with(disk: Arc<dyn Disk>, progress: repair::Folded<'_>) -> Result<Self, SiteDirError> {
-        let (mut store, mut snapshots, host) = open_parts(&disk)?;
-        let examined = repair::examine(&mut store, &mut snapshots, &peer_key(&host), progress)?;
-        Self::with(disk, store, snapshots, host, examined)
+        Self::open_copy_on(disk, progress)?.checked()
     }
 
     /// Opens the site, or founds one with this name when the directory is empty or missing.
@@ -194,7 +193,7 @@ impl SiteDir {
         let snapshots = Snapshots::new(Blobs::open_on(disk.clone(), SNAPSHOTS)?);
         let store = Store::create(disk.clone(), site, &bytes)?;
         let examined = repair::Examined { log, signed: None, problems: Vec::new() };
-        Self::with(disk, store, snapshots, host, examined)
+        Self::with(disk, store, snapshots, host, examined)?.checked()
     }
 
     fn with(
@@ -211,12 +210,7 @@ impl SiteDir {
         }
         let (dir, blobs) = (disk.path(""), Blobs::open_on(disk.clone(), BLOBS)?);
         let (ahead, defers_snapshots, pending) = (false, false, None);
-        let site =
-            Self { disk, dir, store, blobs, snapshots, log, host, signed, problems, ahead, defers_snapshots, pending };
-        if site.site().host() != peer_key(&site.host) {
-            return Err(SiteDirError::OtherKey(site.disk.path(HOST_KEY)));
-        }
-        Ok(site)
+        Ok(Self { disk, dir, store, blobs, snapshots, log, host, signed, problems, ahead, defers_snapshots, pending })
     }
 }
 
@@ -391,7 +385,8 @@ impl SiteDir {
     /// Returns the bytes of that state.
     fn commit_state_if_due(&mut self, appended: &mut Appended) -> Option<Vec<u8>> {
         let entries = self.log.entries();
-        if !self.snapshots.is_due(entries) {
+        // A copy follows the host's word on the state.
+        if !self.snapshots.is_due(entries) || !self.is_host() {
             return None;
         }
         self.snapshots.tried(entries);

@@ -120,6 +120,11 @@ impl ClientCore {
         self.minor >= wire::TELEMETRY_MINOR
     }
 
+    /// Whether the host of this session can be stood by for.
+    pub fn host_has_heirs(&self) -> bool {
+        self.minor >= wire::SUCCESSION_MINOR
+    }
+
     /// Packets of the pose lane that were left out, over all sessions: late, doubled or damaged.
     pub fn packets_unread(&self) -> u64 {
         self.lane.unread
@@ -278,6 +283,7 @@ impl ClientCore {
             }
             ToPeer::Selected { peer, thing } => LinkEvent::Selected { peer, thing },
             ToPeer::History { from, to } => LinkEvent::History { from, to },
+            ToPeer::StandsBy { at } => LinkEvent::StandsBy { at },
             ToPeer::InstantShared { peer, instant } => LinkEvent::InstantShared { peer, instant },
             ToPeer::Body(news) => self.holding.handle_body(news, &mut self.lane.teller),
             ToPeer::Bodies(_) => {

@@ -55,6 +55,75 @@ pub struct HostStats {
     pub blobs_refused: u64,
     /// Second connections, for blobs, that were made.
     pub bulk_lines: u64,
+    /// Peers that are here or are coming in, now.
+    pub peers: u64,
+    /// Events that wait for the host program, now.
+    pub events_waiting: u64,
+    /// Bytes of control frames that wait for peers to take them, of all peers, now.
+    pub control_bytes_waiting: u64,
+}
+
+impl HostStats {
+    /// Each under its name, for who shows or keeps them.
+    pub fn named(&self) -> Vec<(&'static str, u64)> {
+        // Named one by one, so that none that is added is forgotten here.
+        let Self {
+            poses_over_rate,
+            poses_waiting,
+            poses_refused,
+            poses_unsent,
+            poses_told,
+            pose_bytes,
+            poses_over_budget,
+            poses_to_tell,
+            rests_repeated,
+            moves_fenced,
+            bursts,
+            ticks_skipped,
+            burst_p99,
+            voices_dropped,
+            messages_paced,
+            samples_conflated,
+            peers_too_slow,
+            peers_broken,
+            peers_surplus,
+            handshakes_retried,
+            handshakes_abandoned,
+            blobs_refused,
+            bulk_lines,
+            peers,
+            events_waiting,
+            control_bytes_waiting,
+        } = *self;
+        vec![
+            ("poses_over_rate", poses_over_rate),
+            ("poses_waiting", poses_waiting),
+            ("poses_refused", poses_refused),
+            ("poses_unsent", poses_unsent),
+            ("poses_told", poses_told),
+            ("pose_bytes", pose_bytes),
+            ("poses_over_budget", poses_over_budget),
+            ("poses_to_tell", poses_to_tell),
+            ("rests_repeated", rests_repeated),
+            ("moves_fenced", moves_fenced),
+            ("bursts", bursts),
+            ("ticks_skipped", ticks_skipped),
+            ("burst_p99_micros", burst_p99.as_micros() as u64),
+            ("voices_dropped", voices_dropped),
+            ("messages_paced", messages_paced),
+            ("samples_conflated", samples_conflated),
+            ("peers_too_slow", peers_too_slow),
+            ("peers_broken", peers_broken),
+            ("peers_surplus", peers_surplus),
+            ("handshakes_retried", handshakes_retried),
+            ("handshakes_abandoned", handshakes_abandoned),
+            ("blobs_refused", blobs_refused),
+            ("bulk_lines", bulk_lines),
+            ("peers", peers),
+            ("events_waiting", events_waiting),
+            ("control_bytes_waiting", control_bytes_waiting),
+        ]
+    }
 }
 
 /// The same, as several tasks count them.
@@ -81,6 +150,9 @@ pub(crate) struct HostCounters {
     pub(crate) handshakes_abandoned: AtomicU64,
     pub(crate) blobs_refused: AtomicU64,
     pub(crate) bulk_lines: AtomicU64,
+    pub(crate) peers: AtomicU64,
+    pub(crate) events_waiting: AtomicU64,
+    pub(crate) control_bytes_waiting: AtomicU64,
 }
 
 /// One more.
@@ -98,6 +170,13 @@ impl HostCounters {
         self.poses_over_budget.store(crowd.over_budget, Relaxed);
         self.poses_to_tell.store(crowd.waiting, Relaxed);
         self.rests_repeated.store(crowd.rests_repeated, Relaxed);
+    }
+
+    /// Takes over what the hub holds: peers, events, bytes of control frames.
+    pub(crate) fn note_queues(&self, peers: usize, events: usize, control_bytes: usize) {
+        self.peers.store(peers as u64, Relaxed);
+        self.events_waiting.store(events as u64, Relaxed);
+        self.control_bytes_waiting.store(control_bytes as u64, Relaxed);
     }
 
     /// How they stand.
@@ -127,6 +206,9 @@ impl HostCounters {
             handshakes_abandoned: read(&self.handshakes_abandoned),
             blobs_refused: read(&self.blobs_refused),
             bulk_lines: read(&self.bulk_lines),
+            peers: read(&self.peers),
+            events_waiting: read(&self.events_waiting),
+            control_bytes_waiting: read(&self.control_bytes_waiting),
         }
     }
 }

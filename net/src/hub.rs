@@ -11,7 +11,7 @@ use gemba_twin::path::ThingId;
 use gemba_twin::peer::PeerKey;
 use quinn::{Connection, SendStream, VarInt};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tracing::info;
+use tracing::{info, trace_span};
 
 use crate::allowance::Place;
 use crate::blob_hash::BlobHash;
@@ -92,6 +92,7 @@ impl Hub {
                     let now = Instant::now();
                     self.counters.beat.note_tick(now - std::mem::replace(&mut before, now), limits::TICK);
                     if ticks.is_multiple_of(limits::ticks_per_burst(self.lines.len())) {
+                        let _span = trace_span!("tick", peers = self.lines.len()).entered();
                         self.core.tick(clock());
                         self.carry_out();
                         self.counters.beat.note(now.elapsed());
@@ -99,6 +100,8 @@ impl Hub {
                     let (refused, fenced) = (self.core.poses_dropped, self.core.moves_fenced());
                     self.counters.note(refused, fenced, &self.core.crowd_stats());
                     self.counters.voices_dropped.store(self.core.voices_dropped(), Relaxed);
+                    let waiting = self.lines.values().map(|line| line.control_bytes.load(Relaxed)).sum();
+                    self.counters.note_queues(self.lines.len(), self.pending.len(), waiting);
                 }
                 command = commands.recv() => match command {
                     Some(command) => self.command(command),
@@ -156,6 +159,7 @@ impl Hub {
             HostCommand::PutBack { thing } => self.core.put_back(thing, clock()),
             HostCommand::Rests(rests) => self.core.restore_rests(rests, clock()),
             HostCommand::TagPaths(paths) => self.core.set_tag_paths(paths),
+            HostCommand::StandsBy { peer, at } => self.send(peer, wire::frame(&ToPeer::StandsBy { at })),
             HostCommand::History { from, to } => self.core.set_history(from, to),
             HostCommand::Publish(samples) => self.core.publish(&samples, clock()),
             HostCommand::Blob { peer, hash, offset, blob } => {
@@ -230,6 +234,9 @@ impl Hub {
                 return self.grab(peer, hold, thing, from);
             }
             Input::Message(peer, ToHost::Release { hold, at }, _) => self.core.handle_release(peer, hold, at, clock()),
+            Input::Message(peer, ToHost::StandBy { held, heard, leaves }, _) if self.core.is_admitted(peer) => {
+                return Some(HostEvent::StandsBy { peer, held, heard, leaves });
+            }
             Input::Message(peer, ToHost::Ping { sent }, _) => {
                 self.core.handle_heard(peer, clock());
                 self.send(peer, wire::frame(&ToPeer::Pong { sent, host: clock() }));

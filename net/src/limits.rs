@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// By how much a host is tried earlier than the next that may be it: on a local line the one that is there answers first.
+pub const HEAD_START: Duration = Duration::from_millis(50);
 /// Largest control frame: an entry of 1,000 things with long paths is some 300 kB.
 pub const FRAME_BYTES: usize = 4 << 20;
 /// Largest first frame: a name and a few numbers, from a peer that nobody has let in yet.

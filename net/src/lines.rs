@@ -10,7 +10,7 @@ use gemba_twin::peer::PeerKey;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tracing::debug;
+use tracing::{Instrument, debug, debug_span};
 
 use crate::allowance::{Allowance, Place, TokenBucket};
 use crate::blob_hash::BlobHash;
@@ -60,6 +60,8 @@ pub(crate) struct ToHub {
     pub(crate) server: quinn::ServerConfig,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) counters: Arc<HostCounters>,
+    /// Whether peers may connect: not while this host stands by for another.
+    pub(crate) is_open: Arc<AtomicBool>,
 }
 
 /// Takes in connections. When many are being made at once each newcomer has to prove its address first, which costs us
@@ -68,6 +70,10 @@ pub(crate) struct ToHub {
 pub(crate) async fn accept(endpoint: Endpoint, hub: ToHub) {
     let mut making: VecDeque<AbortHandle> = VecDeque::new();
     while let Some(incoming) = endpoint.accept().await {
+        if !hub.is_open.load(Relaxed) {
+            incoming.refuse();
+            continue;
+        }
         making.retain(|one| !one.is_finished());
         if making.len() >= limits::HANDSHAKES_UNPROVEN && !incoming.remote_address_validated() {
             count(&hub.counters.handshakes_retried);
@@ -99,7 +105,10 @@ async fn arrive(incoming: Incoming, hub: ToHub) {
     };
     let greeting = tokio::time::timeout(limits::CONNECT, greet(&connection, &hub)).await;
     match greeting.unwrap_or(Greeting::None) {
-        Greeting::Arrived(peer, control) => drop(tokio::spawn(serve(connection, peer, control, hub))),
+        Greeting::Arrived(peer, control) => {
+            let session = debug_span!("session", peer = peer.0, from = %connection.remote_address());
+            tokio::spawn(serve(connection, peer, control, hub).instrument(session));
+        }
         Greeting::Bulk(peer) => {
             is_bulk.store(true, Relaxed);
             tokio::spawn(async move {
@@ -120,9 +129,9 @@ async fn arrive(incoming: Incoming, hub: ToHub) {
 async fn serve(connection: Connection, peer: PeerNumber, control: RecvStream, hub: ToHub) {
     let allowance = Allowance::new();
     let end = tokio::select! {
-        end = read_control(peer, control, &allowance, &hub) => end,
-        end = read_datagrams(peer, &connection, &allowance, &hub) => end,
-        end = read_blob_wishes(peer, &connection, &hub) => end,
+        end = read_control(peer, control, &allowance, &hub).instrument(debug_span!("lane", name = "record")) => end,
+        end = read_datagrams(peer, &connection, &allowance, &hub).instrument(debug_span!("lane", name = "pose")) => end,
+        end = read_blob_wishes(peer, &connection, &hub).instrument(debug_span!("lane", name = "blob")) => end,
     };
     let why = match end {
         LineEnd::Over(why) => {

@@ -15,8 +15,8 @@
 //! # Ok(()) }
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
@@ -192,6 +192,11 @@ pub enum LinkEvent {
         /// When.
         instant: Option<Timestamp>,
     },
+    /// The host counts on us to take over when it has died.
+    StandsBy {
+        /// When it said so, on its clock.
+        at: Timestamp,
+    },
     /// A newer estimate of the host's clock.
     Clock {
         /// The host's clock minus ours.
@@ -253,6 +258,17 @@ pub enum LinkCommand {
     /// Asks to be told of these tags, so often; until it is said, everything is told. The newest is asked for again after a
     /// reconnect. A host from before minor 4 tells everything all the same.
     Subscribe(Vec<Want>),
+    /// Where the site's host may be, the likeliest first, as the record says. From the next try to connect on.
+    Hosts(Vec<Address>),
+    /// As a host that stands by: tells what is on our disk. It concerns this session only.
+    StandBy {
+        /// Entries of the log there.
+        held: u64,
+        /// The newest [`LinkEvent::StandsBy`].
+        heard: Option<Timestamp>,
+        /// We stand by no more.
+        leaves: bool,
+    },
     /// Asks to hear of this peer's avatar first, wherever it is, such as of whom we follow; or of nobody's. Numbers are of
     /// one session: it is not told again after a reconnect.
     Watch(Option<PeerNumber>),
@@ -311,6 +327,44 @@ pub struct LinkStats {
     pub voice_bytes_sent: u64,
     /// Frames of voices thrown away because nobody polled.
     pub voices_dropped: u64,
+    /// Control bytes sent: hellos, entries, questions, pings.
+    pub control_bytes_sent: u64,
+    /// Sessions that were lost.
+    pub sessions_lost: u64,
+}
+
+/// How the line to the host is, in the newest session. What QUIC knows of it, renewed with every ping.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LineStats {
+    /// Who and where the host is; none before the first session.
+    pub host: Option<Address>,
+    /// Round-trip time, smoothed.
+    pub rtt: Duration,
+    /// Bytes that may be under way to the host.
+    pub window_bytes: u64,
+    /// Packets sent to the host.
+    pub packets_sent: u64,
+    /// Those of them that got lost.
+    pub packets_lost: u64,
+    /// Bytes of UDP datagrams sent, the second connection for blobs aside.
+    pub bytes_sent: u64,
+    /// Bytes of UDP datagrams received, likewise.
+    pub bytes_received: u64,
+}
+
+impl LineStats {
+    pub(crate) fn of(host: &Address, connection: &quinn::Connection) -> Self {
+        let stats = connection.stats();
+        Self {
+            host: Some(host.clone()),
+            rtt: stats.path.rtt,
+            window_bytes: stats.path.cwnd,
+            packets_sent: stats.path.sent_packets,
+            packets_lost: stats.path.lost_packets,
+            bytes_sent: stats.udp_tx.bytes,
+            bytes_received: stats.udp_rx.bytes,
+        }
+    }
 }
 
 /// What the thread counts and the owner reads.
@@ -326,6 +380,9 @@ pub(crate) struct Counters {
     pub(crate) pose_up: AtomicU64,
     pub(crate) voice_up: AtomicU64,
     pub(crate) voices_dropped: AtomicU64,
+    pub(crate) control_up: AtomicU64,
+    pub(crate) sessions_lost: AtomicU64,
+    pub(crate) line: Mutex<LineStats>,
 }
 
 /// A connection to a site that mends itself. Dropping it leaves.
@@ -338,6 +395,16 @@ pub struct Link {
 }
 
 impl Link {
+    /// The host that the newest session is with; none before there was one.
+    pub fn host(&self) -> Option<Address> {
+        self.line().host
+    }
+
+    /// How the line to it is.
+    pub fn line(&self) -> LineStats {
+        self.counters.line.lock().map(|line| line.clone()).unwrap_or_default()
+    }
+
     /// The next event, if there is one. Never waits.
     pub fn poll(&mut self) -> Option<LinkEvent> {
         self.events.try_recv().ok()
@@ -375,6 +442,8 @@ impl Link {
             pose_bytes_sent: self.counters.pose_up.load(Relaxed),
             voice_bytes_sent: self.counters.voice_up.load(Relaxed),
             voices_dropped: self.counters.voices_dropped.load(Relaxed),
+            control_bytes_sent: self.counters.control_up.load(Relaxed),
+            sessions_lost: self.counters.sessions_lost.load(Relaxed),
         }
     }
 }

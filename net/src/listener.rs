@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ed25519_dalek::SigningKey;
 use gemba_twin::path::{TagId, TagPath, ThingId};
@@ -88,6 +89,17 @@ pub enum HostEvent {
         /// From which byte on.
         offset: u64,
     },
+    /// A host stands by for this one: answer with [`HostCommand::StandsBy`] if it is to take over one day.
+    StandsBy {
+        /// Who.
+        peer: PeerNumber,
+        /// Entries of the log that are on its disk.
+        held: u64,
+        /// The newest answer it has heard.
+        heard: Option<Timestamp>,
+        /// It stands by no more.
+        leaves: bool,
+    },
     /// A piece of the log that was for this peer alone has been written to its line: now the next one has room.
     EntriesTaken {
         /// Who.
@@ -156,6 +168,13 @@ pub enum HostCommand {
         /// Their signed bytes.
         entries: Vec<Vec<u8>>,
     },
+    /// Tells a host that stands by that it is counted on.
+    StandsBy {
+        /// Who.
+        peer: PeerNumber,
+        /// This host's clock.
+        at: Timestamp,
+    },
     /// New samples for all who want them.
     Publish(Vec<TagSample>),
     /// Where tags stand, for those who want to be told of a part of the plant; added to what was said before.
@@ -214,6 +233,7 @@ pub struct HostPort {
     local: SocketAddr,
     endpoint: Endpoint,
     counters: Arc<HostCounters>,
+    is_open: Arc<AtomicBool>,
 }
 
 impl HostPort {
@@ -227,6 +247,11 @@ impl HostPort {
         self.counters.stats()
     }
 
+    /// Lets peers connect from now on.
+    pub fn open(&self) {
+        self.is_open.store(true, Relaxed);
+    }
+
     /// Tells all peers that the host leaves on purpose.
     pub async fn close(self) {
         self.endpoint.close(VarInt::from_u32(close::LEFT), b"the host has been stopped");
@@ -236,6 +261,15 @@ impl HostPort {
 
 /// Begins to listen.
 pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
+    begin(config, true)
+}
+
+/// Begins to listen as a host that stands by: whoever connects is sent away at once, until [`HostPort::open`].
+pub async fn stand_by(config: ListenConfig) -> Result<HostPort, ListenError> {
+    begin(config, false)
+}
+
+fn begin(config: ListenConfig, is_open: bool) -> Result<HostPort, ListenError> {
     let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&config.signing_key)?));
     server.transport_config(Arc::new(transport::real_time()));
     let endpoint = Endpoint::server(server.clone(), config.address).map_err(|error| match error.kind() {
@@ -246,11 +280,12 @@ pub async fn listen(config: ListenConfig) -> Result<HostPort, ListenError> {
     let (event_sender, events) = mpsc::channel(limits::EVENT_QUEUE);
     let (commands, command_receiver) = mpsc::channel(limits::COMMAND_QUEUE);
     let (inputs, input_receiver) = mpsc::channel(limits::INPUT_QUEUE);
-    let lines = ToHub { server, inputs, counters: Arc::default() };
+    let is_open = Arc::new(AtomicBool::new(is_open));
+    let lines = ToHub { server, inputs, counters: Arc::default(), is_open: is_open.clone() };
     let counters = lines.counters.clone();
     tokio::spawn(Hub::new(config.site, event_sender, &lines).run(command_receiver, input_receiver));
     tokio::spawn(lines::accept(endpoint.clone(), lines));
-    Ok(HostPort { events, commands, local, endpoint, counters })
+    Ok(HostPort { events, commands, local, endpoint, counters, is_open })
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub const BODY_MINOR: u16 = 4;
 pub const TELEMETRY_MINOR: u16 = 4;
 /// First minor version in which the groups of a blob are verified as they come.
 pub const BLOB_TREE_MINOR: u16 = 4;
+/// First minor version in which a host can stand by for another.
+pub const SUCCESSION_MINOR: u16 = 4;
 /// Size that stands for "no such blob".
 pub const NO_BLOB: u64 = u64::MAX;
 
@@ -117,6 +119,19 @@ pub enum ToHost {
         /// Whether there is no second connection, so that the rest too is to come as [`ToPeer::Piece`].
         #[n(1)]
         is_alone: bool,
+    },
+    /// A host that stands by for this one tells what it has on its disk (minor 4).
+    #[n(24)]
+    StandBy {
+        /// Entries of the log there.
+        #[n(0)]
+        held: u64,
+        /// The newest [`ToPeer::StandsBy`] that it has heard: it does not take over before this is too long ago.
+        #[n(1)]
+        heard: Option<Timestamp>,
+        /// It stands by no more, and will not take over before it has begun to again.
+        #[n(2)]
+        leaves: bool,
     },
 }
 
@@ -287,6 +302,13 @@ pub enum ToPeer {
         /// Its end when this was said; it grows with the clock.
         #[n(1)]
         to: Timestamp,
+    },
+    /// The host counts on the peer to take over when it has died (minor 4): what is acknowledged from here on is on both disks.
+    #[n(24)]
+    StandsBy {
+        /// The host's clock.
+        #[n(0)]
+        at: Timestamp,
     },
     /// Another peer invites to the instant they look at, or withdraws that (minor 1).
     #[n(10)]

@@ -2,32 +2,31 @@
 //! this file only carries bytes, commands and events.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
-use quinn::{Connection, Endpoint, SendStream, VarInt};
+use quinn::{Connection, SendStream, VarInt};
 use tokio::sync::mpsc;
+use tracing::{Instrument, debug_span};
 
 use crate::address::Address;
 use crate::blob_hash::BlobHash;
 use crate::bulk_line::BulkLine;
 use crate::client_core::{self, ClientCore, SessionEnd};
 use crate::clock::now as clock;
+use crate::dial::{self, DialError, Reached};
 use crate::fetches::Fetches;
 use crate::frames::close;
 use crate::handover::Handover;
 use crate::limits;
-use crate::link::{Counters, LinkCommand, LinkConfig, LinkEvent, LinkState};
+use crate::link::{Counters, LineStats, LinkCommand, LinkConfig, LinkEvent, LinkState};
 use crate::peers::{Hello, Pose};
 use crate::readers::{Arrival, Readers};
 use crate::recall::RecallAnswer;
 use crate::telemetry::Want;
-use crate::tls;
-use crate::transport;
 use crate::wire::{self, PoseUp, Recall, ToHost};
 
 /// Why a session ended.
@@ -46,6 +45,8 @@ pub(crate) struct Worker {
     /// What lets a newcomer in.
     redemption: Option<Vec<u8>>,
     core: ClientCore,
+    /// Where the site's host may be, the likeliest first.
+    hosts: Vec<Address>,
     events: mpsc::Sender<LinkEvent>,
     commands: mpsc::Receiver<LinkCommand>,
     counters: Arc<Counters>,
@@ -82,6 +83,7 @@ impl Worker {
     ) -> Self {
         Self {
             core: ClientCore::new(config.entries_held),
+            hosts: vec![config.address.clone()],
             config,
             redemption,
             handover: Handover::new(events.clone(), counters.clone()),
@@ -118,7 +120,13 @@ impl Worker {
             let state = match self.session(attempt).await {
                 End::Left => return,
                 End::Refused(why) => LinkState::Refused { why },
-                End::Lost(why) => LinkState::Lost { why, retry_in: self.core.handle_lost() },
+                End::Lost(why) => {
+                    let wait = self.core.handle_lost();
+                    self.counters.sessions_lost.fetch_add(1, Relaxed);
+                    // Where another host may take over, that is looked for without a pause.
+                    let retry_in = if self.hosts.len() > 1 { limits::RETRY.0 } else { wait };
+                    LinkState::Lost { why, retry_in }
+                }
             };
             self.fetches.handle_lost();
             self.has_no_pieces = false;
@@ -160,7 +168,9 @@ impl Worker {
             LinkCommand::Select(thing) => self.selected = Some(*thing),
             LinkCommand::ShareInstant(instant) => self.shared_instant = Some(*instant),
             LinkCommand::Recall(recall) => self.recall = Some(recall.clone()),
-            LinkCommand::Watch(_) | LinkCommand::Voice(_) => {}
+            LinkCommand::Hosts(hosts) if hosts.is_empty() => {}
+            LinkCommand::Hosts(hosts) => self.hosts.clone_from(hosts),
+            LinkCommand::Watch(_) | LinkCommand::Voice(_) | LinkCommand::StandBy { .. } => {}
             LinkCommand::GrabBody { thing, from } => self.core.grab(*thing, *from),
             LinkCommand::MoveBody { thing, at } => self.carries |= self.core.carry(*thing, *at),
             LinkCommand::ReleaseBody { thing, at } => self.core.release(*thing, *at),
@@ -179,18 +189,22 @@ impl Worker {
     async fn session(&mut self, attempt: u32) -> End {
         let owner = self.events.clone();
         let dialled = tokio::select! {
-            dialled = tokio::time::timeout(limits::CONNECT, self.dial(attempt)) => dialled,
+            dialled = dial::dial(&self.hosts, &self.config.signing_key, attempt) => dialled,
             () = owner.closed() => return End::Left,
         };
-        let (endpoint, connection) = match dialled {
-            Ok(Ok(pair)) => pair,
-            Ok(Err(end)) => return end,
-            Err(_) => {
-                return End::Lost(format!("no answer from {}:{}", self.config.address.host, self.config.address.port));
-            }
+        let reached = match dialled {
+            Ok(reached) => reached,
+            Err(DialError::Refused(why)) => return End::Refused(why),
+            Err(DialError::Lost(why)) => return End::Lost(why),
         };
+        let is_likeliest = self.hosts.first() == Some(&reached.host);
+        self.note_line(&reached);
+        let (endpoint, connection) = (&reached.endpoint, &reached.connection);
+        let session = debug_span!("session", host = %reached.host.host, port = reached.host.port);
         let end = tokio::select! {
-            end = self.talk(&endpoint, &connection) => match end {
+            end = self.talk(&reached).instrument(session) => match end {
+                // Only the record's own host says the last word.
+                Err(End::Refused(why)) if !is_likeliest => End::Lost(why),
                 Ok(end) | Err(end) => end,
             },
             // It leaves by itself, unless it is stuck.
@@ -204,47 +218,8 @@ impl Worker {
         end
     }
 
-    async fn dial(&self, attempt: u32) -> Result<(Endpoint, Connection), End> {
-        let Address { host, port, .. } = &self.config.address;
-        let unknown = |e: std::io::Error| End::Lost(format!("the name {host} is not known here: {e}"));
-        let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(unknown)?.collect();
-        // A name may stand for several addresses of which not all answer: each try takes the next.
-        let turn = attempt as usize % found.len().max(1);
-        let to = *found.get(turn).ok_or_else(|| End::Lost(format!("the name {host} has no address")))?;
-        let any = if to.is_ipv6() {
-            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
-        } else {
-            SocketAddr::from(([0, 0, 0, 0], 0))
-        };
-        let crypto = tls::client(&self.config.signing_key, self.config.address.key)
-            .map_err(|e| End::Refused(format!("this person's key cannot be used: {e}")))?;
-        let mut client = quinn::ClientConfig::new(Arc::new(crypto));
-        client.transport_config(Arc::new(transport::real_time()));
-        let endpoint = Endpoint::client(any).map_err(|e| End::Lost(format!("no socket: {e}")))?;
-        let connecting = endpoint.connect_with(client, to, "gemba").map_err(|e| End::Lost(e.to_string()))?;
-        let connection = connecting.await.map_err(|e| self.explain(&e))?;
-        Ok((endpoint, connection))
-    }
-
-    /// What a failed handshake means.
-    fn explain(&self, error: &quinn::ConnectionError) -> End {
-        let text = error.to_string();
-        if text.contains("ApplicationVerificationFailure") {
-            let key = self.config.address.key.short();
-            return End::Refused(format!(
-                "the host at this address does not have the key {key}… that the address names; ask the site's owner for its address"
-            ));
-        }
-        if text.contains("application protocol") {
-            return End::Refused(
-                "the host speaks another major version of the protocol; update the older one".to_owned(),
-            );
-        }
-        let Address { host, port, .. } = &self.config.address;
-        End::Lost(format!("no connection to {host}:{port}: {text}"))
-    }
-
-    async fn talk(&mut self, endpoint: &Endpoint, connection: &Connection) -> Result<End, End> {
+    async fn talk(&mut self, reached: &Reached) -> Result<End, End> {
+        let Reached { endpoint, connection, host } = reached;
         let over = |e: &dyn std::fmt::Display| End::Lost(e.to_string());
         let (mut control, incoming) = connection.open_bi().await.map_err(|e| over(&e))?;
         let hello = Hello {
@@ -255,11 +230,11 @@ impl Worker {
             entries_held: self.core.entries_held(),
             redemption: self.redemption.clone().map(Into::into),
         };
-        say(&mut control, &ToHost::Hello(hello)).await?;
+        self.say(&mut control, &ToHost::Hello(hello)).await?;
         self.core.handle_connected(Instant::now());
         let (heard, mut arrivals) = mpsc::channel(256);
-        let (key, host) = (&self.config.signing_key, self.config.address.key);
-        let bulk = BulkLine::new(endpoint.clone(), connection.remote_address(), key, host).map_err(|e| over(&e))?;
+        let key = &self.config.signing_key;
+        let bulk = BulkLine::new(endpoint.clone(), connection.remote_address(), key, host.key).map_err(|e| over(&e))?;
         let readers = Readers { heard, counters: self.counters.clone(), bulk: Arc::new(bulk) };
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(readers.clone().telemetry(connection.clone()));
@@ -300,7 +275,7 @@ impl Worker {
                     }
                 }
                 _ = ping.tick() => {
-                    say(&mut control, &ToHost::Ping { sent: clock().0 }).await?;
+                    self.ping(&mut control, reached).await?;
                     self.pings_at_rest = self.pings_at_rest.saturating_add(1);
                     if welcomed {
                         self.core.rest_held();
@@ -326,20 +301,20 @@ impl Worker {
         self.pings_at_rest = 0;
         self.show_pose(connection);
         if let Some(thing) = self.selected {
-            say(control, &ToHost::Select(thing)).await?;
+            self.say(control, &ToHost::Select(thing)).await?;
         }
         self.say_held(control).await?;
         if let Some(instant) = self.shared_instant.filter(|_| self.core.host_knows_past()) {
-            say(control, &ToHost::ShareInstant(instant)).await?;
+            self.say(control, &ToHost::ShareInstant(instant)).await?;
         }
         if let Some(wants) = self.wants.clone().filter(|_| self.core.host_takes_wants()) {
-            say(control, &ToHost::Subscribe(wants)).await?;
+            self.say(control, &ToHost::Subscribe(wants)).await?;
         }
         if let Some(recall) = self.recall.clone() {
             self.ask_past(recall, control).await?;
         }
         for (submission, entry) in &self.unanswered {
-            say(control, &ToHost::Submit { submission: *submission, entry: entry.clone().into() }).await?;
+            self.say(control, &ToHost::Submit { submission: *submission, entry: entry.clone().into() }).await?;
         }
         self.fetch(connection, readers, tasks);
         Ok(())
@@ -355,18 +330,21 @@ impl Worker {
     ) -> Result<(), End> {
         match command {
             LinkCommand::Submit { submission, entry } => {
-                say(control, &ToHost::Submit { submission, entry: entry.into() }).await
+                self.say(control, &ToHost::Submit { submission, entry: entry.into() }).await
             }
-            LinkCommand::Select(thing) => say(control, &ToHost::Select(thing)).await,
+            LinkCommand::Select(thing) => self.say(control, &ToHost::Select(thing)).await,
             LinkCommand::Recall(recall) => self.ask_past(recall, control).await,
             LinkCommand::ShareInstant(instant) if self.core.host_knows_past() => {
-                say(control, &ToHost::ShareInstant(instant)).await
+                self.say(control, &ToHost::ShareInstant(instant)).await
             }
             LinkCommand::ShareInstant(_) => Ok(()),
-            LinkCommand::Watch(whom) if self.core.host_takes_bodies() => say(control, &ToHost::Watch(whom)).await,
-            LinkCommand::Watch(_) => Ok(()),
+            LinkCommand::Watch(whom) if self.core.host_takes_bodies() => self.say(control, &ToHost::Watch(whom)).await,
+            LinkCommand::StandBy { held, heard, leaves } if self.core.host_has_heirs() => {
+                self.say(control, &ToHost::StandBy { held, heard, leaves }).await
+            }
+            LinkCommand::Watch(_) | LinkCommand::StandBy { .. } | LinkCommand::Hosts(_) => Ok(()),
             LinkCommand::Subscribe(wants) if self.core.host_takes_wants() => {
-                say(control, &ToHost::Subscribe(wants)).await
+                self.say(control, &ToHost::Subscribe(wants)).await
             }
             LinkCommand::Subscribe(_) => Ok(()),
             LinkCommand::Fetch { .. } => {
@@ -404,7 +382,7 @@ impl Worker {
 
     async fn say_held(&mut self, control: &mut SendStream) -> Result<(), End> {
         for message in self.core.poll_said() {
-            say(control, &message).await?;
+            self.say(control, &message).await?;
         }
         Ok(())
     }
@@ -431,7 +409,7 @@ impl Worker {
     /// Asks where all bodies are.
     async fn join(&self, control: &mut SendStream, is_alone: bool) -> Result<(), End> {
         let here = self.newest_pose.as_ref().map_or([0; 3], |pose| pose.head.place.map(|c| (c * 1000.0) as i32));
-        say(control, &ToHost::Join { here, is_alone }).await
+        self.say(control, &ToHost::Join { here, is_alone }).await
     }
 
     /// Asks for the blobs whose turn it is.
@@ -444,7 +422,7 @@ impl Worker {
 
     async fn ask_past(&mut self, recall: Recall, control: &mut SendStream) -> Result<(), End> {
         if self.core.host_knows_past() {
-            return say(control, &ToHost::Recall(recall)).await;
+            return self.say(control, &ToHost::Recall(recall)).await;
         }
         self.recall = None;
         let nothing = RecallAnswer { request: recall.request, ..RecallAnswer::default() };
@@ -565,6 +543,23 @@ impl Worker {
         }
         Ok(false)
     }
+
+    async fn say(&self, stream: &mut SendStream, message: &ToHost) -> Result<(), End> {
+        let frame = wire::frame(message);
+        self.counters.control_up.fetch_add(frame.len() as u64, Relaxed);
+        stream.write_all(&frame).await.map_err(|e| End::Lost(e.to_string()))
+    }
+
+    async fn ping(&self, control: &mut SendStream, reached: &Reached) -> Result<(), End> {
+        self.note_line(reached);
+        self.say(control, &ToHost::Ping { sent: clock().0 }).await
+    }
+
+    fn note_line(&self, Reached { connection, host, .. }: &Reached) {
+        if let Ok(mut line) = self.counters.line.lock() {
+            *line = LineStats::of(host, connection);
+        }
+    }
 }
 
 /// What was missed is not made up for.
@@ -572,8 +567,4 @@ fn every(period: Duration) -> tokio::time::Interval {
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval
-}
-
-async fn say(stream: &mut SendStream, message: &ToHost) -> Result<(), End> {
-    stream.write_all(&wire::frame(message)).await.map_err(|e| End::Lost(e.to_string()))
 }

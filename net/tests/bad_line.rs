@@ -122,7 +122,8 @@ async fn serve(mut port: HostPort, mut asked: mpsc::Receiver<oneshot::Sender<Hos
                 HostEvent::Left { .. }
                 | HostEvent::Recall { .. }
                 | HostEvent::EntriesTaken { .. }
-                | HostEvent::Rested { .. },
+                | HostEvent::Rested { .. }
+                | HostEvent::StandsBy { .. },
             ) => vec![],
         };
         for command in commands {

@@ -90,7 +90,8 @@ async fn serve(mut port: HostPort, mut log: Vec<Vec<u8>>, blob: Arc<[u8]>) {
             HostEvent::Left { .. }
             | HostEvent::Recall { .. }
             | HostEvent::EntriesTaken { .. }
-            | HostEvent::Rested { .. } => {}
+            | HostEvent::Rested { .. }
+            | HostEvent::StandsBy { .. } => {}
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::policy::SitePolicy;
 use crate::refusal::Refusal;
 use crate::role::{Grant, Role};
 use crate::segment::Segment;
+use crate::succession::{self, SiteHost};
 
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -214,6 +215,23 @@ pub enum Body {
     /// An owner says which witnesses and mirrors have to have cosigned what is final; replaces what was said before.
     #[n(25)]
     SetPolicy(#[n(0)] SitePolicy),
+    /// An owner says which machines may host the site, in the order in which they succeed; replaces what was said before.
+    #[n(26)]
+    NameHosts {
+        /// At most [`limits::HOSTS`], the present one among them; none at all for a site that nobody succeeds in.
+        #[n(0)]
+        hosts: Vec<SiteHost>,
+    },
+    /// The author hosts the site from here on.
+    #[n(27)]
+    Succeed {
+        /// The host it succeeds.
+        #[n(0)]
+        of: PeerKey,
+        /// The epoch that begins: one more than the one before.
+        #[n(1)]
+        epoch: u64,
+    },
 }
 
 /// BLAKE3 of a blob, in a list.
@@ -288,6 +306,9 @@ impl Body {
             Body::DropSegments { blobs } => check_batch(blobs.len()),
             Body::SetPolicy(policy) if !policy.has_sound_urls() => {
                 content("a policy with a URL that is none; it looks like http://host:port/path")
+            }
+            Body::NameHosts { hosts } => {
+                hosts.iter().try_for_each(|host| check_key(&host.key)).and(succession::check_list(hosts))
             }
             _ => Ok(()),
         }

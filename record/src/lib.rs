@@ -20,6 +20,7 @@
 //! - [`witness`], [`cosignature`], [`quorum`]: others who vouch that the log has one history, and when that is enough
 //! - [`policy`]: what a site's owners want for that; [`mirror`]: who holds a copy, and says so
 //! - [`equivocation`]: the evidence where it had two
+//! - [`succession`]: which machines may host the site, and how one succeeds another
 //! - [`refusal`]: why an entry is not taken
 //! - [`limits`]: the size of everything that comes from outside
 
@@ -46,6 +47,7 @@ pub mod role;
 pub mod segment;
 pub mod signature;
 pub mod site;
+pub mod succession;
 pub mod tile;
 pub mod tile_tree;
 pub mod witness;

@@ -38,6 +38,9 @@ pub const GRANTS_PER_PEER: usize = 64;
 /// Invitations that are open or used; ended ones are forgotten when this is reached.
 pub const INVITATIONS: usize = 10_000;
 
+/// Machines that may host one site.
+pub const HOSTS: usize = 8;
+
 /// Guardians of one identity.
 pub const GUARDIANS: usize = 16;
 

@@ -111,6 +111,8 @@ impl Site {
             segments: Vec::new(),
             committed: None,
             policy: None,
+            hosts: None,
+            epoch: None,
         };
         let mut placed = PlacedIds::default();
         placed.insert(entry, 0, hash);
@@ -293,7 +295,9 @@ impl Site {
             Body::Found { .. } => return Err(Refusal::FoundedAlready),
             Body::PromiseKey(_) | Body::RotateKey(_) | Body::RecoverKey { .. } => (Role::Viewer, Place::Any),
             Body::RevokeKey { peer } if *peer == entry.author => (Role::Viewer, Place::Any),
-            Body::Admit { .. } | Body::RevokeKey { .. } | Body::SetPolicy(_) => (Role::Owner, Place::Site),
+            Body::Admit { .. } | Body::RevokeKey { .. } | Body::SetPolicy(_) | Body::NameHosts { .. } => {
+                (Role::Owner, Place::Site)
+            }
             Body::GrantRole { grant, .. } => (Role::Owner, people::place_of_scope(&self.state, &self.plant, grant)?),
             Body::RevokeRole { scope, .. } => {
                 let grant = Grant { role: Role::Owner, scope: *scope };
@@ -321,6 +325,10 @@ impl Site {
             }
             Body::CommitState { .. } if entry.author != self.state.host => return Err(Refusal::NotTheHost),
             Body::CommitState { .. } => (Role::Viewer, Place::Any),
+            Body::Succeed { .. } if !self.hosts().iter().any(|host| host.key == entry.author) => {
+                return Err(Refusal::NotTheHost);
+            }
+            Body::Succeed { .. } => (Role::Viewer, Place::Any),
             body => {
                 let needs = match body {
                     Body::AddNote { .. } | Body::ResolveNote { .. } => Role::Commenter,

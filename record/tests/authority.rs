@@ -13,6 +13,7 @@ use gemba_record::policy::{Member, SitePolicy};
 use gemba_record::refusal::Refusal;
 use gemba_record::role::{Grant, Role};
 use gemba_record::site::{Placed, Site};
+use gemba_record::succession::SiteHost;
 use gemba_twin::path::{ThingId, ThingPath};
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::Timestamp;
@@ -359,4 +360,64 @@ fn a_weak_key_is_refused_wherever_a_key_is_registered() {
         let found = author(1).sign(Body::Found { name: "Plant".into(), host: weak }, EntryId([0; 16]));
         assert_eq!(Log::new().append_signed(found), Err(Refusal::WeakKey));
     }
+}
+
+fn host(seed: u8) -> SiteHost {
+    SiteHost { key: key(seed), place: format!("10.0.0.{seed}:7440") }
+}
+
+/// The plant of host 1, which hosts 2 and 3 may succeed.
+fn with_heirs() -> Plant {
+    let mut plant = Plant::new();
+    for seed in [2, 3] {
+        let (peer, name) = (key(seed), format!("host {seed}"));
+        plant.takes(&author(1), Body::Admit { peer, kind: PeerKind::Host, name, role: Role::Viewer });
+    }
+    plant.takes(&author(1), Body::NameHosts { hosts: vec![host(1), host(2), host(3)] });
+    plant
+}
+
+#[test]
+fn of_two_hosts_that_succeed_only_the_first_stands_and_the_host_before_it_is_host_no_more() {
+    let mut plant = with_heirs();
+    assert_eq!((plant.site().epoch(), plant.site().heir()), (0, Some(&host(2))));
+    plant.takes(&author(2), Body::Succeed { of: key(1), epoch: 1 });
+    assert_eq!((plant.site().host(), plant.site().epoch(), plant.site().heir()), (key(2), 1, Some(&host(1))));
+    let late = plant.says(&author(3), Body::Succeed { of: key(1), epoch: 1 });
+    assert!(matches!(late, Err(Refusal::Content(_))), "{late:?}");
+    let digest = plant.site().digest();
+    assert_eq!(plant.says(&author(1), Body::CommitState { digest }), Err(Refusal::NotTheHost));
+    let digest = plant.site().digest();
+    plant.takes(&author(2), Body::CommitState { digest });
+    plant.takes(&author(1), Body::Succeed { of: key(2), epoch: 2 });
+    assert_eq!((plant.site().host(), plant.site().epoch()), (key(1), 2));
+}
+
+#[test]
+fn nobody_succeeds_whom_no_owner_has_named_or_itself_or_in_another_epoch() {
+    let mut plant = with_heirs();
+    plant = plant.admitted(4, Role::Owner);
+    assert_eq!(plant.says(&author(4), Body::Succeed { of: key(1), epoch: 1 }), Err(Refusal::NotTheHost));
+    for (seed, of, epoch) in [(1, 1, 1), (2, 3, 1), (2, 1, 0), (2, 1, 2)] {
+        let said = plant.says(&author(seed), Body::Succeed { of: key(of), epoch });
+        assert!(matches!(said, Err(Refusal::Content(_))), "{seed} {of} {epoch}: {said:?}");
+    }
+    plant.takes(&author(4), Body::NameHosts { hosts: vec![host(3), host(1)] });
+    assert_eq!(plant.says(&author(2), Body::Succeed { of: key(1), epoch: 1 }), Err(Refusal::NotTheHost));
+    plant.takes(&author(3), Body::Succeed { of: key(1), epoch: 1 });
+}
+
+#[test]
+fn a_sites_hosts_are_admitted_as_hosts_none_twice_and_the_present_one_among_them() {
+    let mut plant = with_heirs().admitted(5, Role::Editor);
+    assert!(matches!(plant.says(&author(2), Body::NameHosts { hosts: vec![] }), Err(Refusal::Role { .. })));
+    let elsewhere = SiteHost { place: "nowhere".into(), ..host(2) };
+    for hosts in [vec![host(2)], vec![host(1), host(2), host(2)], vec![host(1), elsewhere]] {
+        let said = plant.says(&author(1), Body::NameHosts { hosts });
+        assert!(matches!(said, Err(Refusal::Content(_))), "{said:?}");
+    }
+    let a_person = vec![host(1), host(5)];
+    assert!(matches!(plant.says(&author(1), Body::NameHosts { hosts: a_person }), Err(Refusal::Unknown(_))));
+    plant.takes(&author(1), Body::NameHosts { hosts: vec![] });
+    assert_eq!((plant.site().hosts(), plant.site().heir()), (&[][..], None));
 }

@@ -16,6 +16,7 @@ use gemba_record::policy::{Member, SitePolicy};
 use gemba_record::role::{Grant, Role};
 use gemba_record::segment::{DeviceRoot, Segment};
 use gemba_record::site::Site;
+use gemba_record::succession::SiteHost;
 use gemba_twin::binding::{Binding, Target};
 use gemba_twin::path::{ThingId, ThingPath};
 use gemba_twin::peer::{PeerKey, PeerKind};
@@ -131,6 +132,7 @@ fn every_kind() -> Vec<Vec<u8>> {
     telling.say(&author(4), Body::AckAlarm(AlarmAck { thing: path("Hall").id(), raised, text: "seen".into() }));
     people(&mut telling);
     proofs(&mut telling, raised);
+    hosts(&mut telling);
     telling.entries
 }
 
@@ -170,6 +172,16 @@ fn proofs(telling: &mut Telling, raised: Timestamp) {
             mirrors_needed: 1,
         }),
     );
+}
+
+/// Hosts, of which one succeeds the other.
+fn hosts(telling: &mut Telling) {
+    let role = Role::Owner;
+    telling.say(&author(1), Body::Admit { peer: key(50), kind: PeerKind::Host, name: "second".into(), role });
+    let host = |seed: u8, place: &str| SiteHost { key: key(seed), place: place.into() };
+    let hosts = vec![host(1, "10.0.0.5:7440"), host(50, "[fe80::1]:7440")];
+    telling.say(&author(1), Body::NameHosts { hosts });
+    telling.say(&author(50), Body::Succeed { of: key(1), epoch: 1 });
 }
 
 /// Roles, invitations and keys.
@@ -235,7 +247,7 @@ fn there_is_one_entry_of_every_kind() {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, (0..=25).collect::<Vec<_>>());
+    assert_eq!(kinds, (0..=27).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! A person who changes the plant without a screen: signs entries as a viewer would and hears what became of them.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
-use gemba_net::{Link, LinkCommand, LinkConfig, LinkEvent, Pose, connect};
+use gemba_net::{
+    Link, LinkCommand, LinkConfig, LinkEvent, LinkState, PeerNumber, Pose, TrackedPoint, address_of, connect,
+};
 use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::edit::{Change, Edit};
@@ -22,6 +25,8 @@ pub struct Editor {
     log: Log,
     key: SigningKey,
     said: u64,
+    answers: BTreeMap<u64, Result<u64, String>>,
+    seen: BTreeMap<PeerNumber, f32>,
 }
 
 impl Editor {
@@ -35,7 +40,8 @@ impl Editor {
             kind: PeerKind::Person,
             entries_held: 0,
         });
-        let mut editor = Self { link, log: Log::default(), key, said: 0 };
+        let (answers, seen) = (BTreeMap::new(), BTreeMap::new());
+        let mut editor = Self { link, log: Log::default(), key, said: 0, answers, seen };
         let mut expected = None;
         eventually("the whole record arrives", || {
             match editor.link.wait(Duration::from_millis(50)) {
@@ -49,11 +55,52 @@ impl Editor {
     }
 
     fn take(&mut self, event: LinkEvent) {
-        if let LinkEvent::Entries { entries, .. } = event {
-            for entry in entries {
-                self.log.append(entry).expect("a host's own record");
+        match event {
+            LinkEvent::Entries { entries, .. } => {
+                for entry in entries {
+                    self.log.append(entry).expect("a host's own record");
+                }
+                self.tell_hosts();
             }
+            LinkEvent::Answer { submission, outcome, .. } => drop(self.answers.insert(submission, outcome)),
+            LinkEvent::Pose { peer, pose, .. } => drop(self.seen.insert(peer, pose.head.place[0])),
+            LinkEvent::State(LinkState::Lost { .. }) => self.seen.clear(),
+            LinkEvent::State(LinkState::Refused { why }) => panic!("refused: {why}"),
+            _ => {}
         }
+    }
+
+    /// Where the host may be, as a viewer tells its link.
+    fn tell_hosts(&mut self) {
+        let (Some(given), Some(site)) = (self.link.host(), self.log.site()) else { return };
+        let mut hosts: Vec<_> = site.hosts().iter().collect();
+        hosts.sort_by_key(|host| host.key != site.host());
+        let hosts = hosts.iter().filter_map(|host| address_of(&host.place, &given.site, host.key)).collect();
+        self.link.send(LinkCommand::Hosts(hosts)).expect("an idle link");
+    }
+
+    /// Takes in all that has come, without waiting.
+    pub fn listen(&mut self) {
+        while let Some(event) = self.link.poll() {
+            self.take(event);
+        }
+    }
+
+    /// Stands so far along the X axis.
+    pub fn stand_at(&mut self, x: f32) {
+        let head = TrackedPoint { place: [x, 1.7, 0.0], rotation: [0.0, 0.0, 0.0, 1.0] };
+        // A link that is busy shows the next.
+        let _ = self.link.send(LinkCommand::Pose(Pose { head, hands: [None, None], pointer: None }));
+    }
+
+    /// Where the others stand, since the newest session began.
+    pub fn others(&self) -> Vec<f32> {
+        self.seen.values().copied().collect()
+    }
+
+    /// The host's answer to what was submitted under this number, if it has come.
+    pub fn answer(&self, submission: u64) -> Option<&Result<u64, String>> {
+        self.answers.get(&submission)
     }
 
     /// Takes in what others have said meanwhile.
@@ -120,6 +167,23 @@ impl Editor {
 
     /// As [`Editor::say`], under another time.
     pub fn say_at(&mut self, body: Body, at: Timestamp) -> Result<u64, String> {
+        let submission = self.submit_at(body, at);
+        eventually("an entry is answered", || {
+            self.hear();
+            let answer = self.answers.get(&submission).cloned()?;
+            match &answer {
+                Ok(index) if *index >= self.log.entries() => None,
+                _ => Some(answer),
+            }
+        })
+    }
+
+    /// Says this and does not wait for the answer; the number to know it by.
+    pub fn submit(&mut self, body: Body) -> u64 {
+        self.submit_at(body, now())
+    }
+
+    fn submit_at(&mut self, body: Body, at: Timestamp) -> u64 {
         self.said += 1;
         let mut id = [0; 16];
         id[..8].copy_from_slice(&self.said.to_le_bytes());
@@ -127,21 +191,7 @@ impl Editor {
         let author = Author::new(self.key.clone(), self.site().id()).at(at);
         let entry = author.sign(body, EntryId(id)).bytes().to_vec();
         self.link.send(LinkCommand::Submit { submission: self.said, entry }).expect("an idle link");
-        let mut outcome = None;
-        eventually("an entry is answered", || {
-            match self.link.wait(Duration::from_millis(50)) {
-                Some(LinkEvent::Answer { submission, outcome: answer, .. }) if submission == self.said => {
-                    outcome = Some(answer);
-                }
-                Some(event) => self.take(event),
-                None => {}
-            }
-            let answer = outcome.clone()?;
-            match &answer {
-                Ok(index) if *index >= self.log.entries() => None,
-                _ => Some(answer),
-            }
-        })
+        self.said
     }
 
     /// Changes the thing at this path, on the ground of what is known here now.

@@ -13,6 +13,7 @@ use crate::progress::Progress;
 
 mod archive;
 mod fork;
+mod hosts;
 mod mirror;
 mod policy;
 mod prove;
@@ -44,6 +45,8 @@ pub(crate) enum RecordCommand {
     Repair(repair::RepairArgs),
     /// Say which witnesses and mirrors make an entry final.
     Policy(policy::PolicyArgs),
+    /// Say which machines may host the site, in the order in which they take over.
+    Hosts(hosts::HostsArgs),
     /// Watch logs and cosign what is consistent.
     Witness(witness::WitnessArgs),
     /// Hold a copy of a log, serve it, and cosign what is held.
@@ -62,6 +65,7 @@ pub(crate) fn run(command: &RecordCommand) -> Result<()> {
         RecordCommand::Fork(args) => fork::run(args),
         RecordCommand::Repair(args) => repair::run(args),
         RecordCommand::Policy(args) => policy::run(args),
+        RecordCommand::Hosts(args) => hosts::run(args),
         RecordCommand::Witness(args) => witness::run(args),
         RecordCommand::Mirror(args) => mirror::run(args),
     }

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 /// A site with two halls, whose directory a command opens, or whose host runs.
 struct Plant {
     temp: tempfile::TempDir,
-    host: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<anyhow::Result<()>>)>,
+    host: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<anyhow::Result<gemba_host::daemon::End>>)>,
     runtime: Runtime,
 }
 

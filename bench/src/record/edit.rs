@@ -64,8 +64,12 @@ fn run(edits: u64, work: &Path) -> anyhow::Result<Runs> {
 }
 
 /// Waits until a host that was stopped has ended.
-pub(super) fn finish(runtime: &Runtime, serving: tokio::task::JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
-    runtime.block_on(serving).context("the host ended in the middle")?
+pub(super) fn finish(
+    runtime: &Runtime,
+    serving: tokio::task::JoinHandle<anyhow::Result<gemba_host::daemon::End>>,
+) -> anyhow::Result<()> {
+    runtime.block_on(serving).context("the host ended in the middle")??;
+    Ok(())
 }
 
 fn submit(address: Address, log: &PlantLog, edits: u64) -> anyhow::Result<Runs> {

@@ -15,9 +15,12 @@ use crate::selection::Selection;
 use crate::site::{Site, ThingIndex};
 use crate::view::{PlantCamera, PlantView};
 
+mod circle;
 mod fly;
 mod orbit;
 mod walk;
+
+pub use circle::Circling;
 
 /// How the camera moves.
 #[derive(Resource, Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -123,12 +126,13 @@ impl Gaze {
 pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<CameraMode>()
         .init_resource::<Gaze>()
+        .init_resource::<Circling>()
         .add_message::<FrameSelection>()
         .add_message::<ShowAll>()
         .add_plugins(walk::plugin)
         .add_systems(
             Update,
-            (keys, frame, (orbit::orbit, fly::fly, walk::walk).chain().run_if(mouse_is_free), follow)
+            (keys, frame, (orbit::orbit, fly::fly, walk::walk).chain().run_if(mouse_is_free), circle::go_round, follow)
                 .chain()
                 .in_set(Frame::Act)
                 .after(crate::selection::take),

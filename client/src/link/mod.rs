@@ -13,6 +13,7 @@ use gemba_twin::sample::Timestamp;
 
 use crate::schedule::Frame;
 
+mod hosts;
 mod kept;
 mod receive;
 mod say;

@@ -128,6 +128,8 @@ pub(crate) fn receive(
                 connection.rtt = rtt;
                 readings.set_live_now(our_clock().plus_micros(offset_micros));
             }
+            // A viewer stands by for nobody.
+            LinkEvent::StandsBy { .. } => {}
             LinkEvent::History { from, to } => drop(past.write(PastNews::History(from, to))),
             LinkEvent::Recalled(answer) => drop(past.write(PastNews::Answer(answer))),
             LinkEvent::InstantShared { peer, instant } => drop(shared.write(InstantShared { peer, instant })),
@@ -186,6 +188,22 @@ impl Connection {
             }
             self.fold_changed = true;
         }
+        if let Err(why) = self.check_host() {
+            self.broken = true;
+            problems.note(why);
+        }
+    }
+
+    /// Whether all that the host had when it welcomed us says that it is the host.
+    fn check_host(&self) -> Result<(), String> {
+        let connected = self.link.as_ref().and_then(|link| link.host()).map(|host| host.key).or(self.expected_host);
+        match self.log.site().map(|site| site.host()) {
+            Some(host) if self.log.entries() >= self.entries_expected && Some(host) != connected => Err(format!(
+                "the site's record belongs to the host {}, not to the one we are connected to",
+                host.short()
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn append(&mut self, entry: Vec<u8>) -> Result<(), String> {
@@ -193,12 +211,7 @@ impl Connection {
         self.log.append(entry.clone()).map_err(|e| e.to_string())?;
         self.kept.keep(&entry, self.log.site().map(|site| site.time()).unwrap_or_default());
         self.landed.extend(own);
-        match self.log.site().map(|site| site.host()) {
-            Some(host) if Some(host) != self.expected_host => {
-                Err(format!("it belongs to the host {}, not to the one we are connected to", host.short()))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Shows the plant as the first `entries` of the record made it.

@@ -10,6 +10,7 @@ use gemba_net::{LinkCommand, Pose, TrackedPoint, Want};
 use gemba_twin::path::ThingId;
 
 use super::Connection;
+use super::hosts::{ToldHosts, tell_hosts};
 use crate::bodies::{Bodies, Deed};
 use crate::camera::Gaze;
 use crate::inspector::PlottedTags;
@@ -40,9 +41,9 @@ struct Told {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Told>().add_systems(
+    app.init_resource::<Told>().init_resource::<ToldHosts>().add_systems(
         Update,
-        (send_selection, send_wants, send_pose, send_bodies, tell_host).chain().in_set(Frame::Send),
+        (tell_hosts, send_selection, send_wants, send_pose, send_bodies, tell_host).chain().in_set(Frame::Send),
     );
 }
 

@@ -10,7 +10,7 @@ use gemba_net::body::Playback;
 use gemba_twin::peer::PeerKind;
 
 use super::posture::Posture;
-use super::{People, Person};
+use super::{People, Person, trace};
 use crate::playing::{Playing, TICKS};
 use crate::schedule::Frame;
 use crate::theme;
@@ -50,12 +50,20 @@ impl Avatar {
 }
 
 #[derive(Resource, Default)]
-struct Avatars(BTreeMap<u16, Avatar>);
+pub(super) struct Avatars(BTreeMap<u16, Avatar>);
+
+impl Avatars {
+    /// The heads that are drawn, by the numbers of their persons.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (u16, Entity)> {
+        self.0.iter().map(|(number, avatar)| (*number, avatar.head))
+    }
+}
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Avatars>()
-        .add_systems(Startup, make_shapes)
-        .add_systems(Update, (come_and_go, place).chain().in_set(Frame::Present));
+        .init_resource::<trace::AvatarTrace>()
+        .add_systems(Startup, (make_shapes, trace::add_to_report))
+        .add_systems(Update, (come_and_go, place, trace::note).chain().in_set(Frame::Present));
 }
 
 fn make_shapes(

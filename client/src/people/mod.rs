@@ -13,6 +13,9 @@ use crate::bodies::heard;
 
 mod avatar;
 mod posture;
+mod trace;
+
+pub use trace::AvatarTrace;
 
 /// One other participant.
 #[derive(Debug, Clone)]

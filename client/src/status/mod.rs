@@ -14,6 +14,7 @@ use crate::cursor::Cursor;
 use crate::free_rect::FreeRect;
 use crate::help::ToggleHelp;
 use crate::link::Connection;
+use crate::network::ToggleNetwork;
 use crate::past::Past;
 use crate::people::People;
 use crate::quality::Quality;
@@ -61,6 +62,7 @@ struct Asked<'w> {
     frame: MessageWriter<'w, FrameSelection>,
     help: MessageWriter<'w, ToggleHelp>,
     views: MessageWriter<'w, ToggleViewpoints>,
+    network: MessageWriter<'w, ToggleNetwork>,
 }
 
 pub(crate) fn plugin(app: &mut App) {
@@ -97,7 +99,11 @@ fn show(
     let mut ui = free.ui(ctx, "status bar");
     let frame = egui::Frame::NONE.fill(theme::FIELD).inner_margin(egui::Margin::symmetric(12, 2));
     let bar = egui::Panel::bottom("status bar").exact_size(24.0).resizable(false).frame(frame);
-    free.take(bar.show(&mut ui, |ui| bottom(ui, &shown, &words, &memory)).response.rect);
+    let bar = bar.show(&mut ui, |ui| bottom(ui, &shown, &words, &memory));
+    free.take(bar.response.rect);
+    if bar.inner {
+        asked.network.write(ToggleNetwork);
+    }
     Ok(())
 }
 
@@ -158,7 +164,9 @@ fn banner(ui: &mut egui::Ui, words: &Words) -> egui::Rect {
     shown.response.rect
 }
 
-fn bottom(ui: &mut egui::Ui, shown: &Shown, words: &Words, memory: &Memory) {
+/// True if the round trip was clicked.
+fn bottom(ui: &mut egui::Ui, shown: &Shown, words: &Words, memory: &Memory) -> bool {
+    let mut clicked = false;
     ui.horizontal_centered(|ui| {
         let colour = match words.urgency {
             Urgency::Calm => theme::TEXT,
@@ -171,23 +179,27 @@ fn bottom(ui: &mut egui::Ui, shown: &Shown, words: &Words, memory: &Memory) {
         ui.label(RichText::new(&words.text).color(colour));
         // From the right, so that what changes most has its place at the edge.
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            figures(ui, shown, memory);
+            clicked = figures(ui, shown, memory);
             let preset = if shown.quality.cheap { "software renderer, cheap preset" } else { &shown.quality.adapter };
             let preset = egui::Label::new(RichText::new(preset).color(theme::QUIET)).truncate();
             ui.add(preset).on_hover_text(&shown.quality.adapter);
         });
     });
+    clicked
 }
 
 /// The figures at the right, the outermost first; fixed widths, so that they do not push each other about.
-fn figures(ui: &mut egui::Ui, shown: &Shown, memory: &Memory) {
+/// True if the round trip was clicked.
+fn figures(ui: &mut egui::Ui, shown: &Shown, memory: &Memory) -> bool {
     let mut figure = |text: String, hover: &str| {
-        ui.label(RichText::new(text).monospace().size(11.0)).on_hover_text(hover);
+        let label = egui::Label::new(RichText::new(text).monospace().size(11.0)).sense(egui::Sense::click());
+        let clicked = ui.add(label).on_hover_text(hover).clicked();
         ui.label(RichText::new("·").color(theme::LINE));
+        clicked
     };
     figure(memory.rates.frames().map_or("  – fps".to_owned(), |f| format!("{f:>3.0} fps")), "frames a second");
     if !shown.connection.is_site() {
-        return;
+        return false;
     }
     let connected = shown.connection.state == Some(LinkState::Connected);
     let here = shown.people.0.len() + usize::from(connected);
@@ -202,5 +214,6 @@ fn figures(ui: &mut egui::Ui, shown: &Shown, memory: &Memory) {
         .map_or("age   – /   – ms".to_owned(), |(p50, p99)| format!("age {p50:>3.0} / {p99:>3.0} ms"));
     figure(ages, "time from the device to this screen: half of the recent samples, and 99 of 100, were younger");
     let rtt = shown.connection.rtt.as_secs_f64() * 1000.0;
-    figure(if connected { format!("RTT {rtt:>4.1} ms") } else { "RTT    – ms".to_owned() }, "to the host and back");
+    let text = if connected { format!("RTT {rtt:>4.1} ms") } else { "RTT    – ms".to_owned() };
+    figure(text, "to the host and back; click for more of the line (C)")
 }

@@ -416,3 +416,57 @@ fn a_command_goes_to_its_device_once_and_again_only_after_a_crash() {
     later.admit_gateway(gateway.key()).unwrap();
     assert_eq!(later.poll_order(), None);
 }
+
+/// The visitor has come in; how many entries there are.
+fn with_visitor(host: &mut Host) -> (Author, u64) {
+    let guest = person(host, 5);
+    host.sequencer.handle_arrival(VISITOR, &newcomer(guest.key(), 0)).unwrap();
+    commands(host);
+    (guest, host.sequencer.site().log().entries())
+}
+
+#[test]
+fn what_the_heir_does_not_have_is_neither_shown_nor_acknowledged() {
+    let mut host = host(Some(Role::Commenter));
+    let (guest, entries) = with_visitor(&mut host);
+    host.sequencer.handle_consent(true, Some(entries));
+    let said = (1..4).map(|n| Submission { peer: VISITOR, number: n.into(), entry: note(&guest, n) });
+    host.sequencer.handle_submissions(said.collect()).unwrap();
+    assert_eq!(host.sequencer.site().log().entries(), entries + 3);
+    assert!(commands(&mut host).is_empty() && !host.sequencer.shows_all());
+    host.sequencer.handle_arrival(PeerNumber(2), &newcomer(guest.key(), 0)).unwrap();
+    let others = commands(&mut host);
+    assert!(matches!(others[0], HostCommand::Admit { entries: shown, .. } if shown == entries), "{:?}", others[0]);
+    assert_eq!(sent(&others, PeerNumber(2), 0), entries);
+    host.sequencer.handle_consent(true, Some(entries + 2));
+    let told = commands(&mut host);
+    let answers: Vec<_> = told
+        .iter()
+        .filter_map(|c| if let HostCommand::Answer { submission, .. } = c { Some(*submission) } else { None })
+        .collect();
+    assert_eq!((answers, sent(&told, VISITOR, entries)), (vec![1, 2], entries + 2));
+    host.sequencer.handle_consent(true, None);
+    let told = commands(&mut host);
+    assert_eq!(sent(&told, VISITOR, entries + 2), entries + 3);
+    assert!(host.sequencer.shows_all());
+}
+
+#[test]
+fn while_the_heir_is_silent_nothing_is_taken_and_nothing_is_lost() {
+    let mut host = host(Some(Role::Commenter));
+    let (guest, entries) = with_visitor(&mut host);
+    host.sequencer.handle_consent(false, Some(entries));
+    let said = Submission { peer: VISITOR, number: 1, entry: note(&guest, 1) };
+    host.sequencer.handle_submissions(vec![said]).unwrap();
+    let stranger = person(&host, 6).key();
+    host.sequencer.handle_arrival(PeerNumber(2), &newcomer(stranger, 0)).unwrap();
+    let told = commands(&mut host);
+    assert!(refusal(&told).contains("may have taken over"), "{told:?}");
+    assert_eq!(told.len(), 1, "the entry has no answer");
+    assert!(host.sequencer.is_waiting() && host.sequencer.site().log().entries() == entries);
+    host.sequencer.handle_consent(true, Some(entries));
+    host.sequencer.handle_retry().unwrap();
+    host.sequencer.handle_consent(true, Some(entries + 1));
+    let told = commands(&mut host);
+    assert!(matches!(&told[0], HostCommand::Answer { submission: 1, outcome: Ok(at), .. } if *at == entries));
+}

@@ -63,7 +63,7 @@ impl SiteDir {
         let (mut store, mut snapshots, host) = open_parts(&disk)?;
         mend(&mut store, &mut snapshots, &peer_key(&host), checkpoint, mirror)?;
         let examined = examine(&mut store, &mut snapshots, &peer_key(&host), &mut unseen)?;
-        Self::with(disk, store, snapshots, host, examined)
+        Self::with(disk, store, snapshots, host, examined)?.checked()
     }
 }
 

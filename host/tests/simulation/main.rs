@@ -77,13 +77,14 @@ fn nothing_goes_wrong_whatever_happens() {
     });
     let sum = |part: fn(&Tally) -> u32| tallies.iter().map(part).sum::<u32>();
     let (crashes, repairs, finals) = (sum(|t| t.crashes), sum(|t| t.repairs), sum(|t| t.finals));
-    let kinds: Vec<u32> = (0..26).map(|kind| tallies.iter().map(|tally| tally.kinds[kind]).sum()).collect();
+    let kinds: Vec<u32> = (0..28).map(|kind| tallies.iter().map(|tally| tally.kinds[kind]).sum()).collect();
     println!(
         "{count} runs: {crashes} crashes, {repairs} repairs, {finals} final checkpoints, entries by kind {kinds:?}"
     );
     if count >= SEEDS {
         // Nothing is proved by what never happens. The founding is the one kind that every run begins with.
-        assert!(kinds[1..].iter().all(|count| *count > 0), "a kind of entry was never taken: {kinds:?}");
+        // Nobody succeeds a host here, however often it is tried.
+        assert!(kinds[1..27].iter().all(|count| *count > 0), "a kind of entry was never taken: {kinds:?}");
         assert!(repairs > 0 && finals > 0 && crashes > 0 && sum(|t| t.forgeries) > 0);
     }
 }

@@ -91,7 +91,7 @@ pub(crate) struct Model {
     /// What was answered to whom, by the entry's bytes.
     answers: BTreeMap<Vec<u8>, u64>,
     /// Taken entries by their kind, for the sum of all runs.
-    pub(crate) kinds: [u32; 26],
+    pub(crate) kinds: [u32; 28],
 }
 
 impl Model {
@@ -130,7 +130,7 @@ impl Model {
             shown: 0,
             overruled: BTreeMap::new(),
             answers: BTreeMap::new(),
-            kinds: [0; 26],
+            kinds: [0; 28],
         };
         model.peers.insert(host, peer(host, PeerKind::Host, Role::Viewer));
         model.peers.insert(author, peer(author, PeerKind::Person, Role::Owner));

@@ -13,6 +13,7 @@ use gemba_record::policy::{Member, SitePolicy};
 use gemba_record::role::{Grant, Role};
 use gemba_record::segment::{DeviceRoot, Segment};
 use gemba_record::site::Site;
+use gemba_record::succession::SiteHost;
 use gemba_twin::path::ThingId;
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::place::Placement;
@@ -380,7 +381,7 @@ fn key(random: &mut Random, site: &Site, who: u8, number: u32) -> (u8, u32, Body
 fn people(random: &mut Random, site: &Site) -> Body {
     let peer = identity(someone(random));
     let scope = random.chance(60).then(|| thing(random, site));
-    match random.below(6) {
+    match random.below(7) {
         0 => Body::Admit { peer, kind: PeerKind::Person, name: "somebody".into(), role: role(random) },
         1 | 2 => Body::GrantRole { peer, grant: Grant { role: role(random), scope } },
         3 => {
@@ -401,6 +402,14 @@ fn people(random: &mut Random, site: &Site) -> Body {
                 mirrors: vec![member(random.below(3) as u8)],
                 mirrors_needed: 1,
             })
+        }
+        5 => {
+            let host = |key: PeerKey| SiteHost { key, place: "plant.example:7440".into() };
+            let named = [vec![], vec![host(site.host())], vec![host(site.host()), host(peer)]];
+            match random.below(4) {
+                3 => Body::Succeed { of: site.host(), epoch: 1 },
+                which => Body::NameHosts { hosts: named[which].clone() },
+            }
         }
         4 => {
             // The neutral element of the curve, under which any signature holds.

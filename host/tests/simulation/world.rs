@@ -44,7 +44,7 @@ pub(crate) enum Sabotage {
 /// What happened in a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
-    pub(crate) kinds: [u32; 26],
+    pub(crate) kinds: [u32; 28],
     pub(crate) crashes: u32,
     pub(crate) repairs: u32,
     pub(crate) finals: u32,

@@ -14,6 +14,7 @@ use crate::merkle::Frontier;
 use crate::policy::SitePolicy;
 use crate::refusal::Refusal;
 use crate::segment::Segment;
+use crate::succession::SiteHost;
 
 impl Site {
     /// Its identity.
@@ -26,9 +27,24 @@ impl Site {
         &self.state.name
     }
 
-    /// The key of the host that sequences it.
+    /// The key of the host that sequences it now.
     pub fn host(&self) -> PeerKey {
         self.state.host
+    }
+
+    /// Machines that may host it, in the order in which they succeed; none while the owners have not said.
+    pub fn hosts(&self) -> &[SiteHost] {
+        self.state.hosts.as_deref().unwrap_or_default()
+    }
+
+    /// The one that takes over when the host has died: the first that is not the host.
+    pub fn heir(&self) -> Option<&SiteHost> {
+        self.hosts().iter().find(|named| named.key != self.host())
+    }
+
+    /// How often the site has changed its host.
+    pub fn epoch(&self) -> u64 {
+        self.state.epoch.unwrap_or(0)
     }
 
     /// Entries folded so far.

@@ -12,6 +12,7 @@ use crate::entry::{Entry, EntryId};
 use crate::limits;
 use crate::refusal::Refusal;
 use crate::role::Grant;
+use crate::succession;
 
 impl Site {
     /// Whether the site can take this.
@@ -100,6 +101,13 @@ impl Site {
                 Ok(_) => Ok(()),
                 Err(why) => Err(Refusal::Content(why.to_string())),
             },
+            Body::NameHosts { hosts } => succession::check_hosts(hosts, &state.host, |key| state.peers.get(key)),
+            Body::Succeed { of, epoch } if *of != state.host || *epoch != self.epoch() + 1 => {
+                Err(Refusal::Content("another host has succeeded already".to_owned()))
+            }
+            Body::Succeed { of, .. } if *of == entry.author => {
+                Err(Refusal::Content("a host does not succeed itself".to_owned()))
+            }
             Body::CommitState { digest } if *digest != self.digest() => Err(Refusal::OtherState),
             Body::AddSegment(segment) if state.segments.iter().rev().any(|s| s.blob == segment.blob) => {
                 Err(Refusal::Content("this segment is in the record already".to_owned()))
@@ -193,6 +201,8 @@ impl Site {
             }
             Body::CommitState { digest } => state.committed = Some(Committed { entries: index, digest }),
             Body::SetPolicy(policy) => state.policy = Some(policy),
+            Body::NameHosts { hosts } => state.hosts = Some(hosts),
+            Body::Succeed { epoch, .. } => (state.host, state.epoch) = (author, Some(epoch)),
             Body::AddSegment(segment) => state.segments.push(segment),
             Body::DropSegments { blobs } => {
                 let blobs: std::collections::HashSet<[u8; 32]> = blobs.iter().map(|blob| blob.0).collect();

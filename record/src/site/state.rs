@@ -21,6 +21,7 @@ use crate::merkle::Frontier;
 use crate::policy::SitePolicy;
 use crate::role::{Grant, Role};
 use crate::segment::Segment;
+use crate::succession::SiteHost;
 
 /// A participant the site has admitted.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -208,4 +209,10 @@ pub(super) struct State {
     pub(super) committed: Option<Committed>,
     #[n(18)]
     pub(super) policy: Option<SitePolicy>,
+    /// Machines that may host it, in the order in which they succeed; none while the owners have not said.
+    #[n(19)]
+    pub(super) hosts: Option<Vec<SiteHost>>,
+    /// How many successions there have been; none before the first.
+    #[n(20)]
+    pub(super) epoch: Option<u64>,
 }

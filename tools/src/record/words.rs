@@ -6,6 +6,7 @@ use gemba_record::edit::{Change, Edit};
 use gemba_record::role::Grant;
 use gemba_record::segment::Segment;
 use gemba_record::site::Site;
+use gemba_record::succession::SiteHost;
 use gemba_twin::path::ThingId;
 use gemba_twin::peer::PeerKey;
 
@@ -62,6 +63,11 @@ pub(crate) fn words(body: &Body, site: &Site) -> String {
             policy.mirrors_needed,
             policy.mirrors.len()
         ),
+        Body::NameHosts { hosts } => {
+            let named = |host: &SiteHost| format!("{} at {}", host.key.short(), host.place);
+            format!("names the hosts {}", hosts.iter().map(named).collect::<Vec<_>>().join(", "))
+        }
+        Body::Succeed { of, epoch } => format!("succeeds the host {} and begins epoch {epoch}", of.short()),
         Body::DropSegments { blobs } => format!("drops {} segments, as its policy says", blobs.len()),
     }
 }

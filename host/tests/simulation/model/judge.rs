@@ -9,6 +9,7 @@ use gemba_record::identity::{Inception, KeyPromise, NewKey, recovery_message};
 use gemba_record::invitation::redemption_message;
 use gemba_record::policy::Member;
 use gemba_record::role::Role;
+use gemba_record::succession::SiteHost;
 use gemba_twin::path::ThingId;
 use gemba_twin::peer::{PeerKey, PeerKind};
 
@@ -91,7 +92,10 @@ impl Model {
             Body::RedeemInvitation { .. } => return Err("a newcomer has no role".to_owned()),
             Body::PromiseKey(_) | Body::RotateKey(_) | Body::RecoverKey { .. } => (Role::Viewer, Where::Anywhere),
             Body::RevokeKey { peer } if *peer == entry.author => (Role::Viewer, Where::Anywhere),
-            Body::RevokeKey { .. } | Body::Admit { .. } | Body::SetPolicy(_) => (Role::Owner, Where::Site),
+            Body::RevokeKey { .. } | Body::Admit { .. } | Body::SetPolicy(_) | Body::NameHosts { .. } => {
+                (Role::Owner, Where::Site)
+            }
+            Body::Succeed { .. } => (Role::Viewer, Where::Anywhere),
             Body::GrantRole { grant, .. } => (Role::Owner, scope(&grant.scope)?),
             Body::RevokeRole { scope: of, .. } => (Role::Owner, scope(of)?),
             Body::Invite(invitation) => (Role::Owner, scope(&invitation.scope)?),
@@ -191,6 +195,12 @@ impl Model {
                     && policy.mirrors_needed as usize <= mirrors.len();
                 refuse_unless(enough && witnesses.is_disjoint(&mirrors), "a policy that cannot be met")
             }
+            Body::NameHosts { hosts } => {
+                // The only host there is here.
+                let only = |named: &[SiteHost]| named.iter().all(|named| named.key == self.host) && named.len() < 2;
+                refuse_unless(only(hosts), "no host of this site")
+            }
+            Body::Succeed { .. } => Err("nobody else is a host".to_owned()),
             Body::AddSegment(segment) => refuse_unless(!self.segments.contains(&segment.blob), "here already"),
             _ => Ok(()),
         }
@@ -381,5 +391,7 @@ pub(crate) fn kind(body: &Body) -> usize {
         Body::AddSegment(_) => 23,
         Body::DropSegments { .. } => 24,
         Body::SetPolicy(_) => 25,
+        Body::NameHosts { .. } => 26,
+        Body::Succeed { .. } => 27,
     }
 }

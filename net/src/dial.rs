@@ -1,0 +1,149 @@
+//! Reaching a site: one of the places where its host may be. The first that is there and lets us connect is the host; a
+//! host that stands by for another lets nobody connect, so that nobody mistakes it for one.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use gemba_twin::peer::PeerKey;
+use quinn::{Connection, ConnectionError, Endpoint, VarInt};
+use tokio::task::JoinSet;
+
+use crate::address::Address;
+use crate::frames::close;
+use crate::{limits, tls, transport};
+
+/// A connection to the site's host.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) connection: Connection,
+    /// Who and where it is.
+    pub(crate) host: Address,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub(crate) enum DialError {
+    /// Trying again would not help.
+    Refused(String),
+    /// Trying again may help.
+    Lost(String),
+}
+
+/// Connects to the first of these places that takes us; all are tried at once, the earlier ones a little earlier. Of
+/// several, each is tried again and again until the time is over: one of them is about to succeed another.
+pub(crate) async fn dial(hosts: &[Address], key: &SigningKey, attempt: u32) -> Result<Reached, DialError> {
+    let mut tries = JoinSet::new();
+    for (at, host) in hosts.iter().enumerate() {
+        tries.spawn(reach(host.clone(), key.clone(), attempt, at as u32, hosts.len() > 1));
+    }
+    let first = async {
+        let mut failure = None;
+        while let Some(tried) = tries.join_next().await {
+            match tried {
+                Ok(Ok(reached)) => return Ok(reached),
+                Ok(Err(why)) => drop(failure.get_or_insert(why)),
+                // A try that panicked has failed.
+                Err(_) => {}
+            }
+        }
+        Err(failure.unwrap_or_else(|| DialError::Lost("there is no host to connect to".to_owned())))
+    };
+    match tokio::time::timeout(limits::CONNECT, first).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            let places: Vec<String> = hosts.iter().map(|Address { host, port, .. }| format!("{host}:{port}")).collect();
+            Err(DialError::Lost(format!("no answer from {}", places.join(" or "))))
+        }
+    }
+}
+
+/// Whether the host of this key serves there now. None when nobody answers in time.
+pub async fn serves(host: &Address, key: &SigningKey, within: Duration) -> Option<bool> {
+    match tokio::time::timeout(within, connect(host, key, 0)).await {
+        Ok(Ok(reached)) => {
+            reached.connection.close(VarInt::from_u32(close::LEFT), b"");
+            // The good-bye is a packet that must still leave this machine.
+            let _ = tokio::time::timeout(Duration::from_millis(100), reached.endpoint.wait_idle()).await;
+            Some(true)
+        }
+        Ok(Err(ConnectError::Connection(ConnectionError::ConnectionClosed(_)))) => Some(false),
+        Ok(Err(_)) | Err(_) => None,
+    }
+}
+
+async fn reach(host: Address, key: SigningKey, attempt: u32, at: u32, again: bool) -> Result<Reached, DialError> {
+    tokio::time::sleep(limits::HEAD_START * at).await;
+    for more in 0.. {
+        match connect(&host, &key, attempt.wrapping_add(more)).await.map_err(|error| explain(&host, error)) {
+            Err(DialError::Lost(_)) if again => tokio::time::sleep(limits::RETRY.0).await,
+            outcome => return outcome,
+        }
+    }
+    unreachable!("the numbers do not end before the time does")
+}
+
+/// Why one try failed.
+#[derive(Debug)]
+enum ConnectError {
+    Name(std::io::Error),
+    NoAddress,
+    Key(rustls::Error),
+    Socket(std::io::Error),
+    Connect(quinn::ConnectError),
+    Connection(ConnectionError),
+}
+
+async fn connect(to: &Address, key: &SigningKey, attempt: u32) -> Result<Reached, ConnectError> {
+    let crypto = tls::client(key, to.key).map_err(ConnectError::Key)?;
+    let place = place(to, attempt).await?;
+    let any = match place {
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        SocketAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
+    };
+    let mut client = quinn::ClientConfig::new(Arc::new(crypto));
+    client.transport_config(Arc::new(transport::real_time()));
+    let endpoint = Endpoint::client(any).map_err(ConnectError::Socket)?;
+    let connecting = endpoint.connect_with(client, place, "gemba").map_err(ConnectError::Connect)?;
+    let connection = connecting.await.map_err(ConnectError::Connection)?;
+    Ok(Reached { endpoint, connection, host: to.clone() })
+}
+
+/// A name may stand for several addresses of which not all answer: each try takes the next.
+async fn place(Address { host, port, .. }: &Address, attempt: u32) -> Result<SocketAddr, ConnectError> {
+    let found = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(ConnectError::Name)?;
+    let found: Vec<SocketAddr> = found.collect();
+    found.get(attempt as usize % found.len().max(1)).copied().ok_or(ConnectError::NoAddress)
+}
+
+/// What a failed try means.
+fn explain(Address { host, port, key, .. }: &Address, error: ConnectError) -> DialError {
+    let error = match error {
+        ConnectError::Name(error) => return DialError::Lost(format!("the name {host} is not known here: {error}")),
+        ConnectError::NoAddress => return DialError::Lost(format!("the name {host} has no address")),
+        ConnectError::Key(error) => {
+            return DialError::Refused(format!("this person's key cannot be used: {error}"));
+        }
+        ConnectError::Socket(error) => return DialError::Lost(format!("no socket: {error}")),
+        ConnectError::Connect(error) => return DialError::Lost(error.to_string()),
+        ConnectError::Connection(error) => error.to_string(),
+    };
+    if error.contains("ApplicationVerificationFailure") {
+        let key = key.short();
+        return DialError::Refused(format!(
+            "the host at this address does not have the key {key}… that the address names; ask the site's owner for its address"
+        ));
+    }
+    if error.contains("application protocol") {
+        let why = "the host speaks another major version of the protocol; update the older one";
+        return DialError::Refused(why.to_owned());
+    }
+    DialError::Lost(format!("no connection to {host}:{port}: {error}"))
+}
+
+/// The address of a host that is reached at `place` (`host:port`); none if that is no place.
+pub fn address_of(place: &str, site: &str, key: PeerKey) -> Option<Address> {
+    format!("gemba://{place}/{site}#{key}").parse().ok()
+}
