@@ -21,9 +21,9 @@ use crate::quality::Quality;
 use crate::run::RunPlan;
 use crate::site::Site;
 use crate::{
-    actions, bodies, camera, cursor, edits, free_rect, headset, help, inspector, labels, link, loading, mirror,
-    network, past, people, plant, playing, pointer, readings, report, run, schedule, selection, status, theme,
-    timeline, toasts, tree, view, viewpoints, window_icon,
+    actions, bodies, camera, cursor, edits, free_rect, headset, help, inspector, labels, link, loading, measure,
+    mirror, network, past, people, plant, playing, pointer, readings, report, run, schedule, selection, status, theme,
+    timeline, toasts, tool, tree, view, viewpoints, window_icon,
 };
 
 /// What the viewer shows.
@@ -64,6 +64,7 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
         .insert_resource(network::NetworkWindow(viewing.network))
         .insert_resource(people::AvatarTrace::new(viewing.trace))
         .insert_resource(camera::Circling::once_in(viewing.circle))
+        .insert_resource(people::LookingThrough::begin_with(viewing.through.clone()))
         .init_resource::<readings::Readings>();
     let size = viewing.size;
     app.add_systems(
@@ -85,7 +86,7 @@ pub(crate) fn add_features(app: &mut App, plain: bool) {
     app.add_plugins((schedule::plugin, free_rect::plugin, theme::plugin, view::plugin, report::plugin, run::plugin))
         .add_plugins(network::plugin)
         .add_plugins((link::plugin, cursor::plugin, past::plugin, plant::plugin, mirror::plugin, camera::plugin))
-        .add_plugins((selection::plugin, people::plugin, pointer::plugin, edits::plugin, toasts::plugin))
+        .add_plugins((selection::plugin, people::plugin, pointer::plugin, edits::plugin, toasts::plugin, tool::plugin))
         .add_plugins((playing::plugin, bodies::plugin));
     if !plain {
         app.add_plugins((
@@ -96,6 +97,7 @@ pub(crate) fn add_features(app: &mut App, plain: bool) {
             actions::plugin,
             viewpoints::plugin,
             labels::plugin,
+            measure::plugin,
             loading::plugin,
             help::plugin,
             window_icon::plugin,

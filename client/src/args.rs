@@ -79,6 +79,9 @@ pub struct Viewing {
     /// Select this thing, such as Hall1/Line1/Tank1, and bring it into the frame.
     #[arg(long, value_name = "PATH")]
     pub select: Option<String>,
+    /// Look through the eyes of the person of this name as soon as they are here, for a screen on which others follow.
+    #[arg(long, value_name = "NAME")]
+    pub through: Option<String>,
     /// Begin at this instant of the past: RFC 3339 such as 2026-11-21T01:12:07Z, seconds since 1970 such as @1795215323,
     /// or so long ago, such as -30s, -5m, -8h. Given several times, the run goes from one to the next as soon as it has been
     /// drawn, and the report tells how long each took.

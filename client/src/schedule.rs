@@ -29,6 +29,8 @@ pub enum Screen {
     Clear,
     /// Bars across the whole width.
     Bars,
+    /// What the headset adds to the panels, while it is worn.
+    Worn,
     /// The time line, above the lower bar.
     Timeline,
     /// Panels at the left side.
@@ -39,10 +41,14 @@ pub enum Screen {
     View,
     /// Labels and marks over the plant.
     Labels,
+    /// What was measured, and the bar of that tool.
+    Measures,
     /// What says that the plant is not shown live.
     NotLive,
     /// Kept views.
     Views,
+    /// Who is here, and whose eyes one looks through.
+    People,
     /// What can be done with what is selected.
     Actions,
     /// What has just happened.
@@ -65,13 +71,16 @@ pub(crate) fn plugin(app: &mut App) {
             Screen::Theme,
             Screen::Clear,
             Screen::Bars,
+            Screen::Worn,
             Screen::Timeline,
             Screen::Left,
             Screen::Right,
             Screen::View,
             Screen::Labels,
+            Screen::Measures,
             Screen::NotLive,
             Screen::Views,
+            Screen::People,
             Screen::Actions,
             Screen::Toasts,
             Screen::Loading,

@@ -45,9 +45,7 @@ impl Depth {
         device: &RenderDevice,
         size: UVec2,
     ) -> Option<Depth> {
-        if instance.exts().khr_composition_layer_depth.is_none() {
-            return None;
-        }
+        instance.exts().khr_composition_layer_depth.as_ref()?;
         let offered = session.enumerate_swapchain_formats().ok()?;
         let swapchain = offered.contains(&FORMAT).then(|| {
             session.create_swapchain(SwapchainCreateInfo {

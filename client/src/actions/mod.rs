@@ -24,6 +24,7 @@ use crate::view::PlantView;
 mod alarm;
 mod command;
 mod deed;
+mod drag;
 mod note;
 mod place;
 mod rename;
@@ -91,7 +92,10 @@ impl Did {
 
 pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<Open>()
-        .add_systems(Update, preview.in_set(Frame::Present))
+        .add_systems(
+            Update,
+            (drag::drag.in_set(Frame::Edit).before(crate::edits::TakeBack), preview.in_set(Frame::Present)),
+        )
         .add_systems(EguiPrimaryContextPass, show.in_set(Screen::Actions));
 }
 
@@ -279,5 +283,7 @@ fn preview(mut gizmos: Gizmos, open: Res<Open>, shown: Shown) {
     {
         let [r, g, b, _] = theme::ACCENT.to_array();
         gizmos.cube(shape, Color::srgb_u8(r, g, b));
+        let [r, g, b, _] = theme::WARNING.to_array();
+        draft.snapped.iter().for_each(|[from, to]| gizmos.line(*from, *to, Color::srgb_u8(r, g, b)));
     }
 }

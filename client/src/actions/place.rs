@@ -1,4 +1,4 @@
-//! Puts a thing elsewhere: by numbers in the site's frame, with a box in the plant that shows where it would stand. And
+//! Puts a thing elsewhere: by hand (`drag`) or by numbers in the site's frame, with a box in the plant that shows where it would stand. And
 //! places another one like it.
 
 use bevy::math::Affine3A;
@@ -27,15 +27,17 @@ pub(super) struct Draft {
     parent: Mat4,
     scale: f64,
     /// Origin, site's frame, metres.
-    position: Vec3,
+    pub(super) position: Vec3,
     /// Turned about the vertical so far, degrees.
     turn: f32,
+    /// Where it lies with a neighbour, as lines on the floor.
+    pub(super) snapped: Vec<[Vec3; 2]>,
 }
 
 pub(super) fn begin(thing: ThingIndex, shown: &Shown) -> Option<Draft> {
     let (parent, local, scale) = frame_of(thing, shown)?;
     let before = parent * local;
-    Some(Draft { before, parent, scale, position: before.w_axis.truncate(), turn: 0.0 })
+    Some(Draft { before, parent, scale, position: before.w_axis.truncate(), turn: 0.0, snapped: Vec::new() })
 }
 
 /// What it hangs on in the site's frame, its own pose in that without what tags do, and its scale there.
@@ -81,7 +83,7 @@ fn placement(position: Vec3, rotation: Quat, scale: f64) -> Placement {
 
 pub(super) fn show(ui: &mut egui::Ui, thing: ThingIndex, draft: &mut Draft, shown: &Shown) -> Did {
     let Some(id) = shown.id(thing) else { return Did::close() };
-    ui.label(RichText::new("Where it stands, metres in the site").color(theme::QUIET));
+    ui.label(RichText::new("Where it stands, metres in the site; a hand drags its box").color(theme::QUIET));
     ui.horizontal(|ui| {
         let Vec3 { x, y, z } = &mut draft.position;
         for (axis, value) in [("x", x), ("y", y), ("z", z)] {
@@ -182,7 +184,8 @@ mod tests {
         let parent = Mat4::from_rotation_translation(Quat::from_rotation_y(1.0), Vec3::new(5.0, 0.0, 2.0));
         let local = Mat4::from_rotation_translation(Quat::from_rotation_y(0.3), Vec3::new(1.0, 2.0, 3.0));
         let before = parent * local;
-        let mut draft = Draft { before, parent, scale: 2.0, position: before.w_axis.truncate(), turn: 0.0 };
+        let position = before.w_axis.truncate();
+        let mut draft = Draft { before, parent, scale: 2.0, position, turn: 0.0, snapped: Vec::new() };
         let same = draft.placement();
         assert!(same.position.iter().zip([1.0, 2.0, 3.0]).all(|(a, b)| (a - b).abs() < 1e-3), "{same:?}");
         assert_eq!(same.scale, 2.0);

@@ -75,7 +75,7 @@ fn drag(
 }
 
 /// What a person means by a part of a box is the box.
-fn carried_by_hand(site: &Site, thing: ThingIndex) -> Option<ThingIndex> {
+pub(crate) fn carried_by_hand(site: &Site, thing: ThingIndex) -> Option<ThingIndex> {
     let up = std::iter::successors(Some(thing), |at| site.parent(*at));
     up.into_iter().find(|at| site.thing(*at).is_some_and(|t| t.is_carried_by_hand()))
 }

@@ -21,6 +21,8 @@ use crate::toasts::Toast;
 
 mod drag;
 
+pub(crate) use drag::carried_by_hand;
+
 /// Takes a thing in hand, from where it is drawn now: a pose in the world frame, metres.
 #[derive(Message, Debug, Clone, Copy)]
 pub struct GrabBody {

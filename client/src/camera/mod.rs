@@ -57,7 +57,7 @@ pub struct FrameSelection;
 pub struct ShowAll;
 
 /// Where the camera is and what it looks at. The cameras write it; the transform follows.
-#[derive(Resource, Debug, Clone, Copy)]
+#[derive(Resource, Debug, Clone, Copy, PartialEq)]
 pub struct Gaze {
     /// Eye, world frame.
     pub eye: Vec3,

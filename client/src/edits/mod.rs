@@ -30,11 +30,20 @@ pub struct Say(pub Body);
 #[derive(Message, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UndoEdit(pub EntryId);
 
+/// Here what was asked to be taken back is; whoever has Ctrl+Z for something of its own acts before.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TakeBack;
+
+/// Asks to take back the newest of this person's own, as Ctrl+Z does.
+#[derive(Message, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepBack;
+
 pub(crate) fn plugin(app: &mut App) {
     app.add_message::<Say>()
+        .add_message::<StepBack>()
         .add_message::<UndoEdit>()
         .init_resource::<Steps>()
-        .add_systems(Update, (hear, ask, say).chain().in_set(Frame::Edit));
+        .add_systems(Update, (hear, ask.in_set(TakeBack), say).chain().in_set(Frame::Edit));
 }
 
 /// Learns what has become of what was said.
@@ -84,26 +93,28 @@ fn name_of(site: &Fold, peer: &PeerKey) -> String {
     site.peer(peer).map_or_else(|| "Somebody".to_owned(), |peer| peer.name.clone())
 }
 
-/// Keys, and what toasts offered.
+/// Keys, buttons, and what toasts offered.
 fn ask(
     mut contexts: EguiContexts,
     mut steps: ResMut<Steps>,
     mut offers: MessageReader<UndoEdit>,
+    mut back: MessageReader<StepBack>,
     mut toasts: MessageWriter<Toast>,
     connection: Res<Connection>,
     cursor: Res<Cursor>,
 ) -> Result {
+    let is_asked = back.read().count() > 0;
     for UndoEdit(id) in offers.read() {
         if !steps.undo(Some(*id)) {
             toasts.write(Toast::failure("That was taken back already"));
         }
     }
     let ctx = contexts.ctx_mut()?;
-    if ctx.egui_wants_keyboard_input() || !connection.is_site() {
+    if (ctx.egui_wants_keyboard_input() && !is_asked) || !connection.is_site() {
         return Ok(());
     }
     let (undo, redo) = ctx.input(|i| {
-        i.events.iter().fold((false, false), |(undo, redo), event| match event {
+        i.events.iter().fold((is_asked, false), |(undo, redo), event| match event {
             egui::Event::Key { key: egui::Key::Z, pressed: true, modifiers, .. } if modifiers.command => {
                 (undo || !modifiers.shift, redo || modifiers.shift)
             }

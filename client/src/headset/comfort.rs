@@ -6,8 +6,9 @@ use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
 use gemba_xr::{Rig, Side, Tracked};
 
-use super::moving::{Motion, scale_words};
+use super::moving::Motion;
 use super::panel::Panel;
+use super::posture::scale_words;
 use crate::schedule::Frame;
 
 /// How a person is moved.
@@ -21,17 +22,19 @@ pub(super) struct Comfort {
     pub(super) turn_speed: f32,
     /// Sliding, metres a second at life size; 0 for teleporting only.
     pub(super) slide_speed: f32,
-    /// Whether the stick pushed forward slides too, instead of throwing the teleport's arc.
+    /// Whether the stick pushed forward slides too; the other hand's then throws the teleport's arc.
     pub(super) slides_forward: bool,
     /// How much of the view is darkened at its rim while sliding or turning, 0 to 1.
     pub(super) vignette: f32,
 }
 
 impl Comfort {
+    /// One step of turning where a preset has none of its own, degrees.
+    pub(super) const GENTLE_STEP: f32 = 45.0;
     /// Teleport and steps only.
     pub(super) const GENTLE: Self = Self {
         name: "Gentle",
-        snap_degrees: Some(45.0),
+        snap_degrees: Some(Self::GENTLE_STEP),
         turn_speed: 0.0,
         slide_speed: 0.0,
         slides_forward: false,
@@ -46,7 +49,7 @@ impl Comfort {
         snap_degrees: None,
         turn_speed: 1.6,
         slide_speed: 2.5,
-        slides_forward: false,
+        slides_forward: true,
         vignette: 0.0,
     };
     /// All presets, the gentlest first.

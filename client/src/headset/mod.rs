@@ -1,10 +1,15 @@
 //! In the headset: the person stands on the plant's floor where the desktop's camera was, and each eye sees the plant in
 //! the same light as the desktop does. Added only when `--xr` has found a headset.
 //!
-//! - `moving` under a `comfort`: teleport, turning, sliding, scale
+//! - `moving` under a `comfort`: teleport, turning, sliding; `posture`: seated or standing, and the scale; `footing`: where
+//!   there is room to stand
 //! - `point`: what the hands point at, and selecting it
+//! - `carry`: boxes and parts in the hand
 //! - `hands`: the person's own hands and laser, and what the others get to see of them
-//! - `panel`: the desktop's panels, curved around the person; `hold`: what it is held by; `keyboard`: keys over it
+//! - `bar`: tools, turning, scale, comfort and posture as buttons, for one hand
+//! - `panel`: the desktop's panels, curved around the person; `hold`: what it is held by; `touch`: fingers on it;
+//!   `keyboard`: keys over it
+//! - `words`: names of people, what is pointed at, distances, in the plant
 //! - `room`: the plant on a table in the person's own room
 //! - `eyes`: what each eye sees, as files, for tests; `written`: what the panel reads, for the same
 //! - `figures`: what all this costs, for the report
@@ -14,7 +19,7 @@
 use bevy::core_pipeline::tonemapping::Tonemapping;
 use bevy::light::{EnvironmentMapLight, ShadowFilteringMethod};
 use bevy::prelude::*;
-use gemba_xr::{Eye, HeadsetNews, HeadsetState, Rig};
+use gemba_xr::{Eye, HeadsetNews, HeadsetState, Rig, Tracked};
 
 use crate::camera::Gaze;
 use crate::mirror::ThingEntities;
@@ -23,16 +28,22 @@ use crate::quality::Quality;
 use crate::schedule::Frame;
 use crate::view::PlantCamera;
 
+mod bar;
+mod carry;
 mod comfort;
 mod eyes;
 mod figures;
+mod footing;
 mod hands;
 mod hold;
 mod keyboard;
 mod moving;
 mod panel;
 mod point;
+mod posture;
 mod room;
+mod touch;
+mod words;
 mod written;
 
 pub(crate) use eyes::EyeFiles;
@@ -42,10 +53,14 @@ pub(crate) fn plugin(app: &mut App) {
         gemba_xr::plugin,
         comfort::plugin,
         moving::plugin,
+        posture::plugin,
+        bar::plugin,
         point::plugin,
         panel::plugin,
+        words::plugin,
         keyboard::plugin,
         hands::plugin,
+        carry::plugin,
         eyes::plugin,
         figures::plugin,
         room::plugin,
@@ -93,13 +108,18 @@ fn stand(
     state: Res<HeadsetState>,
     gaze: Res<Gaze>,
     things: Res<ThingEntities>,
+    mut surfaces: footing::Surfaces,
+    tracked: Res<Tracked>,
+    posture: Res<posture::Posture>,
     mut rig: Single<&mut Transform, With<Rig>>,
 ) {
     if *state == HeadsetState::Away {
         *has_stood = false;
     }
     let Some((lowest, _)) = things.plant.filter(|_| state.is_seen() && !*has_stood) else { return };
+    let Some(head) = tracked.head else { return };
     *has_stood = true;
     let place = gaze.pivot() - gaze.forward().with_y(0.0).normalize_or(Vec3::NEG_Z) * 4.0;
     **rig = Transform::from_translation(place.with_y(lowest.y)).with_rotation(Quat::from_rotation_y(gaze.yaw));
+    posture::settle(&posture, &mut rig, head, &mut surfaces);
 }

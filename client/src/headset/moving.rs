@@ -1,19 +1,22 @@
-//! Moving through the plant: the left stick pushed forward throws an arc and lets go to teleport there; pushed otherwise
-//! it slides, where the comfort allows it. The right stick turns, by steps or smoothly. Both grips closed together grab
-//! the world: pulling the hands apart makes it larger, down to a table-top model, and the scale is shown.
+//! Moving through the plant: a stick pushed forward throws an arc, and letting it go teleports to where that landed; pushed
+//! otherwise it slides, where the comfort allows it; the other stick turns, by steps or smoothly. Where the comfort slides
+//! forward too, the turning stick throws the arc. The size of the world is `scale`'s.
 //!
-//! Every movement can also be done with one hand alone: a hand that is the only one tracked does both.
+//! Every movement can also be done with one hand alone: a hand that is the only one tracked teleports and turns. And with a
+//! trigger alone: with the tool [`Tool::Go`] in hand one goes to where it points, and the `bar` on the panel turns.
 
 use std::time::Duration;
 
-use bevy::picking::mesh_picking::ray_cast::{MeshRayCast, MeshRayCastSettings};
 use bevy::prelude::*;
-use gemba_xr::{Buzz, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
+use gemba_xr::{Buzz, Hand, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 
 use super::comfort::Comfort;
+use super::footing::{self, Meets, Surfaces};
 use super::panel::Panel;
-use crate::mirror::NodeOf;
+use super::posture::Posture;
+use crate::pointer::{PointedBy, Pointers};
 use crate::schedule::Frame;
+use crate::tool::Tool;
 
 /// The rig moves here; what depends on where it is comes after.
 #[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,10 +29,6 @@ const GRAVITY: f32 = 9.81;
 const PIECES: usize = 24;
 /// Time along the arc of one piece, seconds.
 const PIECE_SECS: f32 = 0.075;
-/// A floor: its normal is within 25° of straight up.
-const FLAT: f32 = 0.906;
-/// Free height above the floor that a person needs, metres.
-const HEADROOM: f32 = 1.9;
 /// A stick within this of its middle is at rest.
 const REST: f32 = 0.25;
 /// A stick beyond this is pushed.
@@ -48,28 +47,17 @@ pub(super) struct Arc {
 #[derive(Resource, Debug, Default, Clone, Copy)]
 pub(super) struct Motion(pub(super) f32);
 
-/// What the sticks and grips were doing.
-#[derive(Resource, Default)]
-struct Held {
-    has_turned: bool,
-    grab: Option<Grab>,
-}
-
-/// Both hands hold the world since they were so far apart.
-#[derive(Clone, Copy)]
-struct Grab {
-    span: f32,
-    scale: f32,
-    /// The world's place between the hands.
-    middle: Vec3,
-}
+/// Asks to turn by so many steps, to the left where it is positive.
+#[derive(Message, Debug, Clone, Copy)]
+pub(super) struct TurnSteps(pub(super) i8);
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Arc>()
         .init_resource::<Motion>()
-        .init_resource::<Held>()
+        .add_message::<TurnSteps>()
         .configure_sets(Update, MoveRig.in_set(Frame::Act))
-        .add_systems(Update, (teleport, turn_and_slide, grab_world).chain().in_set(MoveRig))
+        .add_systems(Update, (teleport, turn, slide).chain().in_set(MoveRig))
+        .add_systems(Update, go.in_set(Frame::Edit))
         .add_systems(Update, show_arc.in_set(Frame::Present));
 }
 
@@ -82,34 +70,39 @@ fn roles(tracked: &Tracked) -> (Side, Side) {
     }
 }
 
+/// The hand that throws the arc: that which slides cannot where it slides forward.
+fn thrower(tracked: &Tracked, comfort: &Comfort) -> Side {
+    let (moves, turns) = roles(tracked);
+    if comfort.slides_forward { turns } else { moves }
+}
+
+/// Whether the stick is pushed forward, or still held there.
+fn throws(hand: &Hand, was_thrown: bool) -> bool {
+    hand.stick.y > if was_thrown { REST } else { PUSHED } && hand.stick.x.abs() < PUSHED
+}
+
 fn teleport(
     mut arc: ResMut<Arc>,
-    mut ray_cast: MeshRayCast,
+    mut surfaces: Surfaces,
     mut buzz: MessageWriter<Buzz>,
     mut rig: Single<&mut Transform, With<Rig>>,
     tracked: Res<Tracked>,
     state: Res<HeadsetState>,
+    comfort: Res<Comfort>,
+    posture: Res<Posture>,
     panel: Res<Panel>,
-    nodes: Query<&NodeOf>,
     figures: Res<HeadsetFigures>,
 ) {
     let _own = figures.timed();
-    let (side, _) = roles(&tracked);
+    let side = thrower(&tracked, &comfort);
     let hand = tracked.hand(side);
     let was_thrown = !arc.points.is_empty();
     let aim = hand.aim.filter(|_| *state == HeadsetState::Focused);
-    let throws = hand.stick.y > if was_thrown { REST } else { PUSHED } && hand.stick.x.abs() < PUSHED;
     // A stick over the panel scrolls that.
-    match aim.filter(|_| throws && (was_thrown || !panel.is_under(side))) {
+    match aim.filter(|_| throws(hand, was_thrown) && (was_thrown || !panel.is_under(side))) {
         Some(aim) => {
             let aim = rig.mul_transform(aim);
-            let is_thing = |entity| nodes.contains(entity);
-            let settings = MeshRayCastSettings::default().with_filter(&is_thing);
-            let mut meets = |from: Vec3, to: Vec3| {
-                let (direction, length) = Dir3::new_and_length(to - from).ok()?;
-                let hits = ray_cast.cast_ray(Ray3d::new(from, direction), &settings);
-                hits.first().filter(|(_, hit)| hit.distance <= length).map(|(_, hit)| (hit.point, hit.normal))
-            };
+            let mut meets = |from, to| surfaces.meets(from, to);
             let thrown = throw(aim.translation, *aim.forward() * THROW * rig.scale.x.sqrt(), rig.scale.x, &mut meets);
             if thrown.lands.is_some() && arc.lands.is_none() {
                 buzz.write(Buzz { side, strength: 0.2, secs: 0.02 });
@@ -119,8 +112,7 @@ fn teleport(
         None if was_thrown => {
             // Letting go is the deed; losing the hand or the focus is not.
             if let (Some(lands), Some(head), Some(_)) = (arc.lands, tracked.head, aim) {
-                let below = rig.transform_point(head.translation.with_y(0.0));
-                rig.translation += lands - below;
+                posture.stand_at(&mut rig, head, lands);
                 buzz.write(Buzz { side, strength: 0.5, secs: 0.04 });
             }
             *arc = Arc::default();
@@ -129,8 +121,8 @@ fn teleport(
     }
 }
 
-/// Follows a thrown ball until it meets something; it lands where that is flat and a person has room.
-fn throw(from: Vec3, speed: Vec3, scale: f32, meets: &mut impl FnMut(Vec3, Vec3) -> Option<(Vec3, Vec3)>) -> Arc {
+/// Follows a thrown ball until it meets something; it lands where a person can stand.
+fn throw(from: Vec3, speed: Vec3, scale: f32, meets: &mut impl Meets) -> Arc {
     let mut arc = Arc { points: vec![from], lands: None };
     let mut at = from;
     for piece in 1..=PIECES {
@@ -142,92 +134,112 @@ fn throw(from: Vec3, speed: Vec3, scale: f32, meets: &mut impl FnMut(Vec3, Vec3)
             continue;
         };
         arc.points.push(place);
-        let up = place + Vec3::Y * 0.05;
-        let has_room = normal.y > FLAT && meets(up, up + Vec3::Y * HEADROOM).is_none();
-        arc.lands = has_room.then_some(place);
+        arc.lands = footing::is_footing(place, normal, meets).then_some(place);
         break;
     }
     arc
 }
 
-fn turn_and_slide(
-    mut held: ResMut<Held>,
+/// With the tool in hand a press goes where it points.
+fn go(
+    mut surfaces: Surfaces,
+    mut buzz: MessageWriter<Buzz>,
+    mut rig: Single<&mut Transform, With<Rig>>,
+    pointers: Res<Pointers>,
+    posture: Res<Posture>,
+    tracked: Res<Tracked>,
+    tool: Res<Tool>,
+) {
+    if *tool != Tool::Go {
+        return;
+    }
+    let mut hands = pointers.iter().filter(|p| p.by != PointedBy::Mouse && p.on_panel.is_none() && p.was_pressed);
+    let Some((by, met)) = hands.find_map(|pointer| Some((pointer.by, pointer.met?))) else { return };
+    let side = if by == PointedBy::LeftHand { Side::Left } else { Side::Right };
+    let can_stand = footing::is_footing(met.place, met.normal, &mut |from, to| surfaces.meets(from, to));
+    if let Some(head) = tracked.head.filter(|_| can_stand) {
+        posture.stand_at(&mut rig, head, met.place);
+    }
+    buzz.write(Buzz { side, strength: if can_stand { 0.5 } else { 0.1 }, secs: 0.04 });
+}
+
+fn turn(
+    mut has_turned: Local<bool>,
+    mut motion: ResMut<Motion>,
+    mut asked: MessageReader<TurnSteps>,
+    mut rig: Single<&mut Transform, With<Rig>>,
+    tracked: Res<Tracked>,
+    state: Res<HeadsetState>,
+    comfort: Res<Comfort>,
+    arc: Res<Arc>,
+    time: Res<Time>,
+) {
+    motion.0 = 0.0;
+    let steps: f32 = asked.read().map(|steps| f32::from(steps.0)).sum();
+    let Some(head) = tracked.head.filter(|_| *state == HeadsetState::Focused) else { return };
+    let (_, turns) = roles(&tracked);
+    let stick = tracked.hand(turns).stick.x;
+    let pivot = rig.transform_point(head.translation.with_y(0.0));
+    let step = comfort.snap_degrees.unwrap_or(Comfort::GENTLE_STEP).to_radians();
+    if steps != 0.0 {
+        rig.rotate_around(pivot, Quat::from_rotation_y(steps * step));
+    }
+    match comfort.snap_degrees {
+        Some(_) if !*has_turned && stick.abs() > PUSHED => {
+            *has_turned = true;
+            rig.rotate_around(pivot, Quat::from_rotation_y(-stick.signum() * step));
+        }
+        Some(_) if stick.abs() < REST => *has_turned = false,
+        Some(_) => {}
+        // While the same stick throws an arc it only aims.
+        None if stick.abs() > REST && arc.points.is_empty() => {
+            rig.rotate_around(pivot, Quat::from_rotation_y(-stick * comfort.turn_speed * secs(&time)));
+            motion.0 = stick.abs();
+        }
+        None => {}
+    }
+}
+
+/// The time a movement goes on for in this frame: after a hitch nobody is thrown across the hall.
+fn secs(time: &Time) -> f32 {
+    time.delta().min(Duration::from_millis(100)).as_secs_f32()
+}
+
+fn slide(
+    mut surfaces: Surfaces,
     mut motion: ResMut<Motion>,
     mut rig: Single<&mut Transform, With<Rig>>,
     tracked: Res<Tracked>,
     state: Res<HeadsetState>,
     comfort: Res<Comfort>,
+    posture: Res<Posture>,
     arc: Res<Arc>,
     panel: Res<Panel>,
     time: Res<Time>,
     figures: Res<HeadsetFigures>,
 ) {
     let _own = figures.timed();
-    motion.0 = 0.0;
     let Some(head) = tracked.head.filter(|_| *state == HeadsetState::Focused) else { return };
     let (moves, turns) = roles(&tracked);
-    let secs = time.delta().min(Duration::from_millis(100)).as_secs_f32();
-    let turn = tracked.hand(turns).stick.x;
-    let pivot = rig.transform_point(head.translation.with_y(0.0));
-    match comfort.snap_degrees {
-        Some(degrees) if !held.has_turned && turn.abs() > PUSHED => {
-            held.has_turned = true;
-            rig.rotate_around(pivot, Quat::from_rotation_y(-turn.signum() * degrees.to_radians()));
-        }
-        Some(_) if turn.abs() < REST => held.has_turned = false,
-        Some(_) => {}
-        None if turn.abs() > REST => {
-            rig.rotate_around(pivot, Quat::from_rotation_y(-turn * comfort.turn_speed * secs));
-            motion.0 = turn.abs();
-        }
-        None => {}
-    }
     let stick = tracked.hand(moves).stick;
-    let slides = comfort.slide_speed > 0.0
-        && !panel.is_under(moves)
-        && arc.points.is_empty()
-        && stick.length() > REST
-        && moves != turns;
-    if slides {
-        // Along the floor, by where the head looks; forward is the arc's unless sliding is wanted there too.
-        let forward = if comfort.slides_forward { stick.y } else { stick.y.min(0.0) };
-        let towards = rig.rotation * head.rotation * Vec3::new(stick.x, 0.0, -forward);
-        let flat = towards.with_y(0.0).clamp_length_max(1.0);
-        let scale = rig.scale.x;
-        rig.translation += flat * comfort.slide_speed * secs * scale;
-        motion.0 = motion.0.max(flat.length());
+    let is_free = !panel.is_under(moves) && arc.points.is_empty() && moves != turns;
+    if comfort.slide_speed == 0.0 || !is_free || stick.length() <= REST {
+        return;
     }
-}
-
-/// Both grips closed: the world turns, shifts and grows with the hands.
-fn grab_world(
-    mut held: ResMut<Held>,
-    mut rig: Single<&mut Transform, With<Rig>>,
-    tracked: Res<Tracked>,
-    state: Res<HeadsetState>,
-    panel: Res<Panel>,
-) {
-    let hands = tracked.hands.each_ref().map(|hand| hand.grip.filter(|_| hand.squeeze > 0.7).map(|g| g.translation));
-    let ([Some(left), Some(right)], HeadsetState::Focused, false) = (hands, *state, panel.is_carried()) else {
-        if held.grab.take().is_some() && rig.scale.x < 1.12 {
-            // Nearly life size is meant to be life size.
-            let head = tracked.head.unwrap_or_default().translation.with_y(0.0);
-            let below = rig.transform_point(head);
-            rig.scale = Vec3::ONE;
-            let now = rig.transform_point(head);
-            rig.translation += below - now;
-        }
+    // Along the floor, by where the head looks; forward is the arc's unless sliding is wanted there too.
+    let forward = if comfort.slides_forward { stick.y } else { stick.y.min(0.0) };
+    let towards = rig.rotation * head.rotation * Vec3::new(stick.x, 0.0, -forward);
+    let flat = towards.with_y(0.0).clamp_length_max(1.0);
+    let step = flat * comfort.slide_speed * secs(&time) * rig.scale.x;
+    motion.0 = motion.0.max(flat.length());
+    if rig.scale.x > SCALES.0 {
+        // Nothing stands in a giant's way.
+        rig.translation += step;
         return;
-    };
-    let (span, between) = (left.distance(right).max(0.05), (left + right) / 2.0);
-    let Some(grab) = held.grab else {
-        held.grab = Some(Grab { span, scale: rig.scale.x, middle: rig.transform_point(between) });
-        return;
-    };
-    // Hands further apart: the world grows, so that the person becomes smaller in it.
-    rig.scale = Vec3::splat((grab.scale * grab.span / span).clamp(SCALES.0, SCALES.1));
-    let now = rig.transform_point(between);
-    rig.translation += grab.middle - now;
+    }
+    let feet = posture.feet(&rig, head);
+    let to = footing::slide(feet, step, &mut |from, to| surfaces.meets(from, to));
+    rig.translation += to - feet;
 }
 
 fn show_arc(mut gizmos: Gizmos, arc: Res<Arc>) {
@@ -240,25 +252,14 @@ fn show_arc(mut gizmos: Gizmos, arc: Res<Arc>) {
     }
 }
 
-/// The scale as people write it, such as `1:20`; none at life size.
-pub(super) fn scale_words(rig: &Transform) -> Option<String> {
-    (rig.scale.x > 1.005).then(|| format!("1:{:.0}", rig.scale.x.max(2.0).round()))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::footing::tests::plant;
     use super::*;
-
-    fn floor_at(height: f32) -> impl FnMut(Vec3, Vec3) -> Option<(Vec3, Vec3)> {
-        move |from, to| {
-            let crosses = from.y >= height && to.y < height;
-            crosses.then(|| (from.lerp(to, (from.y - height) / (from.y - to.y)), Vec3::Y))
-        }
-    }
 
     #[test]
     fn an_arc_lands_on_the_floor_in_front_of_the_hand() {
-        let arc = throw(Vec3::new(0.0, 1.2, 0.0), Vec3::new(0.0, 3.0, -8.0), 1.0, &mut floor_at(0.0));
+        let arc = throw(Vec3::new(0.0, 1.2, 0.0), Vec3::new(0.0, 3.0, -8.0), 1.0, &mut plant(&[]));
         let lands = arc.lands.expect("there is a floor");
         assert!(lands.y.abs() < 1e-4 && lands.z < -5.0, "{lands}");
         assert_eq!(arc.points.last(), Some(&lands));
@@ -266,18 +267,26 @@ mod tests {
 
     #[test]
     fn nobody_lands_on_a_wall_or_under_a_low_roof() {
-        let mut wall = |from: Vec3, to: Vec3| (from.z > -2.0 && to.z <= -2.0).then_some((to, Vec3::Z));
-        assert_eq!(throw(Vec3::Y, Vec3::new(0.0, 1.0, -8.0), 1.0, &mut wall).lands, None);
-        let mut floor = floor_at(0.0);
-        let mut low = |from: Vec3, to: Vec3| {
-            if to.y > from.y && from.y < 0.5 { Some((to, Vec3::NEG_Y)) } else { floor(from, to) }
-        };
-        assert_eq!(throw(Vec3::Y * 1.2, Vec3::new(0.0, 1.0, -8.0), 1.0, &mut low).lands, None);
+        let wall = [(Vec3::new(-9.0, 0.0, -3.0), Vec3::new(9.0, 5.0, -2.0))];
+        let forward = Vec3::new(0.0, 1.0, -8.0);
+        assert_eq!(throw(Vec3::Y, forward, 1.0, &mut plant(&wall)).lands, None);
+        let roof = [(Vec3::new(-9.0, 1.5, -20.0), Vec3::new(9.0, 1.6, -2.0))];
+        assert_eq!(throw(Vec3::Y, forward * 0.6, 1.0, &mut plant(&roof)).lands, None);
     }
 
     #[test]
-    fn the_scale_is_told_only_when_it_is_not_life_size() {
-        assert_eq!(scale_words(&Transform::default()), None);
-        assert_eq!(scale_words(&Transform::from_scale(Vec3::splat(20.2))), Some("1:20".to_owned()));
+    fn each_stick_has_one_meaning_and_a_hand_alone_has_all_that_is_needed() {
+        let hand = |is_there: bool| Hand { grip: is_there.then(Transform::default), ..default() };
+        let tracked = |left, right| Tracked { hands: [hand(left), hand(right)], ..default() };
+        for comfort in Comfort::ALL {
+            let both = tracked(true, true);
+            let (moves, turns) = roles(&both);
+            let slides_forward = comfort.slide_speed > 0.0 && comfort.slides_forward;
+            assert!(moves != turns && (thrower(&both, &comfort) == moves) != slides_forward, "{}", comfort.name);
+            for side in Side::BOTH {
+                let one = tracked(side == Side::Left, side == Side::Right);
+                assert_eq!((roles(&one), thrower(&one, &comfort)), ((side, side), side), "{}", comfort.name);
+            }
+        }
     }
 }

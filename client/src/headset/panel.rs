@@ -5,10 +5,12 @@
 //! A hand that closes while its laser is on the panel takes it along ([`hold`](super::hold)); where something is to be
 //! written, keys lie over the panel ([`keyboard`](super::keyboard)).
 //!
-//! Absent: several panels, direct touch.
+//! A finger at the panel presses it by going through it ([`touch`](super::touch)); further away the laser does.
+//!
+//! Absent: several panels.
 
 use bevy::asset::RenderAssetUsages;
-use bevy::camera::RenderTarget;
+use bevy::camera::{ImageRenderTarget, RenderTarget};
 use bevy::light::NotShadowCaster;
 use bevy::mesh::{Indices, PrimitiveTopology};
 use bevy::prelude::*;
@@ -20,18 +22,23 @@ use gemba_xr::{Buzz, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 use super::hold::{self, Hold};
 use super::keyboard::Keyboard;
 use super::point::pointed_by;
+use super::touch::touch;
 use crate::pointer::{Met, PointedBy, Pointer, Pointers};
 use crate::run::RunPlan;
 use crate::schedule::Frame;
 
 /// Distance of the panel from the person's middle, metres: near enough to read, beyond a reaching hand.
 pub(super) const RADIUS: f32 = 1.2;
-/// Body text is 14 points high and must cover 1.5° (issue 5, point 6): so many degrees a point.
-const DEGREES_PER_POINT: f32 = 1.5 / 14.0;
+/// Height of egui's body text, points.
+const BODY: f32 = 13.0;
+/// Body text must cover 1.5° (issue 5, point 6): so many degrees a point.
+const DEGREES_PER_POINT: f32 = 1.5 / BODY;
 /// A panel as wide as this surrounds the person; a wider one would be behind them.
 const WIDEST_DEGREES: f32 = 110.0;
-/// The panel's size in points where the desktop has a window: 107° wide at that many degrees a point.
-const POINTS: UVec2 = UVec2::new(1000, 620);
+/// Width of the panel in points: 106° at that many degrees a point. How high it is follows from the image.
+const WIDTH: f32 = 920.0;
+/// The image of the panel where the desktop has a window: 19 pixels a degree, which is what headsets resolve.
+const PIXELS: UVec2 = UVec2::new(2000, 1240);
 /// Longest time and way between pulling the trigger and letting it go that are still a click.
 const CLICK_SECS: f64 = 4.0;
 const CLICK_POINTS: f32 = 24.0;
@@ -65,7 +72,7 @@ impl Default for Panel {
             was_menu: false,
             place: Transform::default(),
             hold: Hold::default(),
-            points: POINTS.as_vec2(),
+            points: points_from_pixels(PIXELS),
             entity: None,
             image: None,
             held_by: None,
@@ -73,6 +80,11 @@ impl Default for Panel {
             over: [false, false],
         }
     }
+}
+
+/// The panel's size in points, by that of the image it is drawn into.
+fn points_from_pixels(pixels: UVec2) -> Vec2 {
+    pixels.as_vec2() * (WIDTH / pixels.x.max(1) as f32)
 }
 
 /// Width of a panel as an angle, radians, and its height, metres.
@@ -109,6 +121,34 @@ impl Panel {
         self.place.transform_point(Vec3::new(sin * RADIUS, up, -cos * RADIUS))
     }
 
+    /// Where a laser is on the panel, if it is: what it meets behind that is not met.
+    fn lit(&self, pointer: &Pointer, rig: &Transform, pointers: &mut Pointers) -> Option<Vec2> {
+        let rig_from_world = rig.to_matrix().inverse();
+        let origin = rig_from_world.transform_point3(pointer.ray.origin);
+        let direction = Dir3::new(rig_from_world.transform_vector3(*pointer.ray.direction)).ok()?;
+        let (at, along) = self.meets(Ray3d::new(origin, direction))?;
+        let place = rig.transform_point(origin + *direction * along);
+        let met = Some(Met { thing: None, place, normal: -pointer.ray.direction.as_vec3() });
+        pointers.set(pointer.by, Some(Pointer { met, on_panel: Some(at), ..*pointer }));
+        Some(at)
+    }
+
+    /// Where on the panel a place of the rig's frame is, and how far before its surface, metres; none beside it.
+    pub(super) fn nearest(&self, place: Vec3) -> Option<(Vec2, f32)> {
+        let there = self.place.to_matrix().inverse().transform_point3(place);
+        let before = (RADIUS - there.xz().length()) * self.place.scale.x;
+        let at = self.at(there)?;
+        self.is_open.then_some((at, before))
+    }
+
+    /// The place in points of a direction from the middle of the curve, if the panel lies there.
+    fn at(&self, there: Vec3) -> Option<Vec2> {
+        let (arc, height) = extent(self.points);
+        let at = Vec2::new(there.x.atan2(-there.z) / arc + 0.5, 0.5 - there.y / height);
+        let is_on = at.cmpge(Vec2::ZERO).all() && at.cmple(Vec2::ONE).all();
+        is_on.then_some(at * self.points)
+    }
+
     /// Where a ray meets the panel: the place in points from its upper left corner, and how far along the ray. The ray is
     /// in the rig's frame.
     pub(super) fn meets(&self, ray: Ray3d) -> Option<(Vec2, f32)> {
@@ -118,7 +158,6 @@ impl Panel {
         let panel_from_rig = self.place.to_matrix().inverse();
         let from = panel_from_rig.transform_point3(ray.origin);
         let along = panel_from_rig.transform_vector3(*ray.direction);
-        let (arc, height) = extent(self.points);
         // |(from + t along)| = RADIUS in the plane of x and z; the person is inside, so that the larger root is before them.
         let (a, b) = (along.xz().length_squared(), from.xz().dot(along.xz()));
         let c = from.xz().length_squared() - RADIUS * RADIUS;
@@ -127,11 +166,7 @@ impl Panel {
             return None;
         }
         let t = (root.sqrt() - b) / a;
-        let met = from + along * t;
-        let (angle, up) = (met.x.atan2(-met.z), met.y);
-        let at = Vec2::new(angle / arc + 0.5, 0.5 - up / height);
-        let is_on = t > 0.0 && at.cmpge(Vec2::ZERO).all() && at.cmple(Vec2::ONE).all();
-        is_on.then_some((at * self.points, t))
+        self.at(from + along * t).filter(|_| t > 0.0).map(|at| (at, t))
     }
 }
 
@@ -139,7 +174,7 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Panel>()
         .add_systems(
             Update,
-            (open, hold::carry, show, press)
+            (open, hold::carry, show, touch, press)
                 .chain()
                 .in_set(Frame::Act)
                 .after(super::point::Point)
@@ -152,7 +187,7 @@ pub(super) fn plugin(app: &mut App) {
 fn wear(
     mut panel: ResMut<Panel>,
     mut images: ResMut<Assets<Image>>,
-    mut screen: Single<&mut RenderTarget, With<PrimaryEguiContext>>,
+    mut screen: Single<(&mut RenderTarget, &mut Projection), With<PrimaryEguiContext>>,
     mut was_worn: Local<bool>,
     state: Res<HeadsetState>,
     plan: Res<RunPlan>,
@@ -162,18 +197,24 @@ fn wear(
         return;
     }
     *was_worn = is_worn;
-    if let Some(screen) = &plan.screen {
+    let image = match &plan.screen {
         // Without a window they are always drawn into an image.
-        panel.points = images.get(screen).map_or(POINTS.as_vec2(), |image| image.size().as_vec2());
-        panel.image = Some(screen.clone());
-        return;
-    }
-    let image = panel.image.get_or_insert_with(|| {
-        let mut image = Image::new_target_texture(POINTS.x, POINTS.y, TextureFormat::Rgba8UnormSrgb, None);
-        image.texture_descriptor.usage |= TextureUsages::COPY_SRC;
-        images.add(image)
-    });
-    **screen = if is_worn { RenderTarget::Image(image.clone().into()) } else { RenderTarget::default() };
+        Some(screen) => screen.clone(),
+        None => panel.image.clone().unwrap_or_else(|| {
+            let mut image = Image::new_target_texture(PIXELS.x, PIXELS.y, TextureFormat::Rgba8UnormSrgb, None);
+            image.texture_descriptor.usage |= TextureUsages::COPY_SRC;
+            images.add(image)
+        }),
+    };
+    let pixels = images.get(&image).map_or(PIXELS, |image| image.size());
+    panel.points = points_from_pixels(pixels);
+    panel.image = Some(image.clone());
+    let scale_factor = if is_worn { pixels.x as f32 / WIDTH } else { 1.0 };
+    let onto_image = RenderTarget::Image(ImageRenderTarget { handle: image, scale_factor });
+    let (target, projection) = &mut *screen;
+    **target = if is_worn || plan.screen.is_some() { onto_image } else { RenderTarget::default() };
+    // Bevy looks at a camera's target anew when its projection has changed, not when the target has.
+    projection.set_changed();
     if !is_worn {
         panel.is_open = false;
     }
@@ -238,7 +279,7 @@ fn curve(points: Vec2) -> Mesh {
         .with_inserted_indices(Indices::U32(indices))
 }
 
-/// The hand's laser on the panel is a mouse there: what it meets behind the panel is not met.
+/// The hand's laser or finger on the panel is a mouse there.
 fn press(
     mut panel: ResMut<Panel>,
     mut pointers: ResMut<Pointers>,
@@ -256,17 +297,10 @@ fn press(
         events.write(EguiInputEvent { context: *context, event });
     };
     panel.over = [false, false];
-    let rig_from_world = rig.to_matrix().inverse();
     let mut is_over = false;
     for side in [Side::Right, Side::Left] {
         let Some(pointer) = pointers.of(pointed_by(side)).copied() else { continue };
-        let origin = rig_from_world.transform_point3(pointer.ray.origin);
-        let direction = rig_from_world.transform_vector3(*pointer.ray.direction);
-        let Ok(direction) = Dir3::new(direction) else { continue };
-        let Some((at, along)) = panel.meets(Ray3d::new(origin, direction)) else { continue };
-        let place = rig.transform_point(origin + *direction * along);
-        let met = Some(Met { thing: None, place, normal: -pointer.ray.direction.as_vec3() });
-        pointers.set(pointer.by, Some(Pointer { met, on_panel: Some(at), ..pointer }));
+        let Some(at) = pointer.on_panel.or_else(|| panel.lit(&pointer, &rig, &mut pointers)) else { continue };
         panel.over[side as usize] = true;
         if is_over {
             continue;
@@ -335,20 +369,43 @@ mod tests {
 
     #[test]
     fn body_text_covers_one_and_a_half_degrees_on_a_panel_that_fits_before_the_person() {
-        let (arc, height) = extent(POINTS.as_vec2());
-        let text = arc.to_degrees() / POINTS.x as f32 * 14.0;
-        assert!((text - 1.5).abs() < 1e-3 && height < 1.5, "{text}° and {height} m");
+        let body = egui::Style::default().text_styles[&egui::TextStyle::Body].size;
+        for pixels in [PIXELS, UVec2::new(1000, 620)] {
+            let points = points_from_pixels(pixels);
+            let (arc, height) = extent(points);
+            let text = arc.to_degrees() / points.x * body;
+            assert!(text > 1.4999 && arc.to_degrees() < WIDEST_DEGREES && height < 1.5, "{text}° and {height} m");
+            // From the middle of the curve, where the person is, every place on it is equally far.
+            assert!((panel().place_of(points / 2.0).distance(panel().place.translation) - RADIUS).abs() < 1e-4);
+        }
+        assert!(PIXELS.x as f32 / extent(points_from_pixels(PIXELS)).0.to_degrees() > 18.0, "too coarse to read");
+    }
+
+    #[test]
+    fn a_finger_is_told_where_on_the_panel_it_is_and_how_far_before_it() {
+        let mut panel = panel();
+        for scale in [1.0, 0.3] {
+            panel.place = Transform::from_xyz(0.3, 1.2, -0.2).with_rotation(Quat::from_rotation_y(0.7));
+            panel.place.scale = Vec3::splat(scale);
+            for at in [Vec2::new(10.0, 10.0), Vec2::new(500.0, 310.0)] {
+                let surface = panel.place_of(at);
+                let inwards = (panel.place.translation - surface).with_y(0.0).normalize();
+                let (found, before) = panel.nearest(surface + inwards * 0.02).expect("it is before the panel");
+                assert!(found.distance(at) < 0.5 && (before - 0.02).abs() < 1e-3, "{found} and {before}");
+            }
+        }
+        assert_eq!(panel.nearest(panel.place_of(Vec2::new(-40.0, 10.0))), None);
     }
 
     #[test]
     fn a_laser_meets_the_panel_where_the_eye_sees_it() {
         let forward = |at: Vec3| panel().meets(Ray3d::new(Vec3::new(0.1, 1.4, 0.0), Dir3::new(at).unwrap()));
         let (middle, along) = panel().meets(Ray3d::new(Vec3::Y * 1.5, Dir3::NEG_Z)).unwrap();
-        assert!(middle.distance(POINTS.as_vec2() / 2.0) < 0.1 && (along - RADIUS).abs() < 1e-4);
+        assert!(middle.distance(points_from_pixels(PIXELS) / 2.0) < 0.1 && (along - RADIUS).abs() < 1e-4);
         let (right, _) = forward(Vec3::new(0.5, 0.1, -1.0)).unwrap();
-        assert!(right.x > POINTS.x as f32 / 2.0, "{right}");
+        assert!(right.x > WIDTH / 2.0, "{right}");
         let (up, _) = forward(Vec3::new(0.0, 0.4, -1.0)).unwrap();
-        assert!(up.y < POINTS.y as f32 / 2.0, "{up}");
+        assert!(up.y < points_from_pixels(PIXELS).y / 2.0, "{up}");
         assert_eq!(forward(Vec3::Z), None, "nothing is behind the person");
         assert_eq!(forward(Vec3::Y), None);
     }
@@ -357,7 +414,7 @@ mod tests {
     fn a_laser_towards_a_place_on_the_panel_meets_that_place() {
         let mut panel = panel();
         panel.place = Transform::from_xyz(0.3, 1.2, -0.2).with_rotation(Quat::from_rotation_y(0.7));
-        for at in [Vec2::new(10.0, 10.0), Vec2::new(500.0, 310.0), Vec2::new(990.0, 600.0)] {
+        for at in [Vec2::new(10.0, 10.0), Vec2::new(500.0, 310.0), Vec2::new(910.0, 560.0)] {
             let from = Vec3::new(0.2, 1.1, 0.0);
             let ray = Ray3d::new(from, Dir3::new(panel.place_of(at) - from).unwrap());
             let (met, _) = panel.meets(ray).expect("it is aimed at");

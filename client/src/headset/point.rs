@@ -9,6 +9,7 @@ use crate::pointer::{Met, PointedBy, Pointer, Pointers, is_pressed};
 use crate::schedule::Frame;
 use crate::selection::{SelectThing, unit_of};
 use crate::site::Site;
+use crate::tool::selects;
 
 /// The pointers are written here.
 #[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,7 +22,7 @@ pub(super) struct Select;
 pub(super) fn plugin(app: &mut App) {
     app.configure_sets(Update, (super::moving::MoveRig, Point, Select).chain().in_set(Frame::Act))
         .add_systems(Update, point.in_set(Point))
-        .add_systems(Update, select.in_set(Select).before(crate::selection::take));
+        .add_systems(Update, select.run_if(selects).in_set(Select).before(crate::selection::take));
 }
 
 /// The pointer that a hand moves.

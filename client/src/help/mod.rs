@@ -38,6 +38,7 @@ const COLUMNS: [&[(&str, &str)]; 2] = [
         ("L", "back to live"),
         ("V", "kept views"),
         ("C", "the line to the host"),
+        ("M", "measure"),
         ("?  or F1", "show or hide this help"),
     ],
 ];

@@ -26,6 +26,7 @@ mod words;
 
 use place::{Candidate, Owner, Placement, Rank};
 use plate::{Plate, Words};
+pub(crate) use words::key_value;
 
 /// Machines further away than this have no label unless someone should look at them, metres.
 const FAR_METRES: f32 = 45.0;

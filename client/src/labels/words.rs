@@ -21,7 +21,7 @@ pub(super) fn key_tag(thing: &Thing) -> Option<&'static str> {
 }
 
 /// The key value of a thing; `–` when nobody knows it now, nothing when the thing has none.
-pub(super) fn key_value(site: &Site, readings: &Readings, index: ThingIndex) -> Option<String> {
+pub(crate) fn key_value(site: &Site, readings: &Readings, index: ThingIndex) -> Option<String> {
     let id = site.tag_named(index, key_tag(site.thing(index)?)?)?;
     let unit = site.tag(id)?.unit.symbol();
     let number = readings.number(id).filter(|_| !readings.is_stale());

@@ -15,7 +15,7 @@ use crate::bodies::{Bodies, Deed};
 use crate::camera::Gaze;
 use crate::inspector::PlottedTags;
 use crate::past::TellHost;
-use crate::people::OwnBody;
+use crate::people::{LookingThrough, OwnBody};
 use crate::schedule::Frame;
 use crate::selection::Selection;
 use crate::site::Site;
@@ -38,12 +38,16 @@ const TRACKED_INTERVAL: Duration = Duration::from_millis(11);
 struct Told {
     selected: Option<Option<ThingId>>,
     to: Option<gemba_net::PeerNumber>,
+    /// Whose eyes this person looks through.
+    watched: Option<gemba_net::PeerNumber>,
 }
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Told>().init_resource::<ToldHosts>().add_systems(
         Update,
-        (tell_hosts, send_selection, send_wants, send_pose, send_bodies, tell_host).chain().in_set(Frame::Send),
+        (tell_hosts, send_selection, send_wants, send_watched, send_pose, send_bodies, tell_host)
+            .chain()
+            .in_set(Frame::Send),
     );
 }
 
@@ -55,7 +59,7 @@ fn send_selection(
 ) {
     if connection.me != told.to {
         // A new session knows nothing of what the old one was told.
-        *told = Told { selected: None, to: connection.me };
+        *told = Told { selected: None, to: connection.me, watched: None };
     }
     let selected = selection.0.and_then(|thing| site.standing(thing)).map(|standing| standing.id);
     if connection.me.is_none() || told.selected == Some(selected) {
@@ -76,6 +80,17 @@ fn send_wants(mut connection: ResMut<Connection>, plotted: Res<PlottedTags>, mut
     let Some(link) = connection.link_mut().filter(|_| told.as_ref() != Some(&wants)) else { return };
     if link.send(LinkCommand::Subscribe(wants.clone())).is_ok() {
         *told = Some(wants);
+    }
+}
+
+/// Whose eyes one looks through is to be told of first, however far away they are.
+fn send_watched(mut connection: ResMut<Connection>, mut told: ResMut<Told>, looking: Res<LookingThrough>) {
+    if connection.me.is_none() || told.watched == looking.whose() {
+        return;
+    }
+    let Some(link) = connection.link_mut() else { return };
+    if link.send(LinkCommand::Watch(looking.whose())).is_ok() {
+        told.watched = looking.whose();
     }
 }
 

@@ -10,7 +10,7 @@ use gemba_net::body::Playback;
 use gemba_twin::peer::PeerKind;
 
 use super::posture::Posture;
-use super::{People, Person, trace};
+use super::{LookingThrough, People, Person, trace};
 use crate::playing::{Playing, TICKS};
 use crate::schedule::Frame;
 use crate::theme;
@@ -159,6 +159,7 @@ fn place(
     avatars: Res<Avatars>,
     people: Res<People>,
     playing: Res<Playing>,
+    looking: Res<LookingThrough>,
     mut transforms: Query<(&mut Transform, &mut Visibility)>,
 ) {
     let tick = playing.shown();
@@ -174,7 +175,10 @@ fn place(
             }
         }
         stand(avatar, &Posture::of((place, rotation), hands), &mut transforms);
-        if let Ok((mut transform, _)) = transforms.get_mut(avatar.head) {
+        if let Ok((mut transform, mut visibility)) = transforms.get_mut(avatar.head) {
+            // Through their own eyes nobody sees their head from within.
+            let is_ours = looking.whose().is_some_and(|whose| whose.0 == *number);
+            visibility.set_if_neq(if is_ours { Visibility::Hidden } else { Visibility::Inherited });
             transform.set_if_neq(Transform::from_translation(place).with_rotation(rotation));
         }
         let Ok((mut transform, mut visibility)) = transforms.get_mut(avatar.beam) else { continue };

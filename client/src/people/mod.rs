@@ -12,10 +12,13 @@ use gemba_twin::sample::Timestamp;
 use crate::bodies::heard;
 
 mod avatar;
+mod look;
 mod posture;
 mod trace;
 
 pub use trace::AvatarTrace;
+
+pub use look::{LookThrough, LookingThrough, TogglePeople};
 
 /// One other participant.
 #[derive(Debug, Clone)]
@@ -75,5 +78,5 @@ impl People {
 pub struct OwnBody(pub Option<Pose>);
 
 pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<People>().init_resource::<OwnBody>().add_plugins(avatar::plugin);
+    app.init_resource::<People>().init_resource::<OwnBody>().add_plugins((avatar::plugin, look::plugin));
 }

@@ -10,10 +10,11 @@ use crate::camera::FrameSelection;
 use crate::mirror::NodeOf;
 use crate::schedule::Frame;
 use crate::site::{Site, ThingIndex};
+use crate::tool::selects;
 use crate::view::{PlantCamera, PlantView};
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, pick.in_set(Frame::Act).before(take));
+    app.add_systems(Update, pick.run_if(selects).in_set(Frame::Act).before(take));
 }
 
 fn pick(

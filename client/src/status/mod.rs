@@ -16,12 +16,13 @@ use crate::help::ToggleHelp;
 use crate::link::Connection;
 use crate::network::ToggleNetwork;
 use crate::past::Past;
-use crate::people::People;
+use crate::people::{People, TogglePeople};
 use crate::quality::Quality;
 use crate::readings::Readings;
 use crate::schedule::Screen;
 use crate::site::Site;
 use crate::theme;
+use crate::tool::Tool;
 use crate::viewpoints::ToggleViewpoints;
 
 mod rates;
@@ -63,6 +64,8 @@ struct Asked<'w> {
     help: MessageWriter<'w, ToggleHelp>,
     views: MessageWriter<'w, ToggleViewpoints>,
     network: MessageWriter<'w, ToggleNetwork>,
+    tool: ResMut<'w, Tool>,
+    people: MessageWriter<'w, TogglePeople>,
 }
 
 pub(crate) fn plugin(app: &mut App) {
@@ -138,6 +141,15 @@ fn top(ui: &mut egui::Ui, shown: &Shown, mode: &mut ResMut<CameraMode>, asked: &
             }
             if shown.connection.is_site() && ui.button("Views").on_hover_text("kept views of this site (V)").clicked() {
                 asked.views.write(ToggleViewpoints);
+            }
+            if shown.connection.is_site()
+                && ui.button("People").on_hover_text("who is here, and what they see").clicked()
+            {
+                asked.people.write(TogglePeople);
+            }
+            let is_measuring = *asked.tool == Tool::Measure;
+            if ui.selectable_label(is_measuring, "Measure").on_hover_text("distances in the plant (M)").clicked() {
+                *asked.tool = asked.tool.toggled(Tool::Measure);
             }
             ui.add_space(12.0);
             for (wanted, key) in [(CameraMode::Walk, "3"), (CameraMode::Fly, "2"), (CameraMode::Orbit, "1")] {

@@ -156,8 +156,19 @@ impl Rig {
         eventually(&format!("the panel says something after '{words}'"), || {
             let standing = self.ask();
             let written = standing["written"].as_array()?;
-            let at = written.iter().position(|written| written[0] == words)?;
+            // What lies over the rest is drawn last.
+            let at = written.iter().rposition(|written| written[0] == words)?;
             written.get(at + 1).map(place_in)
+        })
+    }
+
+    /// Waits for words on the panel; where what is drawn right before them is.
+    pub fn find_before(&mut self, words: &str) -> [f32; 3] {
+        eventually(&format!("the panel says something before '{words}'"), || {
+            let standing = self.ask();
+            let written = standing["written"].as_array()?;
+            let at = written.iter().position(|written| written[0] == words)?;
+            written.get(at.checked_sub(1)?).map(place_in)
         })
     }
 

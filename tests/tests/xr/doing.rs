@@ -79,8 +79,9 @@ fn an_alarm_is_acknowledged_with_the_laser_and_everyone_hears_who_has_seen_it() 
 /// Just above a tick of the time line: the lowest clock time on the panel but for the status bar's.
 fn tick(standing: &Value) -> [f32; 3] {
     let is_time = |words: &str| words.len() == 8 && words.bytes().filter(|b| *b == b':').count() == 2;
-    let ticks = standing["written"].as_array().unwrap().iter().filter(|written| is_time(written[0].as_str().unwrap()));
-    let mut tick = point(&ticks.last().expect("a time line with ticks")[1]);
+    let mut ticks =
+        standing["written"].as_array().unwrap().iter().filter(|written| is_time(written[0].as_str().unwrap()));
+    let mut tick = point(&ticks.next_back().expect("a time line with ticks")[1]);
     tick[1] += 0.035;
     tick
 }

@@ -6,12 +6,14 @@
 //! - `panels`: the desktop's panels around the person
 //! - `doing`: valves, alarms, time
 //! - `correctness`: OpenXR used as it is meant to be
+//! - `hand`: tools and moving, with one hand
 //! - `losing`: session and runtime, lost and found
 //! - `places`: where things of the demo plant are
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 mod correctness;
 mod doing;
+mod hand;
 mod losing;
 mod moving;
 mod panels;
