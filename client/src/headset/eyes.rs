@@ -14,6 +14,7 @@ use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
 use gemba_xr::{Eye, HeadsetState, Rig, Side, Tracked, eye_texture};
 use serde::Serialize;
 
+use super::Stood;
 use super::moving::Arc;
 use super::panel::Panel;
 use super::written::Written;
@@ -60,7 +61,7 @@ impl EyeFiles {
 #[derive(Serialize)]
 struct Standing {
     state: String,
-    /// Whether the plant is there.
+    /// Whether the plant is there, and the person in it if they see it.
     ready: bool,
     /// World frame, metres: where the tracking space is.
     rig: [f32; 3],
@@ -138,6 +139,7 @@ struct Seen<'w, 's> {
     cursor: Res<'w, Cursor>,
     mode: Res<'w, CameraMode>,
     progress: Res<'w, PlantProgress>,
+    stood: Res<'w, Stood>,
     people: Res<'w, People>,
     rig: Single<'w, 's, &'static Transform, With<Rig>>,
     eyes: Query<'w, 's, (&'static Eye, &'static Transform), Without<Rig>>,
@@ -160,7 +162,7 @@ impl Seen<'_, '_> {
         let others = self.people.0.values();
         Standing {
             state: format!("{:?}", *self.state),
-            ready: *self.progress == PlantProgress::Ready,
+            ready: *self.progress == PlantProgress::Ready && (self.stood.0 || !self.state.is_seen()),
             rig: rig.translation.to_array(),
             yaw: rig.rotation.to_euler(EulerRot::YXZ).0,
             scale: rig.scale.x,

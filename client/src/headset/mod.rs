@@ -66,6 +66,7 @@ pub(crate) fn plugin(app: &mut App) {
         room::plugin,
         written::plugin,
     ))
+    .init_resource::<Stood>()
     .add_systems(Update, (tell, stand).chain().in_set(Frame::Receive))
     .add_systems(Update, (open_eyes, rest_desktop).chain().in_set(Frame::Present));
 }
@@ -102,9 +103,17 @@ fn rest_desktop(state: Res<HeadsetState>, mut camera: Single<&mut Camera, With<P
     }
 }
 
+/// Whether the person has been put into the plant; it stays so when the headset is lost and comes back.
+#[derive(Resource, Default)]
+struct Stood(bool);
+
+/// Frames in which the desktop's camera turns to a plant that has come: as long as messages live, and the one it turns in.
+const TURNING_FRAMES: u8 = 3;
+
 /// Puts the rig on the floor in front of what the desktop looks at, when the person enters and the plant is there.
 fn stand(
-    mut has_stood: Local<bool>,
+    mut frames: Local<u8>,
+    mut stood: ResMut<Stood>,
     state: Res<HeadsetState>,
     gaze: Res<Gaze>,
     things: Res<ThingEntities>,
@@ -113,12 +122,13 @@ fn stand(
     posture: Res<posture::Posture>,
     mut rig: Single<&mut Transform, With<Rig>>,
 ) {
-    if *state == HeadsetState::Away {
-        *has_stood = false;
+    let Some((lowest, _)) = things.plant.filter(|_| !stood.0) else { return };
+    *frames = frames.saturating_add(1);
+    if *frames <= TURNING_FRAMES || !state.is_seen() {
+        return;
     }
-    let Some((lowest, _)) = things.plant.filter(|_| state.is_seen() && !*has_stood) else { return };
     let Some(head) = tracked.head else { return };
-    *has_stood = true;
+    stood.0 = true;
     let place = gaze.pivot() - gaze.forward().with_y(0.0).normalize_or(Vec3::NEG_Z) * 4.0;
     **rig = Transform::from_translation(place.with_y(lowest.y)).with_rotation(Quat::from_rotation_y(gaze.yaw));
     posture::settle(&posture, &mut rig, head, &mut surfaces);

@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn ends_are_set_in_pairs_and_taken_back_one_by_one() {
         let mut measures = Measures::default();
-        [0.0, 1.0, 5.0].map(|x| measures.set_end(Vec3::X * x));
+        [0.0, 1.0, 5.0].iter().for_each(|x| measures.set_end(Vec3::X * *x));
         assert_eq!(measures.newest().map(|span| span.length()), Some(1.0));
         measures.to = Some(Vec3::X * 7.0);
         assert_eq!(measures.under_way().map(|span| span.length()), Some(2.0), "the pointer carries the other end");

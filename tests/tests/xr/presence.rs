@@ -39,22 +39,22 @@ fn pointing_and_pulling_the_trigger_selects_the_pump_and_the_desktop_sees_hands_
     let seen = rig.look();
     let kept = kept_folder();
     seen.eyes[0].write(&kept.join("xr-at-the-pump.png"));
-    // Face to face with the one on the desktop, three metres before her eyes, both hands raised.
+    // Face to face with the one on the desktop, nearer than the pump she looks at, both hands raised.
     let place = eventually("the desktop's head is known", || {
         let people = rig.ask()["people"].clone();
         people.as_array()?.iter().find(|p| p[0] == "Ada" && !p[1].is_null()).map(|p| point(&p[1]))
     });
     let there = rig_from_world(&standing, place);
     let apart = [0, 1, 2].map(|axis| target[axis] - there[axis]);
-    let near = 3.0 / apart.iter().map(|c| c * c).sum::<f32>().sqrt();
-    let eye = [0, 1, 2].map(|axis| there[axis] + apart[axis] * near);
-    // To the side, as seen from here, and a little towards her.
-    let aside = [-apart[2] * near / 3.0, apart[0] * near / 3.0];
+    let length = apart.iter().map(|c| c * c).sum::<f32>().sqrt();
+    let away = apart.map(|c| c / length);
+    let eye = [0, 1, 2].map(|axis| there[axis] + 1.4 * away[axis]);
     rig.put(|person| {
         person.head = Pose::towards(eye, there);
         for (hand, side) in person.hands.iter_mut().zip([-0.35, 0.35]) {
-            let at = |axis: usize, aside: f32| eye[axis] - apart[axis] * near / 12.0 + aside * side;
-            let place = [at(0, aside[0]), eye[1] - 0.25, at(2, aside[1])];
+            // To the side, as seen from here, and a little towards her.
+            let place =
+                [eye[0] - 0.25 * away[0] - side * away[2], eye[1] - 0.2, eye[2] - 0.25 * away[2] + side * away[0]];
             hand.pose = Pose::towards(place, there);
         }
     });

@@ -71,13 +71,18 @@ fn the_plant_comes_onto_a_table_in_the_room_and_the_person_goes_back_into_it() {
         (standing["scale"].as_f64()? > 5.0).then_some(standing)
     });
     rig.put(|person| person.hands[0].menu = true);
+    // Down to the table, which stands a little to the left, so that the half that the layer leaves shows it.
+    rig.put(|person| person.head = Pose::looking(person.head.place, 0.35, -0.75));
     let seen = rig.look();
     seen.eyes[0].write(&kept_folder().join("xr-on-the-table.png"));
     // Between the layer's mask, which hides half of each eye, and the plant there is nothing: the room.
     let half = seen.eyes[0].columns(seen.eyes[0].width / 2..seen.eyes[0].width);
     let room = half.share(|pixel| pixel == [0, 0, 0]);
     assert!((0.1..0.98).contains(&room) && half.colours() > 10, "{room} of the picture is the room: {table}");
-    rig.put(|person| person.hands[0].menu = false);
+    rig.put(|person| {
+        person.head = Pose::looking(person.head.place, 0.0, 0.0);
+        person.hands[0].menu = false;
+    });
     rig.open_panel();
     rig.press("Back into the plant");
     let back = eventually("the plant is of life size", || Some(rig.ask()).filter(|s| s["scale"] == 1.0));
