@@ -27,9 +27,9 @@ const WARM_UP: u64 = 2_048;
 pub fn measure(sizes: &Sizes, work: &Path) -> anyhow::Result<Vec<Row>> {
     Ok(vec![
         row("R1", 8, Some(GOAL), sizes, work)?,
-        row("R1-16", 16, None, sizes, work)?,
-        row("R1-64", 64, None, sizes, work)?,
-        row("R1-512", 512, None, sizes, work)?,
+        row("R1-16", 16, Some(GOAL), sizes, work)?,
+        row("R1-64", 64, Some(GOAL), sizes, work)?,
+        row("R1-512", 512, Some(GOAL), sizes, work)?,
     ])
 }
 

@@ -70,6 +70,9 @@ fn the_bytes_of_minor_version_4_stay_as_they_are() {
     let refused = ToPeer::GrabRefused { hold: 3, why: "no".to_owned() };
     assert_eq!(hex(&frame(&refused)[4..]), "820d8203626e6f");
     assert_eq!(hex(&frame(&ToPeer::BodyGone(BodyNumber(1)))[4..]), "820e8101");
+    let stands_by = ToHost::StandBy { held: 5, heard: Some(Timestamp(7)), leaves: false };
+    assert_eq!(hex(&frame(&stands_by)[4..]), "821818830507f4");
+    assert_eq!(hex(&frame(&ToPeer::StandsBy { at: Timestamp(9) })[4..]), "8218188109");
 }
 
 #[test]
