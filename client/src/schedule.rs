@@ -55,6 +55,10 @@ pub enum Screen {
     Toasts,
     /// What is shown until the plant is there.
     Loading,
+    /// How the line to the host is.
+    Network,
+    /// What a headset offers of the room around the person.
+    Room,
     /// Windows over everything.
     Windows,
 }
@@ -84,6 +88,8 @@ pub(crate) fn plugin(app: &mut App) {
             Screen::Actions,
             Screen::Toasts,
             Screen::Loading,
+            Screen::Network,
+            Screen::Room,
             Screen::Windows,
         )
             .chain(),

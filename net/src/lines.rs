@@ -128,10 +128,18 @@ async fn arrive(incoming: Incoming, hub: ToHub) {
 
 async fn serve(connection: Connection, peer: PeerNumber, control: RecvStream, hub: ToHub) {
     let allowance = Allowance::new();
+    let span = |name| debug_span!("lane", name);
+    let control = read_control(peer, control, &allowance, &hub).instrument(span("record"));
+    let poses = read_datagrams(peer, &connection, &allowance, &hub).instrument(span("pose"));
+    let wishes = read_blob_wishes(peer, &connection, &hub).instrument(span("blob"));
+    let others = async {
+        tokio::select! { end = poses => end, end = wishes => end }
+    };
+    tokio::pin!(control);
     let end = tokio::select! {
-        end = read_control(peer, control, &allowance, &hub).instrument(debug_span!("lane", name = "record")) => end,
-        end = read_datagrams(peer, &connection, &allowance, &hub).instrument(debug_span!("lane", name = "pose")) => end,
-        end = read_blob_wishes(peer, &connection, &hub).instrument(debug_span!("lane", name = "blob")) => end,
+        end = &mut control => end,
+        // Both end with the connection, and what the peer said last may have come together with its good-bye.
+        LineEnd::Over(_) = others => control.await,
     };
     let why = match end {
         LineEnd::Over(why) => {

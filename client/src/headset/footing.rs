@@ -72,7 +72,9 @@ fn is_within(place: Vec3, sides: [Vec3; 4], meets: &mut impl Meets) -> bool {
     let mut is_around = true;
     for side in sides {
         let outwards = meets(place, place + side * FAR);
-        if outwards.is_some_and(|(at, _)| at.distance(place) < GIRTH) {
+        // From beside it as well: who stands in the very surface meets nothing on the way out.
+        let is_close = outwards.is_some_and(|(at, _)| at.distance(place) < GIRTH);
+        if is_close || meets(place + side * GIRTH, place).is_some() {
             return true;
         }
         is_around &= outwards.is_none() && meets(place + side * FAR, place).is_some();

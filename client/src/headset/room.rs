@@ -26,7 +26,7 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Before>()
         .add_systems(Update, step.in_set(Frame::Act).after(MoveRig).before(Point))
         .add_systems(Update, clear.in_set(Frame::Present).after(super::open_eyes).before(super::rest_desktop))
-        .add_systems(EguiPrimaryContextPass, offer.in_set(Screen::Windows));
+        .add_systems(EguiPrimaryContextPass, offer.in_set(Screen::Room));
 }
 
 /// Onto the table when the room appears; back to where one stood when it goes.

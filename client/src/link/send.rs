@@ -72,11 +72,17 @@ fn send_selection(
 }
 
 /// Every tag as often as a picture needs it, and those whose curves are shown with the extremes between.
-fn send_wants(mut connection: ResMut<Connection>, plotted: Res<PlottedTags>, mut told: Local<Option<Vec<Want>>>) {
-    let all = Want { tags: Tags::All, interval_millis: ALL_MILLIS, window: Window::Newest };
-    let tags = Tags::These(plotted.0.clone());
-    let curves = Want { tags, interval_millis: CURVE_MILLIS, window: Window::Extremes };
-    let wants = if plotted.0.is_empty() { vec![all] } else { vec![all, curves] };
+fn send_wants(
+    mut connection: ResMut<Connection>,
+    plotted: Option<Res<PlottedTags>>,
+    mut told: Local<Option<Vec<Want>>>,
+) {
+    let mut wants = vec![Want { tags: Tags::All, interval_millis: ALL_MILLIS, window: Window::Newest }];
+    // Where there is no inspector there are no curves.
+    if let Some(plotted) = plotted.filter(|plotted| !plotted.0.is_empty()) {
+        let tags = Tags::These(plotted.0.clone());
+        wants.push(Want { tags, interval_millis: CURVE_MILLIS, window: Window::Extremes });
+    }
     let Some(link) = connection.link_mut().filter(|_| told.as_ref() != Some(&wants)) else { return };
     if link.send(LinkCommand::Subscribe(wants.clone())).is_ok() {
         *told = Some(wants);

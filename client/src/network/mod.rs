@@ -48,7 +48,7 @@ pub(crate) fn plugin(app: &mut App) {
         .init_resource::<Network>()
         .add_systems(Startup, add_to_report)
         .add_systems(Update, look.in_set(Frame::Present))
-        .add_systems(EguiPrimaryContextPass, show.in_set(Screen::Windows));
+        .add_systems(EguiPrimaryContextPass, show.in_set(Screen::Network));
 }
 
 fn add_to_report(mut more: ResMut<MoreSeen>, network: Res<Network>) {
