@@ -26,6 +26,7 @@ fn a_valve_is_commanded_through_a_preview_and_time_is_scrubbed_with_one_hand() {
     select(&mut rig, valve(), "Hall1/Line1/Valve1");
     rig.open_panel();
     rig.press("Command");
+    rig.find("Preview…");
     let value = rig.find_after("›");
     rig.press_at(value);
     rig.look().eyes[0].write(&kept_folder().join("xr-keyboard.png"));
