@@ -54,7 +54,7 @@ fn pointing_and_pulling_the_trigger_selects_the_pump_and_the_desktop_sees_hands_
         for (hand, side) in person.hands.iter_mut().zip([-0.35, 0.35]) {
             // To the side, as seen from here, and a little towards her.
             let place =
-                [eye[0] - 0.25 * away[0] - side * away[2], eye[1] - 0.2, eye[2] - 0.25 * away[2] + side * away[0]];
+                [eye[0] - 0.25 * away[0] + side * away[2], eye[1] - 0.2, eye[2] - 0.25 * away[2] - side * away[0]];
             hand.pose = Pose::towards(place, there);
         }
     });
