@@ -273,7 +273,7 @@ pub enum LinkCommand {
     /// one session: it is not told again after a reconnect.
     Watch(Option<PeerNumber>),
     /// Says a frame of speech to who is near, in whatever codec the listeners know: at most
-    /// [`limits::VOICE_FRAME_BYTES`](crate::limits::VOICE_FRAME_BYTES). Without a host it is lost.
+    /// [`limits::VOICE_FRAME_BYTES`]. Without a host it is lost.
     Voice(Vec<u8>),
     /// Takes a thing in hand, which is at `from` for us; [`LinkEvent::Grabbed`] or [`LinkEvent::GrabRefused`] follows. It
     /// is held through an interruption.
