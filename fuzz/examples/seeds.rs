@@ -86,6 +86,7 @@ fn from_hex(text: &str) -> Vec<u8> {
     text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
 
+
 fn checkpoints() -> Seeds {
     let key = SigningKey::from_bytes(&[1; 32]);
     let origin = origin(SiteId([5; 16]));
