@@ -45,6 +45,7 @@ fn main() -> io::Result<()> {
         ("record_entry", entries()?),
         ("site_address", addresses()),
         ("snapshot", snapshots()?),
+        ("store_files", stores()),
         ("telemetry_batch", batches()),
         ("wire_messages", messages()),
     ] {
@@ -86,6 +87,13 @@ fn from_hex(text: &str) -> Vec<u8> {
     text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
 
+/// The kind of file, and what makes one of that kind: see `gemba_host::store::hostile`.
+fn stores() -> Seeds {
+    let words = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let frames: Vec<u8> = (0..6u8).flat_map(|n| [&[n, 7][..], b"entry n"].concat()).collect();
+    let bodies = [b"gemba record".to_vec(), vec![0; 48], vec![0; 64], words(&[9]), words(&[0, 64, 3, 200]), frames];
+    numbered((0u8..).zip(bodies).map(|(kind, body)| [vec![kind], body].concat()))
+}
 
 fn checkpoints() -> Seeds {
     let key = SigningKey::from_bytes(&[1; 32]);
