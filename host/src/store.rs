@@ -396,13 +396,16 @@ impl Store {
         let size = self.disk.size(RECORD).map_err(io("read", &self.path))?;
         self.index.cut(size);
         let disk = self.disk.clone();
-        let start = self.index.at(u64::MAX).unwrap_or_else(|| Place::start(self.site));
-        let mut walk = Walk::new(&*disk, RECORD, start, size);
-        if start.offset > FILE_HEADER && walk.step().map_err(io("read", &self.path))? == Step::Bad {
-            // Either the index is wrong or the store is damaged there: the whole of it will tell.
-            self.index.clear();
-            return self.find_end(acknowledged);
+        let known = self.index.at(u64::MAX);
+        if let Some(point) = known {
+            let mut walk = Walk::new(&*disk, RECORD, point, size);
+            if !matches!(walk.step().map_err(io("read", &self.path))?, Step::Frame { .. }) {
+                // Either the index is wrong or the store is damaged there: the whole of it will tell.
+                self.index.clear();
+                return self.find_end(acknowledged);
+            }
         }
+        let start = known.unwrap_or_else(|| Place::start(self.site));
         let mut walk = Walk::new(&*disk, RECORD, start, size);
         loop {
             let place = walk.place();

@@ -379,6 +379,13 @@ fn damage_is_replaced_by_copies_and_a_crash_meanwhile_leaves_one_or_the_other() 
 }
 
 #[test]
+fn an_index_that_points_into_the_files_head_is_made_anew() {
+    // Found by the fuzzer: a point with the right checksum, of entry 4 at byte 43, where no frame can begin.
+    let forged = [&[4, 4, 0, 0, 0, 0, 0, 0, 0, 43][..], &[0; 8]].concat();
+    gemba_host::store::hostile::open(&forged);
+}
+
+#[test]
 fn a_file_of_any_bytes_is_opened_or_refused_whether_its_checksums_fit_or_not() {
     // What the fuzzer does for longer: see fuzz/fuzz_targets/store_files.rs.
     for seed in seeds(600) {
