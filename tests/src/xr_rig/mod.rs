@@ -36,6 +36,9 @@ pub fn runtime(test: &str) -> Option<PathBuf> {
 /// How long the viewer may take to have the person where they are, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// After this long without an effect, headset and controllers are connected anew.
+const UNHEARD: Duration = Duration::from_secs(10);
+
 /// A viewer in the headset.
 pub struct Rig {
     child: Child,
@@ -225,10 +228,20 @@ impl Rig {
         self.tell(change);
         let wanted = self.person;
         let begun = Instant::now();
+        let mut told = begun;
         loop {
             let standing = self.ask();
             if wanted.is_at(&standing) {
                 return standing;
+            }
+            // A viewer that could not have a session again may have asked for the runtime anew: then the devices hang
+            // on one that has ended, and nothing says so to who writes to them.
+            if told.elapsed() > UNHEARD {
+                self.remote = None;
+                let mut remote = Remote::connect(self.port);
+                remote.tell(&self.person);
+                self.remote = Some(remote);
+                told = Instant::now();
             }
             let stderr = self.stderr();
             let late = stderr.lines().rev().take(20).collect::<Vec<_>>().join("\n");
