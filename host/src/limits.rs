@@ -19,6 +19,10 @@ pub const SCRUB_AGAIN: Duration = Duration::from_secs(24 * 3600);
 /// first of a batch still waits no longer than verifying all of it takes (some 50 µs each).
 pub const BATCH_ENTRIES: usize = 512;
 
+/// Most entries of one commit of what peers say. While the disk takes them, the next ones are verified, which takes two
+/// cores longer than this: larger commits would not be taken faster, only answered later.
+pub const COMMIT_ENTRIES: usize = 64;
+
 /// How far an author's clock may be ahead of the host's, microseconds. Clocks that are set by the network agree within a
 /// second; what is further ahead would make the record's time, which never goes back, wrong for all that come after.
 pub const CLOCK_AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;

@@ -28,7 +28,7 @@ use crate::key_file;
 use crate::limits;
 use crate::problem::SiteDirError;
 use crate::scrub::{Scrub, Scrubbed};
-use crate::site_dir::{PendingSnapshot, SiteDir, Stated};
+use crate::site_dir::{Appended, PendingSnapshot, SiteDir, Stated};
 
 /// Who asks to come in. That it holds `key` has been proved; the rest is what it says of itself.
 #[derive(Debug, Clone)]
@@ -206,24 +206,32 @@ impl Sequencer {
         if batch.is_empty() {
             return Ok(());
         }
-        let (outcomes, overruled) = match self.append(batch.iter().map(|s| s.entry.clone()).collect()) {
-            Ok(outcomes) => outcomes,
-            Err(error @ SiteDirError::Io { .. }) => {
-                tracing::error!(entries = batch.len(), "{error}; what peers say waits until it can be written");
-                self.waiting = batch;
-                return Ok(());
+        let (outcomes, overruled, failed) = self.append_in_commits(batch.iter().map(|s| s.entry.clone()).collect());
+        let mut batch = batch;
+        let untaken = batch.split_off(outcomes.len());
+        self.answer(batch, outcomes, overruled);
+        match failed {
+            None => Ok(()),
+            Some(error @ SiteDirError::Io { .. }) => {
+                tracing::error!(entries = untaken.len(), "{error}; what peers say waits until it can be written");
+                self.waiting = untaken;
+                Ok(())
             }
             // It is said where the heir is listened to.
-            Err(SiteDirError::NoConsent) => {
-                self.waiting = batch;
-                return Ok(());
+            Some(SiteDirError::NoConsent) => {
+                self.waiting = untaken;
+                Ok(())
             }
-            Err(SiteDirError::ReadOnly(problem)) => {
+            Some(SiteDirError::ReadOnly(problem)) => {
                 tracing::error!("{problem}; what peers say waits with them until the site is repaired");
-                return Ok(());
+                Ok(())
             }
-            Err(error) => return Err(error),
-        };
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Tells peers what became of their entries, each as soon as its entry is shown.
+    fn answer(&mut self, batch: Vec<Submission>, outcomes: Vec<Outcome>, overruled: Vec<Option<u64>>) {
         for ((Submission { peer, number: submission, .. }, outcome), overruled) in
             batch.into_iter().zip(outcomes).zip(overruled)
         {
@@ -235,7 +243,6 @@ impl Sequencer {
             }
         }
         self.dismiss();
-        Ok(())
     }
 
     /// A state of the site that is to be kept, by whatever thread has the time; see [`SiteDir::take_snapshot`].
@@ -487,13 +494,33 @@ impl Sequencer {
             return Err(SiteDirError::NoConsent);
         }
         let appended = self.site.append_at(entries, self.now)?;
+        Ok(self.publish(appended))
+    }
+
+    /// As [`Sequencer::append`], of as many as a peer may have sent at once; with why it ended before all were taken.
+    fn append_in_commits(&mut self, entries: Vec<Vec<u8>>) -> (Vec<Outcome>, Vec<Option<u64>>, Option<SiteDirError>) {
+        if !self.may_take {
+            return (Vec::new(), Vec::new(), Some(SiteDirError::NoConsent));
+        }
+        let taken = self.site.append_in_commits(entries, limits::COMMIT_ENTRIES, self.now);
+        let (mut outcomes, mut overruled) = (Vec::new(), Vec::new());
+        for appended in taken.commits {
+            let told = self.publish(appended);
+            outcomes.extend(told.0);
+            overruled.extend(told.1);
+        }
+        (outcomes, overruled, taken.failed)
+    }
+
+    /// Gives out what is on the disk.
+    fn publish(&mut self, appended: Appended) -> (Vec<Outcome>, Vec<Option<u64>>) {
         self.order(appended.commands);
         self.broadcast(appended.first, appended.entries);
         self.commands.extend(appended.placed.into_iter().map(|thing| HostCommand::PutBack { thing }));
         let told = |outcome: Result<gemba_record::site::Placed, Refusal>| {
             outcome.map(|placed| placed.index()).map_err(|why| why.to_string())
         };
-        Ok((appended.outcomes.into_iter().map(told).collect(), appended.overruled))
+        (appended.outcomes.into_iter().map(told).collect(), appended.overruled)
     }
 }
 

@@ -23,6 +23,7 @@
 //! A site whose record is damaged opens up to the first damage, for reading only; [`SiteDir::problems`] says what is
 //! damaged, and [`SiteDir::repair`] takes copies from a mirror.
 
+mod commit;
 mod copy;
 mod repair;
 mod snapshots;
@@ -36,12 +37,9 @@ use ed25519_dalek::SigningKey;
 use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{self, Checkpoint};
-use gemba_record::edit::{Change, Edit};
 use gemba_record::entry::{EntryId, Seen, SignedEntry, SiteId};
-use gemba_record::log::{Log, Preverified};
-use gemba_record::refusal::Refusal;
-use gemba_record::site::{Placed, Site};
-use gemba_twin::path::ThingId;
+use gemba_record::log::Log;
+use gemba_record::site::Site;
 use gemba_twin::sample::Timestamp;
 
 use crate::blobs::{BLOBS, Blobs};
@@ -50,6 +48,7 @@ use crate::disk::{Disk, FileDisk, Readers, write_whole};
 use crate::key_file::{self, peer_key};
 use crate::limits;
 use crate::problem::{Problem, SiteDirError, io};
+pub use crate::site_dir::commit::{Appended, Taken};
 pub use crate::site_dir::snapshots::PendingSnapshot;
 pub(crate) use crate::site_dir::snapshots::SNAPSHOTS;
 use crate::site_dir::snapshots::Snapshots;
@@ -104,23 +103,6 @@ impl Stated {
         write_whole(&*self.disk, CHECKPOINT, self.note.as_bytes(), Readers::Usual).map_err(io("write", &path))?;
         Ok(self.note)
     }
-}
-
-/// What became of a batch of entries.
-#[derive(Debug, Default)]
-pub struct Appended {
-    /// One for each entry handed in, in the same order.
-    pub outcomes: Vec<Result<Placed, Refusal>>,
-    /// For each of them, the entry that it overruled without its author's knowledge.
-    pub overruled: Vec<Option<u64>>,
-    /// Ids of the new entries that command devices.
-    pub commands: Vec<EntryId>,
-    /// Things that new entries have put somewhere or taken away.
-    pub placed: Vec<ThingId>,
-    /// Index of the first new entry, if there is any.
-    pub first: u64,
-    /// The bytes of the new entries, in the order of the log.
-    pub entries: Vec<Vec<u8>>,
 }
 
 impl SiteDir {
@@ -317,60 +299,6 @@ impl SiteDir {
         self.signed.as_deref()
     }
 
-    /// Takes entries as they came from their authors, in order, in one commit. When this returns, what was taken is
-    /// on the disk. An entry that is refused does not keep the others out.
-    pub fn append(&mut self, batch: Vec<Vec<u8>>) -> Result<Appended, SiteDirError> {
-        self.append_at(batch, None)
-    }
-
-    /// As [`SiteDir::append`] at this time on the host's clock; what is dated far ahead of it is refused.
-    pub fn append_at(&mut self, batch: Vec<Vec<u8>>, now: Option<Timestamp>) -> Result<Appended, SiteDirError> {
-        if let Some(problem) = self.problems.first() {
-            return Err(SiteDirError::ReadOnly(problem.clone()));
-        }
-        self.catch_up()?;
-        let first = self.log.entries();
-        let (mut outcomes, mut overruled) = (Vec::new(), Vec::new());
-        let (mut commands, mut placed) = (Vec::new(), Vec::new());
-        verification::take_all(&mut self.log, batch.clone(), |log, mut entry| {
-            refuse_ahead(&mut entry, now);
-            let overrules = overruled_by(log, &entry);
-            let command = entry.entry().filter(|e| matches!(e.body, Body::CommandDevice(_))).map(|e| e.id);
-            let thing = entry.entry().and_then(|entry| placed_by(&entry.body));
-            let outcome = log.append_preverified(entry);
-            let is_new = matches!(outcome, Ok(Placed::New(_)));
-            placed.extend(thing.filter(|_| is_new));
-            commands.extend(command.filter(|_| is_new));
-            overruled.push(overrules.filter(|_| is_new));
-            outcomes.push(outcome);
-        });
-        let is_new = |outcome: &Result<Placed, Refusal>| matches!(outcome, Ok(Placed::New(_)));
-        let new = batch.into_iter().zip(&outcomes).filter(|(_, outcome)| is_new(outcome));
-        let entries: Vec<Vec<u8>> = new.map(|(entry, _)| entry).collect();
-        let mut appended = Appended { outcomes, overruled, commands, placed, first, entries };
-        if appended.entries.is_empty() {
-            return Ok(appended);
-        }
-        let committed = self.commit_state_if_due(&mut appended);
-        if let Err(error) = self.store.append(appended.first, &appended.entries) {
-            self.ahead = true;
-            // Where this fails too, the next call tries again; the first reason is the one to tell.
-            let _ = self.catch_up();
-            return Err(error);
-        }
-        if let Some(snapshot) = committed {
-            let pending = self.snapshots.pending(snapshot);
-            if self.defers_snapshots {
-                self.pending = Some(pending);
-            } else {
-                // It only saves time; without it the record is folded from an older one.
-                let kept = pending.keep();
-                kept.unwrap_or_else(|error| tracing::warn!(%error, "no snapshot could be kept"));
-            }
-        }
-        Ok(appended)
-    }
-
     /// From now on no commit waits for a snapshot: whoever calls this asks [`SiteDir::take_snapshot`] after each.
     pub fn defer_snapshots(&mut self) {
         self.defers_snapshots = true;
@@ -379,31 +307,6 @@ impl SiteDir {
     /// A snapshot that is to be kept, by whatever thread has the time. A later one takes the place of one left here.
     pub fn take_snapshot(&mut self) -> Option<PendingSnapshot> {
         self.pending.take()
-    }
-
-    /// Commits in the record to the state of the site, once in [`gemba_record::limits::ENTRIES_PER_STATE`] entries.
-    /// Returns the bytes of that state.
-    fn commit_state_if_due(&mut self, appended: &mut Appended) -> Option<Vec<u8>> {
-        let entries = self.log.entries();
-        // A copy follows the host's word on the state.
-        if !self.snapshots.is_due(entries) || !self.is_host() {
-            return None;
-        }
-        self.snapshots.tried(entries);
-        let (snapshot, digest) = self.log.snapshot_and_digest()?;
-        // The same state is never committed to twice, so that its digest makes an id as good as a random one.
-        let (id, _) = digest.split_first_chunk::<16>().expect("a digest has 32 bytes");
-        let author = Author::new(self.host.clone(), self.site().id());
-        let entry = author.sign(Body::CommitState { digest }, EntryId(*id));
-        let bytes = entry.bytes().to_vec();
-        match self.log.append_signed(entry) {
-            Ok(_) => appended.entries.push(bytes),
-            Err(why) => {
-                tracing::error!(%why, "the record refuses the host's word on the state of the site");
-                return None;
-            }
-        }
-        Some(snapshot)
     }
 
     /// After a commit failed, folds anew what is on the disk. Until that has succeeded, [`SiteDir::site`] may know of
@@ -523,29 +426,4 @@ fn open_parts(disk: &Arc<dyn Disk>) -> Result<(Store, Snapshots, SigningKey), Si
     let store = Store::open(disk.clone())?;
     let snapshots = Snapshots::new(Blobs::open_on(disk.clone(), SNAPSHOTS)?);
     Ok((store, snapshots, key_file::load(&**disk, HOST_KEY)?))
-}
-
-/// The thing that an entry puts somewhere or takes away.
-fn placed_by(body: &Body) -> Option<ThingId> {
-    match body {
-        Body::EditThing(Edit { thing, change: Change::Move(_) | Change::Retire(_), .. }) => Some(*thing),
-        _ => None,
-    }
-}
-
-/// The entry that this one overrules without its author's knowledge.
-fn overruled_by(log: &Log, entry: &Preverified) -> Option<u64> {
-    let entry = entry.entry()?;
-    let Body::EditThing(edit) = &entry.body else { return None };
-    let conflict = log.site()?.conflict(&entry.author, edit)?;
-    Some(conflict.overruled)
-}
-
-/// Refuses what is dated far ahead of the host's clock.
-fn refuse_ahead(entry: &mut Preverified, now: Option<Timestamp>) {
-    let at = entry.entry().and_then(|entry| entry.at);
-    let ahead = now.zip(at).map_or(0, |(now, at)| at.micros_since(now));
-    if ahead > limits::CLOCK_AHEAD_MICROS {
-        entry.refuse(Refusal::ClockAhead(ahead / 1_000_000));
-    }
 }

@@ -601,6 +601,55 @@ fn mixed_batch(owner: &Author, next: &SigningKey) -> Vec<Vec<u8>> {
     entries
 }
 
+/// A site of the same host with the same entries, on a disk of its own.
+fn copy_of(site: &SiteDir) -> SiteDir {
+    let (host, entries) = (site.host_key().clone(), site.read_entries(0).unwrap());
+    let founding = Founding { name: "Plant", site: site.site().id(), host, owner: None, entry: EntryId([0; 16]) };
+    let mut copy = SiteDir::create_on(Arc::new(SimulatedDisk::new(2)), founding).unwrap();
+    copy.append(entries.into_iter().skip(1).collect()).unwrap();
+    assert_eq!(copy.log().root(), site.log().root());
+    copy
+}
+
+/// The seed is all that a failure needs.
+#[test]
+fn where_one_of_several_commits_fails_those_before_it_stay_and_what_is_behind_can_be_said_again() {
+    let mut failures = 0;
+    for seed in 0..60u64 {
+        let disk = SimulatedDisk::new(seed);
+        let host = SigningKey::from_bytes(&[5; 32]);
+        let founding =
+            Founding { name: "Plant", site: SiteId([1; 16]), host: host.clone(), owner: None, entry: EntryId([0; 16]) };
+        let author = Author::new(host, SiteId([1; 16]));
+        let mut site = SiteDir::create_on(Arc::new(disk.clone()), founding).unwrap();
+        let admit = |n: u8| {
+            let peer = peer_key(&SigningKey::from_bytes(&[100 + n; 32]));
+            let admit = Body::Admit { peer, kind: PeerKind::Person, name: format!("peer {n}"), role: Role::Viewer };
+            author.sign(admit, EntryId([n; 16])).into_parts().0
+        };
+        let entries: Vec<Vec<u8>> = (1..=50).map(admit).collect();
+        disk.set_faults(Faults { operations_left: Some(seed % 30), ..Faults::default() });
+        let taken = site.append_in_commits(entries.clone(), 10, None);
+        failures += usize::from(taken.failed.is_some());
+        let told: u64 = taken.commits.iter().map(|commit| commit.entries.len() as u64).sum();
+        assert!(taken.failed.is_some() == (told < 50), "seed {seed}: {told} were taken, {:?}", taken.failed);
+        drop(site);
+        disk.crash();
+        disk.set_faults(Faults::default());
+        let mut site = SiteDir::open_on(Arc::new(disk)).unwrap();
+        assert_eq!(site.problems(), [], "seed {seed}");
+        let stored = site.site().entries() - 1;
+        assert!(stored >= told, "seed {seed}: {told} were told to be stored, and {stored} are");
+        // An author who was told nothing says all of it again.
+        let again = site.append_in_commits(entries, 10, None);
+        assert!(again.failed.is_none(), "seed {seed}: {:?}", again.failed);
+        let outcomes: Vec<_> = again.commits.into_iter().flat_map(|commit| commit.outcomes).collect();
+        let places: Vec<u64> = outcomes.into_iter().map(|outcome| outcome.unwrap().index()).collect();
+        assert_eq!(places, (1..=50).collect::<Vec<_>>(), "seed {seed}: the same entries, the same places");
+    }
+    assert!(failures > 10, "most seeds let a commit fail");
+}
+
 #[test]
 fn entries_that_all_cores_look_at_while_others_are_taken_end_as_they_do_one_by_one() {
     let (host, next, id) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]), SiteId([1; 16]));
@@ -612,9 +661,18 @@ fn entries_that_all_cores_look_at_while_others_are_taken_end_as_they_do_one_by_o
     let mut one_by_one = Log::replay(site.read_entries(0).unwrap()).unwrap();
     let entries = mixed_batch(&owner, &next);
     let expected: Vec<_> = entries.iter().map(|entry| one_by_one.append(entry.clone())).collect();
-    let outcomes = site.append(entries).unwrap().outcomes;
+    let mut in_commits = copy_of(&site);
+    let outcomes = site.append(entries.clone()).unwrap().outcomes;
     assert_eq!(outcomes, expected);
     assert_eq!(site.log().root(), one_by_one.root());
+    // The same while the disk takes a few of them at a time.
+    let taken = in_commits.append_in_commits(entries, 37, None);
+    assert!(taken.failed.is_none(), "{:?}", taken.failed);
+    assert_eq!(taken.commits.len(), expected.len().div_ceil(37));
+    let outcomes: Vec<_> = taken.commits.into_iter().flat_map(|commit| commit.outcomes).collect();
+    assert_eq!(outcomes, expected);
+    assert_eq!(in_commits.log().root(), one_by_one.root());
+    drop(in_commits);
     let count = |wanted: fn(&Result<Placed, Refusal>) -> bool| outcomes.iter().filter(|o| wanted(o)).count();
     assert!(count(|o| matches!(o, Ok(Placed::New(_)))) > 100 && count(|o| matches!(o, Ok(Placed::Held(_)))) > 5);
     assert!(count(|o| *o == Err(Refusal::Signature)) > 5 && count(|o| *o == Err(Refusal::KeyNotInForce)) > 5);

@@ -45,14 +45,6 @@ impl PlantLog {
         Ok((site, log))
     }
 
-    /// Founds a site in `dir` and says who may write; what there is to write about comes from elsewhere.
-    pub fn found_empty(dir: &Path) -> anyhow::Result<(SiteDir, Self)> {
-        let mut site = SiteDir::create(dir, "Bench plant")?;
-        let log = Self::new(site.site().id());
-        site.submit_all(log.admissions())?;
-        Ok((site, log))
-    }
-
     /// What the owner says after founding: who may write, and the things that are edited.
     pub fn opening(&self) -> Vec<Body> {
         let mut bodies = self.admissions();
@@ -61,7 +53,8 @@ impl PlantLog {
         bodies
     }
 
-    fn admissions(&self) -> Vec<Body> {
+    /// Who may write.
+    pub fn admissions(&self) -> Vec<Body> {
         let admit = |(n, author): (usize, &Author)| {
             let (kind, name) = (PeerKind::Person, format!("Person {n}"));
             Body::Admit { peer: author.key(), kind, name, role: Role::Editor }

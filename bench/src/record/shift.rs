@@ -3,16 +3,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::ensure;
+use ed25519_dalek::SigningKey;
 use gemba_devices::simulator::{Reading, STEP_SECS, Simulator};
 use gemba_host::blobs::Blobs;
+use gemba_host::disk::{Disk, FileDisk};
 use gemba_host::historian::{Historian, HistorianConfig};
-use gemba_host::site_dir::SiteDir;
+use gemba_host::site_dir::{Founding, SiteDir};
 use gemba_net::{BlobHash, TagSample};
 use gemba_record::author::Author;
 use gemba_record::body::Body;
-use gemba_record::entry::EntryId;
+use gemba_record::entry::{EntryId, SiteId};
 use gemba_record::role::Role;
 use gemba_twin::model::outline;
 use gemba_twin::path::TagId;
@@ -126,11 +129,11 @@ pub fn site_with_shift(work: &Path, hours: f64) -> anyhow::Result<(PathBuf, Shif
         return Ok((dir.join("site"), serde_json::from_slice(&told)?));
     }
     forget_others(work)?;
-    let (mut site, _) = PlantLog::found_empty(&dir.join("site"))?;
-    draw(&mut site)?;
-    let gateway = Author::new(site.gateway_key()?, site.site().id());
+    let (mut site, owner) = found(&dir.join("site"))?;
+    draw(&mut site, &owner)?;
+    let gateway = Author { signing_key: site.gateway_key()?, ..owner.clone() };
     let (kind, name) = (PeerKind::Device, "gateway".to_owned());
-    site.submit(Body::Admit { peer: gateway.key(), kind, name, role: Role::Editor })?;
+    say(&mut site, &owner, vec![Body::Admit { peer: gateway.key(), kind, name, role: Role::Editor }])?;
     let mut plant = Plant::new(LINES);
     declare(&mut site, &gateway, &plant.tags()[..TAGS])?;
     let historian = plant.historian(&site.dir().join("history"), site.blobs(), gateway.key())?;
@@ -151,15 +154,30 @@ fn forget_others(work: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn declare(site: &mut SiteDir, gateway: &Author, tags: &[Tag]) -> anyhow::Result<()> {
-    let mut id = 0u128;
-    let entries = Body::declare_tags(tags.to_vec()).into_iter().map(|body| {
+/// A site that was founded an hour before the shift: who looks at an instant sees the plant as the record has it then.
+fn found(dir: &Path) -> anyhow::Result<(SiteDir, Author)> {
+    let disk = FileDisk::new(dir);
+    disk.make_folder("")?;
+    let (id, host) = (SiteId([0x5b; 16]), SigningKey::from_bytes(&[99; 32]));
+    let founding = Founding { name: "Bench plant", site: id, host: host.clone(), owner: None, entry: EntryId([0; 16]) };
+    let mut site = SiteDir::create_on(Arc::new(disk), founding)?;
+    let owner = Author::new(host, id).at(Timestamp::from_secs(BEGAN - 3_600));
+    say(&mut site, &owner, PlantLog::new(id).admissions())?;
+    Ok((site, owner))
+}
+
+fn say(site: &mut SiteDir, author: &Author, bodies: Vec<Body>) -> anyhow::Result<()> {
+    let mut id = u128::from(site.log().entries()) << 64;
+    let entries = bodies.into_iter().map(|body| {
         id += 1;
-        gateway.sign(body, EntryId(id.to_le_bytes())).into_parts().0
+        author.sign(body, EntryId(id.to_le_bytes())).into_parts().0
     });
-    for outcome in site.append(entries.collect())?.outcomes {
-        outcome?;
-    }
+    site.append(entries.collect())?.outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))?;
+    Ok(())
+}
+
+fn declare(site: &mut SiteDir, gateway: &Author, tags: &[Tag]) -> anyhow::Result<()> {
+    say(site, gateway, Body::declare_tags(tags.to_vec()))?;
     for (i, tag) in tags.iter().enumerate() {
         ensure!(site.site().tag_at(&tag.path) == Some(TagId(i as u32)), "the record numbers tags in another order");
     }
@@ -167,14 +185,13 @@ fn declare(site: &mut SiteDir, gateway: &Author, tags: &[Tag]) -> anyhow::Result
 }
 
 /// The plant whose machines have the tags, for a viewer to show.
-fn draw(site: &mut SiteDir) -> anyhow::Result<()> {
+fn draw(site: &mut SiteDir, owner: &Author) -> anyhow::Result<()> {
     let (model, _) = gemba_tools::plant::generate(LINES, 1);
     let things = outline(&model)?.things.into_iter().map(|node| node.thing).collect();
     let blob = site.put_blob(&model)?;
     let mut bodies = vec![Body::ImportModel { blob, bytes: model.len() as u64, name: "plant.glb".to_owned() }];
     bodies.extend(Body::add_things(blob, things));
-    site.submit_all(bodies)?;
-    Ok(())
+    say(site, owner, bodies)
 }
 
 /// Sealed every five minutes as a host does, as fast as it goes.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use gemba_record::entry::UnverifiedEntry;
 use gemba_record::log::{Claimed, Log, Preverified};
@@ -11,10 +11,14 @@ use gemba_record::refusal::Refusal;
 
 use crate::limits;
 
+/// How many cores there are. Asked once: the answer lies in several of the system's files, and to read them for each commit
+/// takes longer than to verify the few entries of a small one.
+static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+
 /// Does for each entry what [`Log::append`] does before it changes anything, by several threads where that pays.
 pub(crate) fn preverify_all(log: &Log, entries: Vec<Vec<u8>>) -> Vec<Preverified> {
     let verify = |share: Vec<Vec<u8>>| log.preverify_all(share);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = *CORES;
     let share = entries.len().div_ceil(threads).max(limits::ENTRIES_PER_THREAD);
     if share >= entries.len() {
         return verify(entries);
@@ -40,7 +44,7 @@ pub(crate) fn preverify_all(log: &Log, entries: Vec<Vec<u8>>) -> Vec<Preverified
 /// are taken and change the log, other cores look at those behind them. What the log said when it began is what keys are
 /// looked up by; `take` finds out where that has changed.
 pub(crate) fn take_all(log: &mut Log, entries: Vec<Vec<u8>>, mut take: impl FnMut(&mut Log, Preverified)) {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = *CORES;
     if threads == 1 || entries.len() <= limits::ENTRIES_PER_THREAD {
         return log.preverify_all(entries).into_iter().for_each(|entry| take(log, entry));
     }
