@@ -54,6 +54,28 @@ fn a_valve_is_commanded_through_a_preview_and_time_is_scrubbed_with_one_hand() {
 }
 
 #[test]
+fn who_looks_at_the_past_brings_another_to_the_same_instant() {
+    let Some(runtime) = runtime("invited") else { return };
+    let site = PlantSite::start();
+    let mut ada = Rig::enter(&runtime, &site.address, site.folder.path(), "Ada");
+    let mut ben = Rig::enter(&runtime, &site.address, site.folder.path(), "Ben");
+    ada.open_panel();
+    let track = tick(&ada.ask());
+    ada.press_at(track);
+    eventually("Ada is in the past", || (ada.ask()["live"] == false).then_some(()));
+    ada.press("Bring others here");
+    ada.find("Others invited");
+    assert_eq!(ben.ask()["live"], true, "nobody is taken to the past unasked");
+    ben.open_panel();
+    ben.find("invites you to");
+    ben.look().eyes[0].write(&kept_folder().join("xr-invited.png"));
+    ben.press("Go there");
+    eventually("Ben is in the past", || (ben.ask()["live"] == false).then_some(()));
+    let instants = [ada.leave(), ben.leave()].map(|report| report["cursor"]["instant"].clone());
+    assert!(instants[0].is_string() && instants[0] == instants[1], "they look at {instants:?}");
+}
+
+#[test]
 fn an_alarm_is_acknowledged_with_the_laser_and_everyone_hears_who_has_seen_it() {
     let Some(runtime) = runtime("alarm") else { return };
     let (machine, after) = faulted();
