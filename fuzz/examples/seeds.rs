@@ -10,7 +10,7 @@ use std::{fs, io};
 
 use ed25519_dalek::SigningKey;
 use gemba_host::blobs::Blobs;
-use gemba_host::historian::{Historian, HistorianConfig};
+use gemba_host::historian::{Historian, HistorianConfig, Sealed};
 use gemba_net::body::{Body, BodyNumber, BodyReceiver, BodySender, Epoch, Lease, Placement, Precision};
 use gemba_net::join::{JoinTable, Pieces, StillBody};
 use gemba_net::wire::{BodyNews, PoseDown, PoseUp, ToHost, ToPeer, frame};
@@ -34,6 +34,7 @@ fn main() -> io::Result<()> {
         ("blob_stream", blob_streams()),
         ("body_packets", body_packets()),
         ("checkpoint", checkpoints()),
+        ("historian_catalogue", catalogues()?),
         ("historian_journal", journals()),
         ("historian_segment", segments()?),
         ("cosigner_requests", requests()),
@@ -172,30 +173,59 @@ fn journals() -> Seeds {
     numbered([framed(&[head.clone()]), framed(&whole), framed(&[head, tag(0), samples(1), samples(40)])])
 }
 
-/// What the historian makes of some samples, and of none.
+/// What the historian makes of so many samples in this folder.
+fn history(dir: &Path, count: usize) -> io::Result<(Historian, Blobs, Vec<Sealed>)> {
+    let blobs = Blobs::open(dir.join("blobs")).map_err(io::Error::other)?;
+    let begun = Timestamp(1_790_000_000_000_000);
+    let mut historian = Historian::open(&dir.join("history"), blobs.clone(), HistorianConfig::default(), begun)
+        .map_err(io::Error::other)?;
+    for n in 0..count as u32 {
+        let path = format!("Hall1/Line{}/Tank{n}/Level", n % 3).parse().expect("it is a path");
+        historian.declare(TagId(n * 37), &path, PeerKey([7 + (n % 2) as u8; 32]));
+    }
+    let samples: Vec<TagSample> = (0..count).map(sample).collect();
+    let end = begun.plus_micros(2_000_000);
+    historian.append(&samples, end).map_err(io::Error::other)?;
+    let sealed = historian.seal(end).map_err(io::Error::other)?;
+    Ok((historian, blobs, sealed))
+}
+
 fn segments() -> io::Result<Seeds> {
     let folder = std::env::temp_dir().join(format!("gemba-seeds-{}", std::process::id()));
     let mut all = Vec::new();
     for count in [1, 40] {
         let dir = folder.join(count.to_string());
-        let blobs = Blobs::open(dir.join("blobs")).map_err(io::Error::other)?;
-        let begun = Timestamp(1_790_000_000_000_000);
-        let mut historian = Historian::open(&dir.join("history"), blobs.clone(), HistorianConfig::default(), begun)
-            .map_err(io::Error::other)?;
-        for n in 0..count as u32 {
-            let path = format!("Hall1/Line{}/Tank{n}/Level", n % 3).parse().expect("it is a path");
-            historian.declare(TagId(n * 37), &path, PeerKey([7 + (n % 2) as u8; 32]));
-        }
-        let samples: Vec<TagSample> = (0..count).map(sample).collect();
-        let end = begun.plus_micros(2_000_000);
-        historian.append(&samples, end).map_err(io::Error::other)?;
-        let sealed = historian.seal(end).map_err(io::Error::other)?;
+        let (_, blobs, sealed) = history(&dir, count)?;
         for sealed in sealed {
             all.extend(blobs.read(&sealed.blob.0).map_err(io::Error::other)?);
         }
         if count == 1 {
             all.push(fs::read(dir.join("history/start-0.parquet"))?);
         }
+    }
+    fs::remove_dir_all(folder)?;
+    Ok(numbered(all))
+}
+
+/// The lines of catalogues, out of their frames (length u32, checksum 8 bytes): of segments that the record knows of and not.
+fn catalogues() -> io::Result<Seeds> {
+    let folder = std::env::temp_dir().join(format!("gemba-catalogues-{}", std::process::id()));
+    let mut all = Vec::new();
+    for is_confirmed in [false, true] {
+        let dir = folder.join(is_confirmed.to_string());
+        let (mut historian, _, sealed) = history(&dir, 40)?;
+        for sealed in sealed.iter().filter(|_| is_confirmed) {
+            historian.confirm(sealed).map_err(io::Error::other)?;
+        }
+        let file = fs::read(dir.join("history/catalogue"))?;
+        let (mut rest, mut lines) = (file.as_slice(), Vec::new());
+        while let Some((length, more)) = rest.split_first_chunk::<4>() {
+            let (line, more) = more[8..].split_at(u32::from_le_bytes(*length) as usize);
+            lines.extend_from_slice(&(line.len() as u16).to_le_bytes());
+            lines.extend_from_slice(line);
+            rest = more;
+        }
+        all.push(lines);
     }
     fs::remove_dir_all(folder)?;
     Ok(numbered(all))

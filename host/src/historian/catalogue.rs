@@ -65,29 +65,13 @@ impl Catalogue {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(io("read", &path))?,
         };
-        let (payloads, mut lost) = read_frames(&bytes);
-        let (mut kept, mut next_number) = (Vec::new(), 0);
-        for payload in payloads {
-            match minicbor::decode(payload) {
-                Ok(line) => follow(line, &mut kept, &mut next_number),
-                Err(_) => lost += payload.len(),
-            }
-        }
+        let (kept, next_number, lost) = read(&bytes);
         if lost > 0 {
             // Kept for whoever wants to look, since the compacted one will lack what could not be read.
             let damaged = dir.join("catalogue.damaged");
             std::fs::copy(&path, &damaged).map_err(io("create", &damaged))?;
         }
-        let mut frames = Vec::new();
-        for (segment, is_confirmed) in &kept {
-            put_line(&Line::Sealed(Box::new(segment.clone())), &mut frames);
-            if *is_confirmed {
-                put_line(&Line::Confirmed(segment.sealed.number), &mut frames);
-            }
-        }
-        if let Some(last) = next_number.checked_sub(1).filter(|n| kept.iter().all(|(k, _)| k.sealed.number != *n)) {
-            put_line(&Line::Deleted(last), &mut frames);
-        }
+        let frames = compact(&kept, next_number);
         crate::key_file::write_whole(&path, &frames, false)?;
         let file = FrameFile::resume(&path, frames.len() as u64)?;
         Ok((Self { file, kept, next_number }, lost))
@@ -120,6 +104,35 @@ impl Catalogue {
         self.file.append(&frame)?;
         self.file.sync()
     }
+}
+
+/// What the lines of a catalogue say: the segments that are there, the number after the last ever given, and how many bytes
+/// could not be read.
+pub(super) fn read(bytes: &[u8]) -> (Vec<(Kept, bool)>, u64, usize) {
+    let (payloads, mut lost) = read_frames(bytes);
+    let (mut kept, mut next_number) = (Vec::new(), 0);
+    for payload in payloads {
+        match minicbor::decode(payload) {
+            Ok(line) => follow(line, &mut kept, &mut next_number),
+            Err(_) => lost += payload.len(),
+        }
+    }
+    (kept, next_number, lost)
+}
+
+/// The shortest catalogue that says the same.
+pub(super) fn compact(kept: &[(Kept, bool)], next_number: u64) -> Vec<u8> {
+    let mut frames = Vec::new();
+    for (segment, is_confirmed) in kept {
+        put_line(&Line::Sealed(Box::new(segment.clone())), &mut frames);
+        if *is_confirmed {
+            put_line(&Line::Confirmed(segment.sealed.number), &mut frames);
+        }
+    }
+    if let Some(last) = next_number.checked_sub(1).filter(|n| kept.iter().all(|(k, _)| k.sealed.number != *n)) {
+        put_line(&Line::Deleted(last), &mut frames);
+    }
+    frames
 }
 
 fn put_line(line: &Line, out: &mut Vec<u8>) {

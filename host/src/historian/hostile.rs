@@ -6,7 +6,7 @@ use gemba_net::BlobHash;
 
 use super::frames::put_frame;
 use super::segment::{Columns, SegmentFile, guarded};
-use super::{journal, proof, segment};
+use super::{catalogue, journal, proof, segment};
 
 /// Reads a journal of these payloads, writes what it holds as a segment, and checks that against its own roots. Returns
 /// the number of samples; none if there is no journal.
@@ -22,6 +22,24 @@ pub fn replay(payloads: &[&[u8]]) -> Option<u64> {
     let samples = proof::verify_segment(&file, told, &proof::roots(&replayed)).expect("what was written proves itself");
     assert_eq!(samples, replayed.samples as u64, "no sample is lost on the way");
     Some(samples)
+}
+
+/// Reads a catalogue of these lines. Returns how many segments it has.
+///
+/// # Panics
+/// If the catalogue that is written in its place says something else.
+pub fn read_catalogue(lines: &[&[u8]]) -> usize {
+    let mut bytes = Vec::new();
+    lines.iter().for_each(|line| put_frame(line, &mut bytes));
+    let (kept, next_number, _) = catalogue::read(&bytes);
+    let compact = catalogue::compact(&kept, next_number);
+    let (again, next_again, lost) = catalogue::read(&compact);
+    let said = |kept: &[(catalogue::Kept, bool)]| -> Vec<(u64, bool)> {
+        kept.iter().map(|(segment, is_confirmed)| (segment.sealed.number, *is_confirmed)).collect()
+    };
+    assert_eq!((said(&again), next_again, lost), (said(&kept), next_number, 0), "nothing is lost on the way");
+    assert_eq!(catalogue::compact(&again, next_again), compact);
+    kept.len()
 }
 
 /// Reads these bytes as a segment in all the ways there are: for proof, for a recall, and as a start table. Returns the
