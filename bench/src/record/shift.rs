@@ -29,6 +29,8 @@ use super::plant_log::PlantLog;
 /// A Saturday morning, seconds since the Unix epoch. In the past of whoever runs this: what comes after the clock of a host
 /// that starts is, to it, the sign of a clock that was set back, and sought everywhere.
 const BEGAN: i64 = 1_784_966_400;
+/// When the site was founded: an hour before.
+const BEFORE: Timestamp = Timestamp((BEGAN - 3_600) * 1_000_000);
 /// Steps between two readings: 20 a second, as the simulated OPC UA server writes them.
 const STEPS: u64 = 2;
 /// Tags of the shift that the goals are about, and lines that have as many.
@@ -131,7 +133,7 @@ pub fn site_with_shift(work: &Path, hours: f64) -> anyhow::Result<(PathBuf, Shif
     forget_others(work)?;
     let (mut site, owner) = found(&dir.join("site"))?;
     draw(&mut site, &owner)?;
-    let gateway = Author { signing_key: site.gateway_key()?, ..owner.clone() };
+    let gateway = Author::new(site.gateway_key()?, site.site().id()).at(BEFORE);
     let (kind, name) = (PeerKind::Device, "gateway".to_owned());
     say(&mut site, &owner, vec![Body::Admit { peer: gateway.key(), kind, name, role: Role::Editor }])?;
     let mut plant = Plant::new(LINES);
@@ -154,14 +156,14 @@ fn forget_others(work: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A site that was founded an hour before the shift: who looks at an instant sees the plant as the record has it then.
+/// A site that was founded before the shift: who looks at an instant sees the plant as the record has it then.
 fn found(dir: &Path) -> anyhow::Result<(SiteDir, Author)> {
     let disk = FileDisk::new(dir);
     disk.make_folder("")?;
     let (id, host) = (SiteId([0x5b; 16]), SigningKey::from_bytes(&[99; 32]));
     let founding = Founding { name: "Bench plant", site: id, host: host.clone(), owner: None, entry: EntryId([0; 16]) };
     let mut site = SiteDir::create_on(Arc::new(disk), founding)?;
-    let owner = Author::new(host, id).at(Timestamp::from_secs(BEGAN - 3_600));
+    let owner = Author::new(host, id).at(BEFORE);
     say(&mut site, &owner, PlantLog::new(id).admissions())?;
     Ok((site, owner))
 }
