@@ -33,7 +33,7 @@ pub const OUTCOME_BYTES: usize = 512;
 /// Commands that may be on their way to devices at once; further ones wait in the record.
 pub const ORDERS: usize = 64;
 
-/// Entries that are worth a thread of their own: starting one takes some 30 µs, verifying as many 200 µs or more.
+/// Entries that are worth another thread: waking one takes some 30 µs, verifying as many 200 µs or more.
 pub const ENTRIES_PER_THREAD: usize = 16;
 
 /// Entries whose signatures a thread looks at in one go: the division that they share costs each 0.1 µs then, and whoever

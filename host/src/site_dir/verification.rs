@@ -15,6 +15,13 @@ use crate::limits;
 /// takes longer than to verify the few entries of a small one.
 static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
 
+/// Threads that are there when a commit needs them: starting one takes longer than to verify the entries of a small commit.
+/// One more than there are cores, since one at a time waits for a disk.
+pub(super) static WORKERS: LazyLock<rayon::ThreadPool> = LazyLock::new(|| {
+    let workers = rayon::ThreadPoolBuilder::new().num_threads(*CORES + 1).thread_name(|n| format!("verifier-{n}"));
+    workers.build().expect("the system gives a process a few threads")
+});
+
 /// Does for each entry what [`Log::append`] does before it changes anything, by several threads where that pays.
 pub(crate) fn preverify_all(log: &Log, entries: Vec<Vec<u8>>) -> Vec<Preverified> {
     let verify = |share: Vec<Vec<u8>>| log.preverify_all(share);
@@ -28,16 +35,24 @@ pub(crate) fn preverify_all(log: &Log, entries: Vec<Vec<u8>>) -> Vec<Preverified
     while entries.len() > 0 {
         shares.push(entries.by_ref().take(share).collect::<Vec<_>>());
     }
-    std::thread::scope(|scope| {
-        let first = shares.remove(0);
-        let others: Vec<_> = shares.into_iter().map(|share| scope.spawn(|| verify(share))).collect();
-        let mut verified = verify(first);
-        for other in others {
-            // A thread that panics is a bug of ours, and no entry of its share may be taken for verified.
-            verified.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    in_order(shares, verify)
+}
+
+/// Does this to each share, by several threads; what comes of them is in the shares' order.
+fn in_order<S: Send, T: Send>(shares: Vec<S>, act: impl Fn(S) -> Vec<T> + Sync) -> Vec<T> {
+    let mut done: Vec<Vec<T>> = shares.iter().map(|_| Vec::new()).collect();
+    let mut work = shares.into_iter().zip(&mut done);
+    let first = work.next();
+    WORKERS.in_place_scope(|scope| {
+        for (share, done) in work {
+            let act = &act;
+            scope.spawn(move |_| *done = act(share));
         }
-        verified
-    })
+        if let Some((share, done)) = first {
+            *done = act(share);
+        }
+    });
+    done.into_iter().flatten().collect()
 }
 
 /// Gives each entry to `take`, in order, with its signature looked at, as [`preverify_all`] does; but while the first ones
@@ -60,12 +75,12 @@ pub(crate) fn take_all(log: &mut Log, entries: Vec<Vec<u8>>, mut take: impl FnMu
         let (number, share) = shares.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
         Some((number, Claimed::verify_all(share, &verifier)))
     };
-    std::thread::scope(|scope| {
+    WORKERS.in_place_scope(|scope| {
         let (done, verified) = mpsc::channel();
         for _ in 1..threads {
-            let done = done.clone();
+            let (done, verify_next) = (done.clone(), &verify_next);
             // Nobody listens any more only where this thread's own part has panicked.
-            scope.spawn(move || while verify_next().is_some_and(|share| done.send(share).is_ok()) {});
+            scope.spawn(move |_| while verify_next().is_some_and(|share| done.send(share).is_ok()) {});
         }
         drop(done);
         let mut ready: BTreeMap<usize, Vec<Preverified>> = BTreeMap::new();
@@ -88,17 +103,9 @@ fn read_all(entries: Vec<Vec<u8>>, threads: usize) -> Vec<Result<UnverifiedEntry
     let read = |share: Vec<Vec<u8>>| share.into_iter().map(UnverifiedEntry::read).collect::<Vec<_>>();
     let share = entries.len().div_ceil(threads);
     let mut entries = entries.into_iter();
-    let first: Vec<Vec<u8>> = entries.by_ref().take(share).collect();
-    std::thread::scope(|scope| {
-        let mut others = Vec::new();
-        while entries.len() > 0 {
-            let share: Vec<Vec<u8>> = entries.by_ref().take(share).collect();
-            others.push(scope.spawn(move || read(share)));
-        }
-        let mut all = read(first);
-        for other in others {
-            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        all
-    })
+    let mut shares = Vec::new();
+    while entries.len() > 0 {
+        shares.push(entries.by_ref().take(share).collect());
+    }
+    in_order(shares, read)
 }
