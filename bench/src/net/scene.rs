@@ -8,8 +8,6 @@ pub type Placed = ([f64; 3], [f64; 4]);
 
 /// All bodies at every tick.
 pub struct Scene {
-    /// Ticks each second.
-    pub rate_hz: u32,
     /// The bodies at each tick, in the same order.
     pub ticks: Vec<Vec<Placed>>,
 }
@@ -78,7 +76,7 @@ pub fn asteroids(seed: u64, settle_secs: u32, ticks: usize) -> Scene {
         asteroids.push((handle, speed));
     }
     world.integration_parameters.dt = 1.0 / 60.0;
-    let mut scene = Scene { rate_hz: 30, ticks: Vec::new() };
+    let mut scene = Scene { ticks: Vec::new() };
     for step in 0..settle_secs as usize * 60 + ticks * 2 {
         for (handle, target) in &asteroids {
             keep_speed(&mut world.bodies[*handle], *target, bounds, 1.0 / 60.0);
@@ -124,7 +122,7 @@ pub fn cubes(seed: u64, settle_secs: u32, ticks: usize) -> Scene {
         let body = RigidBodyBuilder::dynamic().translation(place);
         handles.push(world.insert(body, ColliderBuilder::cuboid(0.2, 0.2, 0.2).friction(0.7)).0);
     }
-    let mut scene = Scene { rate_hz: 60, ticks: Vec::new() };
+    let mut scene = Scene { ticks: Vec::new() };
     let mut toward = Vector::ZERO;
     for step in 0..settle_secs as usize * 60 + ticks {
         if step % 90 == 0 {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 2 bytes  number of the packet, its low 16 bits; the rest is entropy coded:
-//! heard    whether it builds on packets that were acknowledged; the newest, and which of the 31 before it
+//! heard    whether it builds on packets that were acknowledged; the newest, how far back the oldest is (31 at most),
+//!          and which of those between were not
 //! tick     since that packet's, or in 32 bits
 //! others   bodies that nobody expects, by number: woken, new, seldom told
 //! listed   bodies that moved when last acknowledged, by number, each with a bit whether it is told
@@ -127,6 +128,7 @@ pub(super) struct Packet {
     pub(super) likely: Likely,
     builds: Bit,
     behind: Size,
+    reach: Size,
     missing: Bit,
     since: Size,
     more: Bit,
@@ -145,6 +147,7 @@ impl Packet {
             likely: Likely::new(),
             builds: Bit::prior(0.99),
             behind: Size::about(4.0),
+            reach: Size::about(16.0),
             missing: Bit::prior(0.03),
             since: Size::about(4.0),
             more: Bit::prior(0.5),
@@ -175,8 +178,10 @@ impl Packet {
         let (newest, at) = window.newest.unwrap_or((number, tick));
         let newest = number.wrapping_sub(self.behind.code(coder, number.wrapping_sub(newest)));
         let at = if C::WRITES { at } else { tick_of(newest)? };
+        // Beyond the oldest nothing has to be said: most often those of some ticks, and all of them.
+        let reach = self.reach.code(coder, u64::BITS - window.before.leading_zeros());
         let mut before = 0;
-        for bit in 0..MASK {
+        for bit in 0..(reach as usize).min(MASK) {
             let missing = coder.bit(&mut self.missing, window.before >> bit & 1 == 0);
             before |= u64::from(!missing) << bit;
             if !missing && !C::WRITES {
