@@ -65,6 +65,10 @@ const FULLNESS_MEMORY: f64 = 0.96;
 /// Beside a round trip's worth, what may be under way: acknowledgements come up to 25 ms late.
 const SLACK: Duration = Duration::from_millis(25);
 
+/// Packets of bulk under way before anything has been acknowledged, spread over a round trip: as many as Chrome's QUIC
+/// begins with, not the ten of RFC 9002. With 50 ms a newcomer has all bodies of a site 80 ms sooner.
+const BULK_BEGIN_PACKETS: u64 = 32;
+
 /// Makes controllers with one budget.
 #[derive(Debug, Clone)]
 pub struct RtConfig {
@@ -83,7 +87,9 @@ impl Default for RtConfig {
 
 impl ControllerFactory for RtConfig {
     fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
-        let bulk = Arc::new(CubicConfig::default()).build(now, mtu);
+        let mut cubic = CubicConfig::default();
+        cubic.initial_window(BULK_BEGIN_PACKETS * u64::from(mtu));
+        let bulk = Arc::new(cubic).build(now, mtu);
         Box::new(RtController { control: RtControl::new(self.budget, mtu, now), bulk, config: self })
     }
 }
