@@ -1,6 +1,7 @@
 //! `gemba bench net`: how a site feels over a real line. One file a row.
 
 mod asteroids;
+mod bad_peers;
 mod bit_packing;
 mod body_lane;
 mod cubes;
@@ -26,7 +27,7 @@ use crate::report::Row;
 pub struct Sizes {
     /// Runs of each row.
     pub runs: usize,
-    /// N5: seconds of motion in a run, and of the transfers of N5-fair; N8: seconds of telemetry.
+    /// N5: seconds of motion in a run, and of the transfers of N5-fair; N8: seconds of telemetry; N9: three times the seconds.
     pub seconds: u32,
     /// N1 and N2: ticks of each scene.
     pub ticks: usize,
@@ -51,7 +52,7 @@ impl Sizes {
 
 type Measure = fn(&Sizes) -> anyhow::Result<Vec<Row>>;
 
-const ROWS: [(&str, Measure); 10] = [
+const ROWS: [(&str, Measure); 11] = [
     ("N1", asteroids::measure),
     ("N2", cubes::measure),
     ("N3", host_cost::measure),
@@ -62,6 +63,7 @@ const ROWS: [(&str, Measure); 10] = [
     ("N6", meeting::measure),
     ("N7", full_house::measure),
     ("N8", samples::measure),
+    ("N9", bad_peers::measure),
 ];
 
 /// Measures the rows named, all if none is; returns the rows, and the problems of those that could not be measured.

@@ -22,6 +22,7 @@ pub struct Served {
     /// The line to the host.
     pub proxy: UdpProxy,
     address: Address,
+    direct: Address,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -38,7 +39,8 @@ impl Served {
         let commands = port.commands.clone();
         let (up, down) = (conditions.parse()?, conditions.parse()?);
         let proxy = UdpProxy::start(ProxyConfig { listen: any, target: port.local_addr(), up, down, seed })?;
-        let address = Address { host: "127.0.0.1".to_owned(), port: proxy.local_addr().port(), site, key };
+        let direct = Address { host: "127.0.0.1".to_owned(), port: port.local_addr().port(), site, key };
+        let address = Address { port: proxy.local_addr().port(), ..direct.clone() };
         let answers = commands.clone();
         runtime.spawn(async move {
             while let Some(event) = port.events.recv().await {
@@ -49,13 +51,22 @@ impl Served {
                 }
             }
         });
-        Ok(Self { commands, proxy, address, _runtime: runtime })
+        Ok(Self { commands, proxy, address, direct, _runtime: runtime })
     }
 
     /// One more viewer.
     pub fn connect(&self, seed: u8) -> Link {
-        let (address, signing_key) = (self.address.clone(), SigningKey::from_bytes(&[seed; 32]));
-        connect(LinkConfig { address, signing_key, name: "bench".to_owned(), kind: PeerKind::Person, entries_held: 0 })
+        link(&self.address, seed)
+    }
+
+    /// One more viewer, past the line.
+    pub fn connect_directly(&self, seed: u8) -> Link {
+        link(&self.direct, seed)
+    }
+
+    /// The host's own address, past the line.
+    pub fn direct(&self) -> &Address {
+        &self.direct
     }
 
     /// Says something as the host program.
@@ -82,4 +93,9 @@ impl Served {
         }
         Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SEC))
     }
+}
+
+fn link(address: &Address, seed: u8) -> Link {
+    let (address, signing_key) = (address.clone(), SigningKey::from_bytes(&[seed; 32]));
+    connect(LinkConfig { address, signing_key, name: "bench".to_owned(), kind: PeerKind::Person, entries_held: 0 })
 }
