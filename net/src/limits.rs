@@ -165,8 +165,8 @@ pub const POSE_BURST: Duration = Duration::from_millis(100);
 pub const DATAGRAM_OVERHEAD: usize = 58;
 /// Presenters that one peer is told of whatever its budget says: 8 at 30 Hz and some 15 bytes are 29 kbit/s.
 pub const HEROES: usize = 8;
-/// What has not moved for so long rests: longer than a line jitters.
-pub const REST_AFTER: Duration = Duration::from_millis(150);
+/// What has not moved for so long rests: longer than a line jitters; and at most, however seldom it is told.
+pub const REST_AFTER: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(600));
 /// A motion is passed on no more often than this: 33 Hz, whatever its tracker's rate.
 pub const MOTION_INTERVAL: Duration = Duration::from_millis(28);
 /// Until a rest that was not acknowledged is told again: at first, and at last.

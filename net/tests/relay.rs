@@ -287,6 +287,24 @@ fn a_presenter_far_away_is_told_as_often_as_a_neighbour_whatever_the_budget() {
 }
 
 #[test]
+fn who_is_heard_of_ten_times_a_second_rests_neither_between_two_words_nor_when_one_is_lost() {
+    let mut site = Site::new(&[calm(); 2], 4);
+    let name = Name::of_avatar(PeerNumber(1));
+    for tick in 0..400u32 {
+        // Of the words that come every tenth of a second each fifth is lost.
+        if tick.is_multiple_of(5) && tick % 25 != 0 {
+            let sample = Sample::of_pose(&pose(2.0, tick as f32 * 0.02, true), site.millis());
+            site.crowd.handle_sample(name, sample, false);
+        }
+        site.step();
+        let rests = site.peers[0].seen.get(&name).is_some_and(|sample| sample.is_resting());
+        assert!(tick < 50 || !rests, "at rest in tick {tick}");
+    }
+    (0..50).for_each(|_| site.step());
+    assert!(site.peers[0].seen[&name].is_resting(), "who stands still for a second rests");
+}
+
+#[test]
 fn a_peer_that_lies_about_what_arrived_or_never_answers_grows_nothing_and_harms_nobody() {
     let mut site = Site::new(&[calm(); 12], 3);
     let mut random = Seeded(5);

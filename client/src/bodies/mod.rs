@@ -259,7 +259,10 @@ fn isometry_of(at: &Placement) -> Isometry3d {
 /// The instant of a word as a tick, and the clock told if it tells a motion: what rests may have been said long after.
 pub(crate) fn tick_of(playing: &mut Playing, time: &Time<Real>, when: Timestamp, moves: bool) -> u32 {
     if moves {
-        playing.handle_motion(time.elapsed(), when);
+        // A frame's own time is that of its beginning, or older where drawing goes on beside it: a word would seem to
+        // have come before it was said, and everyone would be shown too early for as long as that is believed.
+        let now = time.first_update().map_or(time.elapsed(), |first| first.elapsed().max(time.elapsed()));
+        playing.handle_motion(now, when);
     }
     playing.tick_of(when)
 }

@@ -20,6 +20,9 @@ const SET_OFF_SECS: f64 = 0.05;
 const PACE_SHARE: f64 = 0.1;
 /// What is told more seldom than this is shown no further behind for it.
 const MOST_PACE_SECS: f64 = 0.6;
+/// How long the quickest packets are remembered, at least; twice as long at most. A line may have become longer for good, and
+/// the clocks of two machines drift apart.
+const MEMORY: Duration = Duration::from_secs(10);
 /// How quickly shown time may run faster or slower than time, so that nobody sees it.
 const SLEW: f64 = 0.05;
 /// How much of the jitter is forgotten each second.
@@ -29,8 +32,10 @@ const FORGOTTEN: f64 = 0.1;
 #[derive(Debug, Clone)]
 pub struct PlayClock {
     rate_hz: f64,
-    /// Seconds from a tick to the arrival of the quickest packets, on both ends' clocks.
-    quickest_secs: Option<f64>,
+    /// Seconds from a tick to the arrival of the quickest packets, on both ends' clocks: in the memory before this one
+    /// and in this one, which began then.
+    quickest_secs: [Option<f64>; 2],
+    memory_begun: Duration,
     jitter_secs: f64,
     heard: Duration,
     shown_secs: f64,
@@ -42,7 +47,8 @@ impl PlayClock {
     pub fn new(rate_hz: u32) -> Self {
         let rate_hz = f64::from(rate_hz.max(1));
         let heard = Duration::ZERO;
-        Self { rate_hz, quickest_secs: None, jitter_secs: 0.0, heard, shown_secs: 0.0, shown: None }
+        let (quickest_secs, memory_begun) = ([None; 2], Duration::ZERO);
+        Self { rate_hz, quickest_secs, memory_begun, jitter_secs: 0.0, heard, shown_secs: 0.0, shown: None }
     }
 
     /// A packet of this tick has arrived, `now` being any clock that runs evenly.
@@ -50,11 +56,17 @@ impl PlayClock {
         let way = now.as_secs_f64() - f64::from(tick) / self.rate_hz;
         let since = now.saturating_sub(self.heard).as_secs_f64();
         self.heard = now;
-        // The clocks of two machines drift apart by less than 100 parts in a million.
-        let quickest = self.quickest_secs.map_or(way, |quickest| (quickest + since * 1e-4).min(way));
-        self.quickest_secs = Some(quickest);
+        if now.saturating_sub(self.memory_begun) > MEMORY {
+            (self.quickest_secs[0], self.quickest_secs[1], self.memory_begun) = (self.quickest_secs[1], None, now);
+        }
+        self.quickest_secs[1] = Some(self.quickest_secs[1].map_or(way, |quickest| quickest.min(way)));
+        let quickest = self.quickest().unwrap_or(way);
         let kept = (1.0 - FORGOTTEN * since).max(0.0);
         self.jitter_secs = (self.jitter_secs * kept).max(way - quickest).min(DELAY_SECS);
+    }
+
+    fn quickest(&self) -> Option<f64> {
+        self.quickest_secs.into_iter().flatten().reduce(f64::min)
     }
 
     /// How far behind the quickest packets what is shown should be.
@@ -64,7 +76,7 @@ impl PlayClock {
 
     /// The tick to show now, and how far into the next; none before the first packet.
     pub fn tick(&mut self, now: Duration) -> Option<f64> {
-        let wanted = now.as_secs_f64() - self.quickest_secs? - self.delay().as_secs_f64();
+        let wanted = now.as_secs_f64() - self.quickest()? - self.delay().as_secs_f64();
         let Some(before) = self.shown.replace(now) else {
             self.shown_secs = wanted;
             return Some(wanted * self.rate_hz);
@@ -203,6 +215,22 @@ mod tests {
                 assert!((0.9..1.1).contains(&(pair[1] - pair[0])), "every {gap} ms: {pair:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_line_that_becomes_longer_for_good_is_followed() {
+        let mut clock = PlayClock::new(1000);
+        let mut early = 0.0f64;
+        for millis in (0..60_000u32).step_by(20) {
+            let way = if millis < 5_000 { 100 } else { 900 };
+            let now = Duration::from_millis(u64::from(millis + way));
+            clock.handle_packet(now, millis);
+            let shown = clock.tick(now).unwrap();
+            if millis > 40_000 {
+                early = early.max(shown - f64::from(millis));
+            }
+        }
+        assert!(early <= 1.0, "what is shown is {early} ms ahead of what was heard");
     }
 
     #[test]

@@ -8,6 +8,11 @@ use crate::limits;
 use crate::peers::PeerNumber;
 use crate::relay::{Detail, Name, RelaySender, Sample};
 
+/// How much a gap between two words of a motion changes what is thought to be their pace.
+const GAP_SHARE: f32 = 0.2;
+/// Gaps without a word after which something rests: two words may be lost in a row.
+const REST_GAPS: f32 = 4.0;
+
 /// What has been sent, held back and dropped since the host began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CrowdStats {
@@ -32,6 +37,8 @@ struct Subject {
     cell: Cell,
     /// When it was last heard to be elsewhere than before, on the crowd's clock, and whether it is known to stay there.
     heard: u64,
+    /// Mean time between two words of its motion lately, milliseconds.
+    gap: f32,
     will_stay: bool,
     /// When the peers were last told that there is news, and how often.
     news_at: u64,
@@ -41,6 +48,13 @@ struct Subject {
 }
 
 impl Subject {
+    /// How long it has to be still until it rests: a viewer that draws ten frames a second is not at rest between two of
+    /// them, nor when a word of its motion is lost.
+    fn rests_after(&self) -> u64 {
+        let (least, most) = (limits::REST_AFTER.0.as_millis() as f32, limits::REST_AFTER.1.as_millis() as f32);
+        (self.gap * REST_GAPS).clamp(least, most) as u64
+    }
+
     fn in_detail(&mut self, detail: Detail) -> Arc<Sample> {
         let told = &mut self.told[detail as usize];
         told.get_or_insert_with(|| Arc::new(self.exact.in_detail(detail))).clone()
@@ -167,8 +181,8 @@ impl Crowd {
         }
     }
 
-    /// An avatar or a body is so now; `rests` if it is known to stay so. What moves no more for [`limits::REST_AFTER`]
-    /// rests as well.
+    /// An avatar or a body is so now; `rests` if it is known to stay so. What moves no more for [`limits::REST_AFTER`],
+    /// or longer if it is told seldom, rests as well.
     pub fn handle_sample(&mut self, name: Name, sample: Sample, rests: bool) {
         let cell = Cell::of(sample.place());
         let now = self.now;
@@ -180,6 +194,7 @@ impl Crowd {
                 told,
                 cell,
                 heard: now,
+                gap: 0.0,
                 will_stay: rests,
                 news_at: 0,
                 motions: 0,
@@ -198,6 +213,11 @@ impl Crowd {
         let before = std::mem::replace(&mut subject.cell, cell);
         subject.exact = Arc::new(sample);
         subject.told = [None, None, None, None];
+        if !subject.is_resting {
+            // What comes together counts as one word.
+            let gap = (now - subject.heard) as f32;
+            subject.gap += (gap - subject.gap) * GAP_SHARE;
+        }
         (subject.heard, subject.will_stay) = (now, rests);
         (subject.has_news, subject.is_resting) = (true, false);
         self.moving.insert(name);
@@ -258,7 +278,7 @@ impl Crowd {
         let (now, subjects, mut fresh) = (self.now, &mut self.subjects, Vec::new());
         self.moving.retain(|name| {
             let Some(subject) = subjects.get_mut(name) else { return false };
-            let rests = subject.will_stay || now - subject.heard >= limits::REST_AFTER.as_millis() as u64;
+            let rests = subject.will_stay || now - subject.heard >= subject.rests_after();
             let due = subject.has_news && now >= subject.news_at + limits::MOTION_INTERVAL.as_millis() as u64;
             if !rests && !due {
                 return true;
