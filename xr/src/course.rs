@@ -138,9 +138,9 @@ impl Course {
             Stage::Waiting { renews_instance, .. } => {
                 Stage::Waiting { until: now + RETRY, renews_instance: renews_instance || loss == Loss::Instance }
             }
-            Stage::Session { .. } => Stage::Leaving { then: Some(loss) },
-            Stage::Leaving { .. } => Stage::Leaving { then: Some(loss) },
-            Stage::Left => Stage::Left,
+            Stage::Session { .. } | Stage::Leaving { then: Some(_) } => Stage::Leaving { then: Some(loss) },
+            // Who has left is not brought back because something else went wrong on their way out.
+            stage @ (Stage::Leaving { then: None } | Stage::Left) => stage,
         };
     }
 
@@ -262,6 +262,100 @@ mod tests {
         assert_eq!(course.next(NOW * 100), None);
         course.enter(NOW);
         assert_eq!(course.next(NOW), Some(Deed::Create { renews_instance: false }));
+    }
+
+    /// A course, and what `session` would have made of its deeds.
+    struct Walk {
+        course: Course,
+        now: Duration,
+        is_live: bool,
+        is_begun: bool,
+    }
+
+    impl Walk {
+        /// Does what is due, or fails at it.
+        fn act(&mut self, fails: Option<Loss>) -> Option<Deed> {
+            let deed = self.course.next(self.now)?;
+            match (deed, fails) {
+                (Deed::Create { .. }, _) => assert!(!self.is_live, "a session is let go before the next is made"),
+                _ => assert!(self.is_live, "{deed:?} is asked of a session that is there"),
+            }
+            match fails.filter(|_| deed != Deed::Destroy) {
+                Some(loss) => self.course.lost(loss, self.now),
+                None => {
+                    self.is_live = deed != Deed::Destroy;
+                    self.is_begun = match deed {
+                        Deed::Begin => true,
+                        Deed::End | Deed::Destroy | Deed::Create { .. } => false,
+                    };
+                    self.course.done(deed, self.now);
+                }
+            }
+            Some(deed)
+        }
+
+        fn check(&self) {
+            assert!(!self.course.runs_frames() || (self.is_live && self.is_begun), "{self:?}");
+            assert!(!self.course.state().is_seen() || self.course.runs_frames(), "{self:?}");
+        }
+    }
+
+    impl std::fmt::Debug for Walk {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "{:?} at {:?}, live {}, begun {}", self.course, self.now, self.is_live, self.is_begun)
+        }
+    }
+
+    #[test]
+    fn whatever_happens_in_whatever_order_sessions_are_kept_apart_and_a_good_runtime_brings_the_headset_back() {
+        for seed in 1..3000u64 {
+            // Marsaglia's xorshift: the same walks on every machine.
+            let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut throw = |sides: u64| {
+                dice ^= dice << 13;
+                dice ^= dice >> 7;
+                dice ^= dice << 17;
+                dice % sides
+            };
+            let course = if throw(2) == 0 { Course::default() } else { Course::without_headset() };
+            let mut walk = Walk { course, now: Duration::ZERO, is_live: false, is_begun: false };
+            for _ in 0..100 {
+                walk.now += Duration::from_millis(throw(2000));
+                let loss = if throw(2) == 0 { Loss::Session } else { Loss::Instance };
+                match throw(9) {
+                    0..=2 => walk.course.heard(SessionState::from_raw(throw(14) as i32 - 2)),
+                    3 => walk.course.lost(loss, walk.now),
+                    4 => walk.course.presence(throw(2) == 0),
+                    5 => walk.course.enter(walk.now),
+                    _ => drop(walk.act((throw(3) == 0).then_some(loss))),
+                }
+                walk.check();
+            }
+            for _ in 0..6 {
+                walk.now += RETRY;
+                walk.course.enter(walk.now);
+                walk.course.presence(true);
+                while let Some(deed) = walk.act(None) {
+                    walk.check();
+                    if matches!(deed, Deed::Create { .. } | Deed::End) {
+                        walk.course.heard(SessionState::READY);
+                    }
+                }
+                let is_idle = walk.is_live && !walk.is_begun;
+                walk.course.heard(if is_idle { SessionState::READY } else { SessionState::FOCUSED });
+                walk.check();
+            }
+            assert_eq!(walk.course.state(), HeadsetState::Focused, "seed {seed}: {walk:?}");
+        }
+    }
+
+    #[test]
+    fn who_has_left_stays_away_though_something_goes_wrong_on_the_way_out() {
+        let mut course = running(SessionState::FOCUSED);
+        course.heard(SessionState::EXITING);
+        course.lost(Loss::Instance, NOW);
+        course.done(Deed::Destroy, NOW);
+        assert_eq!(course.next(NOW * 100), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use bevy::core_pipeline::{Core3d, Core3dSystems};
 use bevy::prelude::*;
 use bevy::render::render_resource::{PollType, TextureFormat, TextureViewDescriptor, TextureViewDimension};
-use bevy::render::renderer::RenderDevice;
+use bevy::render::renderer::{RenderAdapterInfo, RenderDevice};
 use bevy::render::texture::{ManualTextureView, ManualTextureViews};
 use bevy::render::view::ExtractedView;
 use bevy::render::{ExtractSchedule, MainWorld, Render, RenderApp};
@@ -42,7 +42,7 @@ pub(crate) fn plugin(app: &mut App) {
             (begin, acquire, look, draw_into, mask::prepare).chain().in_set(XrRenderSystems::PreRender),
         )
         .add_systems(Core3d, mask::hide.after(Core3dSystems::Prepass).before(Core3dSystems::MainPass))
-        .add_systems(Render, (depth::draw, end).chain().in_set(XrRenderSystems::PostRender));
+        .add_systems(Render, (depth::draw, end, rest).chain().in_set(XrRenderSystems::PostRender));
 }
 
 /// The part of an image that one eye sees.
@@ -228,6 +228,17 @@ fn end(
         Ok(()) => {}
         Err(bevy_mod_openxr::error::OxrError::OpenXrError(why)) => trouble.note(why),
         Err(_) => trouble.note(openxr::sys::Result::ERROR_RUNTIME_FAILURE),
+    }
+}
+
+/// Where the processor itself draws, a frame is drawn to its end before the next begins: else both have the same cores by
+/// turns, and each takes as long as both.
+fn rest(device: Res<RenderDevice>, adapter: Res<RenderAdapterInfo>, picture: Option<Res<Picture>>) {
+    if picture.is_some()
+        && adapter.device_type == wgpu::DeviceType::Cpu
+        && let Err(why) = device.poll(PollType::wait_indefinitely())
+    {
+        warn!("the renderer could not finish: {why}");
     }
 }
 

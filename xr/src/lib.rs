@@ -7,7 +7,7 @@
 //!
 //! - `runtime`: the connection with it; `start`: a renderer that it can use; `join`: it comes, or comes back, later
 //! - `course`: what is to be done with the session next; decides only
-//! - `session`: does it, in the main world
+//! - `session`: does it, in the main world; `word`: what it hears from the runtime
 //! - `frame`: draws, in the render world, with `depth` and `mask`, and gives it to the runtime as a `layer`
 //! - `display`: the refresh rate, and what the lenses hide
 //! - `room`: the person's own, behind the plant
@@ -48,6 +48,7 @@ mod runtime;
 mod session;
 mod start;
 mod tracked;
+mod word;
 
 pub use course::HeadsetState;
 pub use figures::{Fittings, HeadsetFigures, HeadsetReport, Timed};

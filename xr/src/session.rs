@@ -18,7 +18,7 @@ use bevy_mod_openxr::types::{SwapchainCreateFlags, SwapchainCreateInfo, Swapchai
 use bevy_mod_xr::camera::{XrCamera, XrProjection};
 use bevy_mod_xr::session::XrTrackingRoot;
 use openxr::sys::Result as XrResult;
-use openxr::{Event, EventDataBuffer, Posef, ReferenceSpaceType, SessionState, Space, ViewConfigurationType};
+use openxr::{EventDataBuffer, Posef, ReferenceSpaceType, SessionState, Space, ViewConfigurationType};
 
 use crate::course::{Course, Deed, HeadsetState, Loss};
 use crate::depth::Depth;
@@ -32,6 +32,7 @@ use crate::room::{Blending, Room, RoomLayer};
 use crate::runtime::{Runtime, XrUnavailable};
 use crate::start::Binding;
 use crate::tracked::{Buzz, EnterHeadset, HeadsetNews, Tracked};
+use crate::word::{self, Word};
 
 /// The texture of the left eye; the right one's is the next. Any number that no other feature takes.
 pub(crate) const EYE_TEXTURES: u32 = 0x6765_6d62;
@@ -152,34 +153,40 @@ fn hear(world: &mut World, headset: &mut Headset) {
         return;
     }
     let mut buffer = EventDataBuffer::default();
-    loop {
-        match instance.poll_event(&mut buffer) {
-            Ok(Some(Event::SessionStateChanged(change))) => match change.state() {
-                SessionState::LOSS_PENDING => return lose(world, headset, XrResult::ERROR_SESSION_LOST),
-                SessionState::EXITING => {
-                    headset.course.heard(SessionState::EXITING);
-                    world.write_message(HeadsetNews("you have left the headset; the desktop goes on".to_owned()));
-                }
-                state => headset.course.heard(state),
-            },
-            Ok(Some(Event::InstanceLossPending(_))) => {
-                return lose(world, headset, XrResult::ERROR_INSTANCE_LOST);
-            }
-            Ok(Some(Event::EventsLost(lost))) => warn!("the headset's runtime lost {} events", lost.lost_event_count()),
-            Ok(Some(Event::VisibilityMaskChangedKHR(_))) => {
-                let Some(live) = headset.live.as_ref() else { return };
-                let now = hidden(&live.session);
-                world.resource::<HeadsetFigures>().note_mask(triangles(&now));
-                world.insert_resource(HiddenNow(now));
-            }
-            Ok(Some(Event::UserPresenceChangedEXT(change))) => headset.course.presence(change.is_user_present()),
-            // A recentred space keeps its handle; frames from then on are located in it as it then is.
-            Ok(Some(Event::ReferenceSpaceChangePending(change))) => headset.recentred = Some(change.change_time()),
-            Ok(Some(_)) => {}
+    for _ in 0..word::MOST {
+        let heard = match instance.poll_event(&mut buffer) {
+            Ok(Some(event)) => Word::of(&event).map_or(Ok(()), |word| take(world, headset, word)),
             Ok(None) => return,
-            Err(why) => return lose(world, headset, why),
+            Err(why) => Err(why),
+        };
+        if let Err(why) = heard {
+            return lose(world, headset, why);
         }
     }
+}
+
+/// Takes in one word; an error is a loss that the runtime has announced.
+fn take(world: &mut World, headset: &mut Headset, word: Word) -> Result<(), XrResult> {
+    match word {
+        Word::Session(SessionState::LOSS_PENDING) => return Err(XrResult::ERROR_SESSION_LOST),
+        Word::InstanceLost => return Err(XrResult::ERROR_INSTANCE_LOST),
+        Word::Session(state) => {
+            headset.course.heard(state);
+            if state == SessionState::EXITING {
+                world.write_message(HeadsetNews("you have left the headset; the desktop goes on".to_owned()));
+            }
+        }
+        Word::Missed(count) => warn!("the headset's runtime lost {count} events"),
+        Word::Mask => {
+            let Some(live) = headset.live.as_ref() else { return Ok(()) };
+            let now = hidden(&live.session);
+            world.resource::<HeadsetFigures>().note_mask(triangles(&now));
+            world.insert_resource(HiddenNow(now));
+        }
+        Word::Present(is_present) => headset.course.presence(is_present),
+        Word::Recentred(when) => headset.recentred = Some(when),
+    }
+    Ok(())
 }
 
 fn lose(world: &mut World, headset: &mut Headset, why: XrResult) {
