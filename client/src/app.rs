@@ -6,13 +6,14 @@ use anyhow::{Context, Result, bail};
 use bevy::app::{PluginGroupBuilder, ScheduleRunnerPlugin};
 use bevy::asset::{AssetMetaCheck, AssetPlugin};
 use bevy::camera::RenderTarget;
+use bevy::ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
 use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::render::render_resource::{TextureFormat, TextureUsages};
 use bevy::window::{ExitCondition, WindowResolution};
 use bevy::winit::WinitPlugin;
-use bevy_egui::{EguiGlobalSettings, EguiPlugin, PrimaryEguiContext};
+use bevy_egui::{EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass, PrimaryEguiContext};
 
 use crate::args::{Size, Viewing};
 use crate::link::Connection;
@@ -21,9 +22,9 @@ use crate::quality::Quality;
 use crate::run::RunPlan;
 use crate::site::Site;
 use crate::{
-    actions, bodies, camera, cursor, edits, free_rect, headset, help, inspector, labels, link, loading, measure,
-    mirror, network, past, people, plant, playing, pointer, readings, report, run, schedule, selection, status, theme,
-    timeline, toasts, tool, tree, view, viewpoints, window_icon,
+    actions, alarms, bodies, camera, cursor, edits, free_rect, headset, help, inspector, labels, link, loading,
+    measure, mirror, network, past, people, plant, playing, pointer, readings, report, run, schedule, selection,
+    status, theme, timeline, toasts, tool, tree, view, viewpoints, window_icon,
 };
 
 /// What the viewer shows.
@@ -36,6 +37,8 @@ pub struct Target {
     pub name: String,
 }
 
+/// Cores up to which a frame's systems run in one thread.
+const FEW_CORES: usize = 2;
 /// Frames a second that a headless run aims at; a software renderer is slower anyway.
 const HEADLESS_RATE: f64 = 60.0;
 
@@ -45,13 +48,17 @@ pub fn run_viewer(target: Target, viewing: &Viewing) -> Result<AppExit> {
         bail!("there is no display to open a window on; run on a desktop, or add --headless --screenshot FILE.png");
     }
     let quality = Quality::for_this_machine().context("cannot render")?;
-    Ok(build(target, viewing, quality).run())
+    let (plugins, in_headset) = xr_or_desktop(platform(viewing, &target.name), viewing);
+    let mut app = assemble(plugins, target, viewing, quality);
+    if in_headset {
+        add_headset(&mut app, viewing);
+    }
+    Ok(app.run())
 }
 
-/// Puts everything together.
-fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
+/// Puts everything together that the desktop has.
+fn assemble(plugins: PluginGroupBuilder, target: Target, viewing: &Viewing, quality: Quality) -> App {
     let mut app = App::new();
-    let (plugins, in_headset) = xr_or_desktop(platform(viewing, &target.name), viewing);
     app.add_plugins(plugins)
         .add_plugins(EguiPlugin::default())
         .insert_resource(ClearColor(quality.sky))
@@ -75,10 +82,30 @@ fn build(target: Target, viewing: &Viewing, quality: Quality) -> App {
               plan: ResMut<RunPlan>| spawn_screen(size, commands, settings, images, plan),
     );
     add_features(&mut app, viewing.plain);
-    if in_headset {
-        app.insert_resource(headset::EyeFiles::new(viewing.eyes.clone())).add_plugins(headset::plugin);
+    // Nothing here is simulated by steps of one length; Bevy would go through empty ones 64 times a second.
+    app.insert_resource(Time::<Fixed>::from_hz(1.0));
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() <= FEW_CORES) {
+        run_in_one_thread(&mut app);
     }
     app
+}
+
+/// With so few cores a frame's systems run one after the other: handing them to another thread, and waiting for it while
+/// the renderer has the cores, takes longer than most of them do.
+fn run_in_one_thread(app: &mut App) {
+    let panels = EguiPrimaryContextPass.intern();
+    let steps = [FixedFirst.intern(), FixedPreUpdate.intern(), FixedUpdate.intern(), FixedPostUpdate.intern()];
+    let frame = [First.intern(), PreUpdate.intern(), Update.intern(), panels, PostUpdate.intern(), Last.intern()];
+    for label in frame.into_iter().chain(steps) {
+        app.edit_schedule(label, |schedule| {
+            schedule.set_executor(SingleThreadedExecutor::new());
+        });
+    }
+}
+
+/// What the headset has besides.
+fn add_headset(app: &mut App, viewing: &Viewing) {
+    app.insert_resource(headset::EyeFiles::new(viewing.eyes.clone())).add_plugins(headset::plugin);
 }
 
 /// Every feature, one line each; each can be taken away without breaking the others.
@@ -96,6 +123,7 @@ pub(crate) fn add_features(app: &mut App, plain: bool) {
             inspector::plugin,
             actions::plugin,
             viewpoints::plugin,
+            alarms::plugin,
             labels::plugin,
             measure::plugin,
             loading::plugin,
@@ -178,30 +206,38 @@ fn spawn_screen(
 mod tests {
     use super::*;
     use bevy::app::PluginsState;
-    use bevy::ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, Schedules};
-    use bevy_egui::EguiPrimaryContextPass;
+    use bevy::ecs::schedule::{LogLevel, ScheduleBuildSettings, Schedules};
     use clap::Parser;
 
     use crate::args::{Arguments, Command};
 
-    // With `--xr` there are pairs whose order is still left to chance: the headset's systems share the rig's place, the
-    // panel and what is hidden. Until they are ordered this holds for the desktop alone.
     #[test]
-    fn no_system_of_a_desktop_frame_runs_before_or_after_another_by_chance() {
+    fn no_system_of_a_frame_runs_before_or_after_another_by_chance() {
         let Ok(quality) = Quality::for_this_machine() else {
             println!("skipped: there is no Vulkan driver here");
             return;
         };
-        let arguments = ["gemba", "view", "none.glb", "--headless"];
-        let Command::View(view) = Arguments::parse_from(arguments).command else {
+        let desktop = platform(&viewing(), "none");
+        assert_ordered("on the desktop", assemble(desktop, nothing(), &viewing(), quality.clone()));
+        // A renderer of its own is all that a headset's app would have besides.
+        let mut with_headset = assemble(platform(&viewing(), "none"), nothing(), &viewing(), quality);
+        add_headset(&mut with_headset, &viewing());
+        assert_ordered("with a headset", with_headset);
+    }
+
+    fn viewing() -> Viewing {
+        let Command::View(view) = Arguments::parse_from(["gemba", "view", "none.glb", "--headless"]).command else {
             unreachable!("`view` is what was parsed")
         };
-        let target = Target {
-            model: ModelSource::File("none.glb".into()),
-            connection: Connection::none(),
-            name: "none".to_owned(),
-        };
-        let mut app = build(target, &view.viewing, quality);
+        view.viewing
+    }
+
+    fn nothing() -> Target {
+        let model = ModelSource::File("none.glb".into());
+        Target { model, connection: Connection::none(), name: "none".to_owned() }
+    }
+
+    fn assert_ordered(what: &str, mut app: App) {
         while app.plugins_state() == PluginsState::Adding {
             bevy::tasks::tick_global_task_pools_on_main_thread();
         }
@@ -212,7 +248,7 @@ mod tests {
             let mut schedule = app.world_mut().resource_mut::<Schedules>().remove(label).expect("it is in use");
             schedule.set_build_settings(strict.clone());
             if let Err(error) = schedule.initialize(app.world_mut()) {
-                panic!("{label:?}: {}", error.to_string(schedule.graph(), app.world()));
+                panic!("{what}, {label:?}: {}", error.to_string(schedule.graph(), app.world()));
             }
         }
     }

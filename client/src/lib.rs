@@ -5,6 +5,7 @@
 //! decision about who may do what.
 
 pub mod actions;
+pub mod alarms;
 pub mod app;
 pub mod args;
 pub mod bodies;

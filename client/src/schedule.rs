@@ -8,6 +8,8 @@ use bevy_egui::EguiPrimaryContextPass;
 pub enum Frame {
     /// What came from outside is taken in: the link's events, loaded files.
     Receive,
+    /// Whoever is in a headset is where they have moved to, their hands point from there, and what these press is asked for.
+    Hands,
     /// People act: cameras, selection.
     Act,
     /// What people have asked for in the frame before is done: edits are said, views gone to.
@@ -16,6 +18,8 @@ pub enum Frame {
     Mirror,
     /// Pictures are prepared: outlines, avatars, lights.
     Present,
+    /// What only those in a headset see is put before them: their hands, words in the plant.
+    Worn,
     /// What people did goes out: poses, selections.
     Send,
 }
@@ -47,6 +51,8 @@ pub enum Screen {
     NotLive,
     /// Kept views.
     Views,
+    /// The alarms that stand.
+    Alarms,
     /// Who is here, and whose eyes one looks through.
     People,
     /// What can be done with what is selected.
@@ -63,35 +69,56 @@ pub enum Screen {
     Windows,
 }
 
+/// Whether anybody sees the screen. While nobody does, nothing of it is laid out; whoever takes it away writes this.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScreenSeen(pub bool);
+
+fn screen_is_seen(seen: Res<ScreenSeen>) -> bool {
+    seen.0
+}
+
 /// Orders both lists of sets.
 pub(crate) fn plugin(app: &mut App) {
-    app.configure_sets(
-        Update,
-        (Frame::Receive, Frame::Act, Frame::Edit, Frame::Mirror, Frame::Present, Frame::Send).chain(),
-    )
-    .configure_sets(
-        EguiPrimaryContextPass,
-        (
-            Screen::Theme,
-            Screen::Clear,
-            Screen::Bars,
-            Screen::Worn,
-            Screen::Timeline,
-            Screen::Left,
-            Screen::Right,
-            Screen::View,
-            Screen::Labels,
-            Screen::Measures,
-            Screen::NotLive,
-            Screen::Views,
-            Screen::People,
-            Screen::Actions,
-            Screen::Toasts,
-            Screen::Loading,
-            Screen::Network,
-            Screen::Room,
-            Screen::Windows,
+    app.insert_resource(ScreenSeen(true))
+        .configure_sets(
+            Update,
+            (
+                Frame::Receive,
+                Frame::Hands,
+                Frame::Act,
+                Frame::Edit,
+                Frame::Mirror,
+                Frame::Present,
+                Frame::Worn,
+                Frame::Send,
+            )
+                .chain(),
         )
-            .chain(),
-    );
+        .configure_sets(
+            EguiPrimaryContextPass,
+            (
+                Screen::Theme,
+                Screen::Clear,
+                Screen::Bars,
+                Screen::Worn,
+                Screen::Timeline,
+                Screen::Left,
+                Screen::Right,
+                Screen::View,
+                Screen::Labels,
+                Screen::Measures,
+                Screen::NotLive,
+                Screen::Views,
+                Screen::Alarms,
+                Screen::People,
+                Screen::Actions,
+                Screen::Toasts,
+                Screen::Loading,
+                Screen::Network,
+                Screen::Room,
+                Screen::Windows,
+            )
+                .chain()
+                .run_if(screen_is_seen),
+        );
 }

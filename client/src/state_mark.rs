@@ -4,7 +4,7 @@
 use bevy_egui::egui::Color32;
 use gemba_twin::layout::tags;
 use gemba_twin::machine_state::MachineState;
-use gemba_twin::sample::{Quality, Sample};
+use gemba_twin::sample::{Quality, Sample, Timestamp};
 
 use crate::readings::Readings;
 use crate::site::{Site, ThingIndex};
@@ -24,6 +24,14 @@ impl StateMark {
     pub fn of(site: &Site, readings: &Readings, thing: ThingIndex) -> Option<Self> {
         let tag = site.tag_named(thing, tags::STATE)?;
         Some(Self::from_sample(readings.newest(tag), readings.is_stale()))
+    }
+
+    /// When the thing went into alarm, the device's clock; none unless it is in alarm now.
+    pub fn raised(site: &Site, readings: &Readings, thing: ThingIndex) -> Option<Timestamp> {
+        let tag = site.tag_named(thing, tags::STATE)?;
+        let sample = readings.newest(tag);
+        let is_faulted = Self::from_sample(sample, readings.is_stale()) == StateMark::Known(MachineState::Faulted);
+        sample.filter(|_| is_faulted).map(|sample| sample.source_time)
     }
 
     fn from_sample(sample: Option<&Sample>, stale: bool) -> Self {

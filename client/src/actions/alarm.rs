@@ -3,8 +3,6 @@
 use bevy_egui::egui::{self, RichText};
 use gemba_record::body::Body;
 use gemba_record::command::AlarmAck;
-use gemba_twin::layout::tags;
-use gemba_twin::machine_state::MachineState;
 use gemba_twin::sample::Timestamp;
 
 use super::{Decision, Did, Shown};
@@ -21,10 +19,7 @@ pub(super) struct Draft {
 
 /// When the thing went into alarm, if it is in alarm now.
 pub(super) fn raised(thing: ThingIndex, shown: &Shown) -> Option<Timestamp> {
-    let state = StateMark::of(&shown.site, &shown.readings, thing)?;
-    let tag = shown.site.tag_named(thing, tags::STATE)?;
-    let since = shown.readings.newest(tag)?.source_time;
-    (state == StateMark::Known(MachineState::Faulted)).then_some(since)
+    StateMark::raised(&shown.site, &shown.readings, thing)
 }
 
 pub(super) fn show(ui: &mut egui::Ui, thing: ThingIndex, draft: &mut Draft, shown: &Shown) -> Did {

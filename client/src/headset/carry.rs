@@ -6,13 +6,13 @@
 use bevy::prelude::*;
 use gemba_xr::{Buzz, Rig, Side, Tracked};
 
+use super::Doing;
 use super::point::pointed_by;
 use crate::bodies::{Bodies, GrabBody, MoveBody, ReleaseBody, carried_by_hand};
 use crate::cursor::Cursor;
 use crate::link::Connection;
 use crate::mirror::ThingEntities;
 use crate::pointer::{Pointer, Pointers};
-use crate::schedule::Frame;
 use crate::site::{Site, ThingIndex};
 use crate::tool::Tool;
 
@@ -42,8 +42,7 @@ impl Carrying {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Carrying>()
-        .add_systems(Update, carry.in_set(Frame::Act).after(super::point::Select).before(crate::selection::take));
+    app.init_resource::<Carrying>().add_systems(Update, carry.in_set(Doing::Carry));
 }
 
 fn carry(

@@ -9,7 +9,7 @@ use gemba_xr::{Rig, Side, Tracked};
 use super::moving::Motion;
 use super::panel::Panel;
 use super::posture::scale_words;
-use crate::schedule::Frame;
+use super::{Doing, Seeing};
 
 /// How a person is moved.
 #[derive(Resource, Debug, Clone, Copy, PartialEq)]
@@ -78,8 +78,8 @@ const RING: f32 = 0.3;
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Comfort>()
         .add_systems(Startup, make_vignette)
-        .add_systems(Update, choose.in_set(Frame::Act))
-        .add_systems(Update, (darken, tell).in_set(Frame::Present));
+        .add_systems(Update, choose.in_set(Doing::Choose))
+        .add_systems(Update, (darken, tell).chain().in_set(Seeing::Rim));
 }
 
 /// The upper button goes to the next preset, unless a panel is open.

@@ -8,10 +8,11 @@ use bevy::prelude::*;
 use gemba_net::{Pose, TrackedPoint};
 use gemba_xr::{Hand, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 
+use super::Seeing;
+use super::front::FrontMaterial;
 use super::point::pointed_by;
 use crate::people::OwnBody;
 use crate::pointer::{PointedBy, Pointers};
-use crate::schedule::Frame;
 use crate::theme;
 
 /// Length of a laser that meets nothing, metres.
@@ -34,18 +35,18 @@ struct DrawnHands(Vec<Drawn>);
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<DrawnHands>()
         .add_systems(Startup, make)
-        .add_systems(Update, (draw, embody).chain().in_set(Frame::Present));
+        .add_systems(Update, (draw, embody).chain().in_set(Seeing::Hands));
 }
 
 fn make(
     mut commands: Commands,
     mut hands: ResMut<DrawnHands>,
     mut meshes: ResMut<Assets<Mesh>>,
-    mut materials: ResMut<Assets<StandardMaterial>>,
+    mut materials: ResMut<Assets<FrontMaterial>>,
 ) {
     let [r, g, b, _] = theme::ACCENT.to_array();
-    let light = materials.add(StandardMaterial { base_color: Color::srgb_u8(r, g, b), unlit: true, ..default() });
-    let skin = materials.add(StandardMaterial { base_color: Color::srgb(0.8, 0.82, 0.85), ..default() });
+    let light = materials.add(FrontMaterial::light(Color::srgb_u8(r, g, b)));
+    let skin = materials.add(FrontMaterial::hand(Color::srgb(0.8, 0.82, 0.85)));
     let ball = meshes.add(Sphere::new(0.035).mesh().uv(16, 10));
     let finger = meshes.add(Capsule3d::new(0.011, 0.06).mesh().longitudes(8).latitudes(4));
     let joint = meshes.add(Sphere::new(0.008).mesh().uv(8, 6));
@@ -53,7 +54,7 @@ fn make(
     let spot = meshes.add(Sphere::new(0.012).mesh().uv(10, 6));
     hands.0 = Side::BOTH
         .map(|side| {
-            let mut part = |mesh: &Handle<Mesh>, material: &Handle<StandardMaterial>| {
+            let mut part = |mesh: &Handle<Mesh>, material: &Handle<FrontMaterial>| {
                 let look = (Mesh3d(mesh.clone()), MeshMaterial3d(material.clone()), NotShadowCaster);
                 commands.spawn((look, Transform::default(), Visibility::Hidden)).id()
             };

@@ -88,11 +88,15 @@ pub(super) fn carry(
     if !panel.is_open() {
         return;
     }
-    let before = panel.hold;
+    let (before, near) = (panel.hold, panel.place.scale);
     panel.hold = match before {
         Hold::Hand { .. } => carried(before, &tracked, *rig),
         _ => Side::BOTH.into_iter().find_map(|side| taken(&panel, side, &tracked, &pointers, *rig)).unwrap_or(before),
     };
+    if let (Hold::Plant(place), true) = (&mut panel.hold, before.is_carried()) {
+        // As near, and so as large, as it was in the hand.
+        place.scale *= near;
+    }
     if panel.hold.is_carried() != before.is_carried() {
         let side = if let Hold::Hand { side, .. } = panel.hold { side } else { Side::Right };
         buzz.write(Buzz { side, strength: 0.4, secs: 0.03 });

@@ -6,10 +6,12 @@
 //! - `point`: what the hands point at, and selecting it
 //! - `carry`: boxes and parts in the hand
 //! - `hands`: the person's own hands and laser, and what the others get to see of them
+//! - `front`: what belongs to the person is never hidden by the plant
 //! - `bar`: tools, turning, scale, comfort and posture as buttons, for one hand
-//! - `panel`: the desktop's panels, curved around the person; `hold`: what it is held by; `touch`: fingers on it;
-//!   `keyboard`: keys over it
+//! - `panel`: the desktop's panels, curved around the person; `hold`: what it is held by; `nearness`: before what
+//!   stands in its way; `touch`: fingers on it; `keyboard`: keys over it
 //! - `words`: names of people, what is pointed at, distances, in the plant
+//! - `visit`: going to what the panels name
 //! - `room`: the plant on a table in the person's own room
 //! - `eyes`: what each eye sees, as files, for tests; `written`: what the panel reads, for the same
 //! - `figures`: what all this costs, for the report
@@ -34,41 +36,107 @@ mod comfort;
 mod eyes;
 mod figures;
 mod footing;
+mod front;
 mod hands;
 mod hold;
 mod keyboard;
 mod moving;
+mod nearness;
 mod panel;
 mod point;
 mod posture;
 mod room;
 mod touch;
+mod visit;
 mod words;
 mod written;
 
 pub(crate) use eyes::EyeFiles;
 
 pub(crate) fn plugin(app: &mut App) {
-    app.add_plugins((
-        gemba_xr::plugin,
-        comfort::plugin,
-        moving::plugin,
-        posture::plugin,
-        bar::plugin,
-        point::plugin,
-        panel::plugin,
-        words::plugin,
-        keyboard::plugin,
-        hands::plugin,
-        carry::plugin,
-        eyes::plugin,
-        figures::plugin,
-        room::plugin,
-        written::plugin,
-    ))
-    .init_resource::<Stood>()
-    .add_systems(Update, (tell, stand).chain().in_set(Frame::Receive))
-    .add_systems(Update, (open_eyes, rest_desktop).chain().in_set(Frame::Present));
+    app.add_plugins((gemba_xr::plugin, front::plugin))
+        .add_plugins((
+            comfort::plugin,
+            moving::plugin,
+            posture::plugin,
+            bar::plugin,
+            point::plugin,
+            panel::plugin,
+            words::plugin,
+            keyboard::plugin,
+            hands::plugin,
+            carry::plugin,
+            eyes::plugin,
+            figures::plugin,
+            room::plugin,
+            visit::plugin,
+            written::plugin,
+        ))
+        .init_resource::<Stood>()
+        .configure_sets(Update, Doing::all().chain().in_set(Frame::Hands))
+        .configure_sets(Update, Seeing::all().chain().in_set(Frame::Worn))
+        .add_systems(Update, (tell, stand).chain().in_set(Doing::Enter))
+        .add_systems(Update, (open_eyes, rest_desktop).chain().in_set(Seeing::Eyes));
+}
+
+/// What the person does, in the order it is found out: where they are, what they point at from there, what that means.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Doing {
+    /// They come into the plant.
+    Enter,
+    /// They choose how they are moved.
+    Choose,
+    /// They go, and turn.
+    Move,
+    /// They sit down, or grow.
+    Become,
+    /// The plant comes onto their table, or they go back into it.
+    Table,
+    /// Pointers are written.
+    Point,
+    /// The panel takes those that are on it.
+    Cover,
+    /// What they press in the plant is asked for.
+    Press,
+    /// What they hold is carried along.
+    Carry,
+    /// They go to where they have pressed: what was pointed at was so from where they stood.
+    Go,
+    /// They are brought before what the panels name.
+    Visit,
+}
+
+impl Doing {
+    fn all() -> (Self, Self, Self, Self, Self, Self, Self, Self, Self, Self, Self) {
+        use Doing::{Become, Carry, Choose, Cover, Enter, Go, Move, Point, Press, Table, Visit};
+        (Enter, Choose, Move, Become, Table, Point, Cover, Press, Carry, Go, Visit)
+    }
+}
+
+/// What the person sees, the farthest first.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Seeing {
+    /// New eyes are opened, and those of the desktop closed.
+    Eyes,
+    /// The room around them, where the plant is on a table.
+    Room,
+    /// The panels have a place to be drawn.
+    Panel,
+    /// Where a teleport would go.
+    Arc,
+    /// Their own hands and body.
+    Hands,
+    /// Words.
+    Words,
+    /// What is right before the eyes.
+    Rim,
+}
+
+impl Seeing {
+    fn all() -> (Self, Self, Self, Self, Self, Self, Self) {
+        use Seeing::{Arc, Eyes, Hands, Panel, Rim, Room, Words};
+        (Eyes, Room, Panel, Arc, Hands, Words, Rim)
+    }
 }
 
 /// What happened to the session, where people read what went wrong.

@@ -14,13 +14,9 @@ use super::comfort::Comfort;
 use super::footing::{self, Meets, Surfaces};
 use super::panel::Panel;
 use super::posture::Posture;
+use super::{Doing, Seeing};
 use crate::pointer::{PointedBy, Pointers};
-use crate::schedule::Frame;
 use crate::tool::Tool;
-
-/// The rig moves here; what depends on where it is comes after.
-#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct MoveRig;
 
 /// Speed of a teleport's arc, metres a second: reaches ten metres from hip height.
 const THROW: f32 = 9.0;
@@ -55,10 +51,9 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Arc>()
         .init_resource::<Motion>()
         .add_message::<TurnSteps>()
-        .configure_sets(Update, MoveRig.in_set(Frame::Act))
-        .add_systems(Update, (teleport, turn, slide).chain().in_set(MoveRig))
-        .add_systems(Update, go.in_set(Frame::Edit))
-        .add_systems(Update, show_arc.in_set(Frame::Present));
+        .add_systems(Update, (teleport, turn, slide).chain().in_set(Doing::Move))
+        .add_systems(Update, go.in_set(Doing::Go))
+        .add_systems(Update, show_arc.in_set(Seeing::Arc));
 }
 
 /// The hand that moves and the hand that turns: the left and the right, or one for both.

@@ -19,13 +19,16 @@ use bevy_egui::input::EguiInputEvent;
 use bevy_egui::{EguiContexts, PrimaryEguiContext, egui};
 use gemba_xr::{Buzz, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 
+use super::front::FrontMaterial;
 use super::hold::{self, Hold};
 use super::keyboard::Keyboard;
+use super::nearness::{self, Nearness};
 use super::point::pointed_by;
 use super::touch::touch;
+use super::{Doing, Seeing};
 use crate::pointer::{Met, PointedBy, Pointer, Pointers};
 use crate::run::RunPlan;
-use crate::schedule::Frame;
+use crate::schedule::ScreenSeen;
 
 /// Distance of the panel from the person's middle, metres: near enough to read, beyond a reaching hand.
 pub(super) const RADIUS: f32 = 1.2;
@@ -54,6 +57,7 @@ pub(super) struct Panel {
     pub(super) place: Transform,
     /// What it is held by.
     pub(super) hold: Hold,
+    pub(super) nearness: Nearness,
     /// Width and height in points.
     points: Vec2,
     entity: Option<Entity>,
@@ -72,6 +76,7 @@ impl Default for Panel {
             was_menu: false,
             place: Transform::default(),
             hold: Hold::default(),
+            nearness: Nearness::default(),
             points: points_from_pixels(PIXELS),
             entity: None,
             image: None,
@@ -119,6 +124,11 @@ impl Panel {
         let (sin, cos) = ((at.x / self.points.x.max(1.0) - 0.5) * arc).sin_cos();
         let up = (0.5 - at.y / self.points.y.max(1.0)) * height;
         self.place.transform_point(Vec3::new(sin * RADIUS, up, -cos * RADIUS))
+    }
+
+    /// The same, for shares of its width and height.
+    pub(super) fn place_of_share(&self, at: Vec2) -> Vec3 {
+        self.place_of(at * self.points)
     }
 
     /// Where a laser is on the panel, if it is: what it meets behind that is not met.
@@ -172,15 +182,8 @@ impl Panel {
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Panel>()
-        .add_systems(
-            Update,
-            (open, hold::carry, show, touch, press)
-                .chain()
-                .in_set(Frame::Act)
-                .after(super::point::Point)
-                .before(super::point::Select),
-        )
-        .add_systems(Update, wear.in_set(Frame::Present));
+        .add_systems(Update, (open, hold::carry, nearness::approach, show, touch, press).chain().in_set(Doing::Cover))
+        .add_systems(Update, (wear, rest).chain().in_set(Seeing::Panel));
 }
 
 /// While the headset is worn the panels are drawn into an image; else into the window.
@@ -220,6 +223,11 @@ fn wear(
     }
 }
 
+/// In the headset nobody sees a closed panel: what the panels cost in each frame is saved.
+fn rest(mut seen: ResMut<ScreenSeen>, panel: Res<Panel>, state: Res<HeadsetState>) {
+    seen.set_if_neq(ScreenSeen(panel.is_open || !state.is_seen()));
+}
+
 /// The menu button opens the panel before the person's face, and closes it.
 fn open(mut panel: ResMut<Panel>, tracked: Res<Tracked>, figures: Res<HeadsetFigures>) {
     let _own = figures.timed();
@@ -227,6 +235,7 @@ fn open(mut panel: ResMut<Panel>, tracked: Res<Tracked>, figures: Res<HeadsetFig
     let is_asked = !std::mem::replace(&mut panel.was_menu, menu) && menu;
     if is_asked && let Some(head) = tracked.head {
         panel.is_open = !panel.is_open;
+        panel.nearness = Nearness::default();
         let yaw = head.rotation.to_euler(EulerRot::YXZ).0;
         // A little below the eyes, as a page is held.
         let place = head.translation - Vec3::Y * 0.12;
@@ -239,12 +248,12 @@ fn show(
     mut commands: Commands,
     mut panel: ResMut<Panel>,
     mut meshes: ResMut<Assets<Mesh>>,
-    mut materials: ResMut<Assets<StandardMaterial>>,
+    mut materials: ResMut<Assets<FrontMaterial>>,
     mut shown: Query<(&mut Transform, &mut Visibility), Without<Rig>>,
     rig: Single<Entity, With<Rig>>,
 ) {
     if let (true, None, Some(image)) = (panel.is_open, panel.entity, panel.image.clone()) {
-        let look = materials.add(StandardMaterial { base_color_texture: Some(image), unlit: true, ..default() });
+        let look = materials.add(FrontMaterial::panel(image));
         let shape = (Mesh3d(meshes.add(curve(panel.points))), MeshMaterial3d(look));
         panel.entity = Some(commands.spawn((shape, panel.place, ChildOf(*rig), NotShadowCaster)).id());
     }

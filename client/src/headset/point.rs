@@ -4,25 +4,16 @@ use bevy::picking::mesh_picking::ray_cast::{MeshRayCast, MeshRayCastSettings};
 use bevy::prelude::*;
 use gemba_xr::{Buzz, HeadsetFigures, Rig, Side, Tracked};
 
+use super::Doing;
 use crate::mirror::NodeOf;
 use crate::pointer::{Met, PointedBy, Pointer, Pointers, is_pressed};
-use crate::schedule::Frame;
 use crate::selection::{SelectThing, unit_of};
 use crate::site::Site;
 use crate::tool::selects;
 
-/// The pointers are written here.
-#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Point;
-
-/// What they press in the plant is taken here; whoever lies before the plant acts in between.
-#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Select;
-
 pub(super) fn plugin(app: &mut App) {
-    app.configure_sets(Update, (super::moving::MoveRig, Point, Select).chain().in_set(Frame::Act))
-        .add_systems(Update, point.in_set(Point))
-        .add_systems(Update, select.run_if(selects).in_set(Select).before(crate::selection::take));
+    app.add_systems(Update, point.in_set(Doing::Point))
+        .add_systems(Update, select.run_if(selects).in_set(Doing::Press));
 }
 
 /// The pointer that a hand moves.

@@ -8,11 +8,11 @@
 use bevy::prelude::*;
 use gemba_xr::{HeadsetState, Rig, Tracked};
 
+use super::Doing;
 use super::carry::Carrying;
 use super::footing::{self, Surfaces};
-use super::moving::{MoveRig, SCALES};
+use super::moving::SCALES;
 use super::panel::Panel;
-use crate::schedule::Frame;
 
 /// Height of a standing person's eyes, metres.
 const EYES: f32 = 1.6;
@@ -74,10 +74,9 @@ impl Posture {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Posture>().add_message::<Become>().add_systems(
-        Update,
-        (change, grab_world).chain().in_set(Frame::Act).after(MoveRig).before(super::point::Point),
-    );
+    app.init_resource::<Posture>()
+        .add_message::<Become>()
+        .add_systems(Update, (change, grab_world).chain().in_set(Doing::Become));
 }
 
 /// Does what the bar asks for.

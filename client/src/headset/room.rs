@@ -5,10 +5,10 @@ use bevy::prelude::*;
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
 use gemba_xr::{Eye, HeadsetState, Rig, Room, Tracked};
 
-use super::moving::{MoveRig, SCALES};
-use super::point::Point;
+use super::moving::SCALES;
+use super::{Doing, Seeing};
 use crate::mirror::ThingEntities;
-use crate::schedule::{Frame, Screen};
+use crate::schedule::Screen;
 use crate::view::PlantView;
 
 /// How wide the plant stands on the table, metres of the room.
@@ -24,8 +24,8 @@ struct Before(Option<Transform>);
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Before>()
-        .add_systems(Update, step.in_set(Frame::Act).after(MoveRig).before(Point))
-        .add_systems(Update, clear.in_set(Frame::Present).after(super::open_eyes).before(super::rest_desktop))
+        .add_systems(Update, step.in_set(Doing::Table))
+        .add_systems(Update, clear.in_set(Seeing::Room))
         .add_systems(EguiPrimaryContextPass, offer.in_set(Screen::Room));
 }
 

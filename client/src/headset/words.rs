@@ -7,12 +7,12 @@ use bevy::prelude::*;
 use gemba_twin::peer::PeerKind;
 use gemba_xr::{HeadsetState, Rig, Tracked};
 
+use super::Seeing;
 use crate::labels::key_value;
 use crate::measure::Measures;
 use crate::people::People;
 use crate::pointer::Pointers;
 use crate::readings::Readings;
-use crate::schedule::Frame;
 use crate::selection::unit_of;
 use crate::site::{Site, ThingIndex};
 use crate::theme;
@@ -36,7 +36,7 @@ struct Words;
 pub(super) fn plugin(app: &mut App) {
     app.init_gizmo_group::<Words>()
         .add_systems(Startup, configure)
-        .add_systems(Update, (names, pointed, measured).chain().in_set(Frame::Present).run_if(is_seen));
+        .add_systems(Update, (names, pointed, measured).chain().in_set(Seeing::Words).run_if(is_seen));
 }
 
 fn is_seen(state: Res<HeadsetState>) -> bool {

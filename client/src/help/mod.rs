@@ -37,6 +37,7 @@ const COLUMNS: [&[(&str, &str)]; 2] = [
         ("B  N", "event before, next event"),
         ("L", "back to live"),
         ("V", "kept views"),
+        ("X", "the alarms that stand"),
         ("C", "the line to the host"),
         ("M", "measure"),
         ("?  or F1", "show or hide this help"),

@@ -9,6 +9,7 @@ use bevy_egui::egui::{self, RichText};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 use gemba_net::LinkState;
 
+use crate::alarms::{Alarms, ToggleAlarms};
 use crate::camera::{CameraMode, FrameSelection, ShowAll};
 use crate::cursor::Cursor;
 use crate::free_rect::FreeRect;
@@ -54,6 +55,7 @@ struct Shown<'w> {
     quality: Res<'w, Quality>,
     cursor: Res<'w, Cursor>,
     past: Res<'w, Past>,
+    alarms: Res<'w, Alarms>,
 }
 
 /// What the buttons ask for.
@@ -66,6 +68,7 @@ struct Asked<'w> {
     network: MessageWriter<'w, ToggleNetwork>,
     tool: ResMut<'w, Tool>,
     people: MessageWriter<'w, TogglePeople>,
+    alarms: MessageWriter<'w, ToggleAlarms>,
 }
 
 pub(crate) fn plugin(app: &mut App) {
@@ -147,6 +150,9 @@ fn top(ui: &mut egui::Ui, shown: &Shown, mode: &mut ResMut<CameraMode>, asked: &
             {
                 asked.people.write(TogglePeople);
             }
+            if shown.connection.is_site() && alarms(ui, &shown.alarms).clicked() {
+                asked.alarms.write(ToggleAlarms);
+            }
             let is_measuring = *asked.tool == Tool::Measure;
             if ui.selectable_label(is_measuring, "Measure").on_hover_text("distances in the plant (M)").clicked() {
                 *asked.tool = asked.tool.toggled(Tool::Measure);
@@ -160,6 +166,16 @@ fn top(ui: &mut egui::Ui, shown: &Shown, mode: &mut ResMut<CameraMode>, asked: &
             }
         });
     });
+}
+
+/// How many alarms nobody has seen, in the colour that calls for it.
+fn alarms(ui: &mut egui::Ui, alarms: &Alarms) -> egui::Response {
+    let words = match (alarms.unseen(), alarms.all().len()) {
+        (0, 0) => RichText::new("Alarms"),
+        (0, seen) => RichText::new(format!("Alarms {seen}")),
+        (unseen, _) => RichText::new(format!("Alarms {unseen}")).strong().color(theme::ALARM),
+    };
+    ui.button(words).on_hover_text("what is out of order, and who has seen it (X)")
 }
 
 /// A broad stripe that cannot be overlooked: what is shown is not what is.

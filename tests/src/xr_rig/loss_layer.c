@@ -8,7 +8,7 @@
  *   V  the runtime's own menu is open: the session is only VISIBLE, and FOCUSED again when the file is gone
  *   A  the headset has been taken off (XR_EXT_user_presence), and is put on again when the file is gone
  *   C  the person has recentred: the tracking space lies 0.4 m further to the left, for as long as the file says so
- * With no such file everything goes through. Besides, it gives what this runtime lacks: a visibility mask, which hides the
+ * With no such file everything goes through. With GEMBA_XR_OLD set it knows OpenXR 1.0 only. Besides, it gives what this runtime lacks: a visibility mask, which hides the
  * outer half of either eye; and, with GEMBA_XR_ROOM set, the blend mode of a headset with cameras, whose frames must come
  * with alpha. What is destroyed goes through always, so that the real runtime below can
  * let go of its devices.
@@ -290,6 +290,9 @@ static XRAPI_ATTR XrResult XRAPI_CALL get(XrInstance i, const char *name, PFN_xr
 static XRAPI_ATTR XrResult XRAPI_CALL create(const XrInstanceCreateInfo *info, const void *layer, XrInstance *o) {
     const CreateInfo *from = layer;
     if (wanted() == 'R') return XR_ERROR_RUNTIME_UNAVAILABLE;
+    /* A runtime of before 2024. */
+    if (getenv("GEMBA_XR_OLD") && info->applicationInfo.apiVersion >= XR_MAKE_VERSION(1, 1, 0))
+        return XR_ERROR_API_VERSION_UNSUPPORTED;
     CreateInfo deeper = *from;
     deeper.next_info = from->next_info->next;
     below = from->next_info->next_get;

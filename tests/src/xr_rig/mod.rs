@@ -189,8 +189,17 @@ impl Rig {
 
     /// Points with the right hand, and pulls the trigger, at words on the panel, as soon as they are there.
     pub fn press(&mut self, words: &str) {
-        let at = self.find(words);
-        self.press_at(at);
+        let mut at = self.find(words);
+        loop {
+            self.aim(at);
+            // A panel may have been on its way nearer, before what stands behind it.
+            let now = self.find(words);
+            let moved = (0..3).map(|axis| (now[axis] - at[axis]).abs()).fold(0.0, f32::max);
+            at = now;
+            if moved < 0.002 {
+                return self.press_at(at);
+            }
+        }
     }
 
     /// Points with the right hand at a place, tracking space, and pulls the trigger.
@@ -205,11 +214,11 @@ impl Rig {
         self.put(|person| person.hands[1].pose = Pose::towards(person.hands[1].pose.place, at))
     }
 
-    /// Presses the menu button of the right hand until the panel is open.
-    pub fn open_panel(&mut self) {
+    /// Presses the menu button of the right hand until the panel is open; how the person stands then.
+    pub fn open_panel(&mut self) -> Value {
         self.put(|person| person.hands[1].menu = true);
         self.put(|person| person.hands[1].menu = false);
-        eventually("the panel is open", || (self.ask()["panel"] == true).then_some(()));
+        eventually("the panel is open", || Some(self.ask()).filter(|standing| standing["panel"] == true))
     }
 
     /// When the viewer was started.

@@ -1,8 +1,25 @@
 //! OpenXR used as it is meant to be.
 
 use gemba_tests::plant_site;
-use gemba_tests::xr_rig::{Pose, Rig, Validation, runtime};
+use gemba_tests::xr_rig::{Loss, Pose, Rig, Validation, runtime};
 use serde_json::Value;
+
+#[test]
+fn a_runtime_that_knows_openxr_1_0_only_is_spoken_to_in_that() {
+    let Some(runtime) = runtime("1.0") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(layer) = Loss::build("1.0", folder.path()) else { return };
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
+        layer.stand_between(viewer);
+        viewer.env("GEMBA_XR_OLD", "1");
+    });
+    assert!(rig.look().eyes[0].colours() > 20, "the plant is seen");
+    let report = rig.leave();
+    assert_eq!(report["headset"]["openxr"], "1.0", "{}", report["headset"]);
+    assert_eq!(report["errors"], Value::Array(Vec::new()), "{report}");
+}
 
 #[test]
 fn khronos_validation_and_best_practices_find_nothing_and_openxr_1_1_is_spoken() {

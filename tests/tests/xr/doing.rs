@@ -4,11 +4,12 @@ use gemba_devices::simulator::Simulator;
 use gemba_tests::editor::Editor;
 use gemba_tests::picture::kept_folder;
 use gemba_tests::plant_site::{PlantSite, eventually};
+use gemba_tests::program::Viewer;
 use gemba_tests::xr_rig::{Pose, Rig, runtime};
 use gemba_twin::sample::Value as GembaValue;
 use serde_json::Value;
 
-use crate::places::{point, select, valve};
+use crate::places::{point, rig_from_world, select, valve};
 
 #[test]
 fn a_valve_is_commanded_through_a_preview_and_time_is_scrubbed_with_one_hand() {
@@ -82,20 +83,98 @@ fn an_alarm_is_acknowledged_with_the_laser_and_everyone_hears_who_has_seen_it() 
     let mut site = PlantSite::start_with(&["--speed", "0.1", "--warm-up", &after.to_string()]);
     let link = site.invite("operator");
     let mut colleague = Editor::join(&site.address, "Cora", 62);
-    let mut rig = Rig::enter_with(&runtime, &link, site.folder.path(), "Vera", |viewer| {
-        viewer.args(["--select", &machine]);
-    });
-    rig.open_panel();
+    let mut rig = Rig::enter(&runtime, &link, site.folder.path(), "Vera");
+    let before = rig.open_panel();
+    // The bar's button says how many nobody has seen.
+    let count = rig.find_like("Alarms ");
+    rig.press(&count);
+    rig.find("Acknowledge");
+    rig.look().eyes[0].write(&kept_folder().join("xr-alarms.png"));
     rig.press("Acknowledge");
-    rig.press("I have seen it");
+    assert_eq!(rig.find_like("has seen it"), "Vera has seen it");
+    let place = listed(&rig.ask(), &machine).expect("what has been seen is listed, and marked so");
     let thing = colleague.thing(&machine);
     eventually("the acknowledgement is in the record", || {
         colleague.hear();
         colleague.site().alarm_ack(thing).is_some().then_some(())
     });
-    rig.press("Acknowledge");
-    assert_eq!(rig.find_like("has seen it"), "Vera has seen it");
-    rig.look().eyes[0].write(&kept_folder().join("xr-alarm.png"));
+    // Its name selects it and goes there.
+    rig.press_at(place);
+    let gone = eventually("the person is brought before it", || Some(rig.ask()).filter(|s| s["rig"] != before["rig"]));
+    assert_eq!(gone["selected"], machine.as_str());
+    rig.put(|person| person.hands[0].menu = true);
+    rig.put(|person| person.hands[0].menu = false);
+    rig.look().eyes[0].write(&kept_folder().join("xr-at-the-alarm.png"));
+    rig.leave();
+}
+
+/// Where the machine's name stands in the list of alarms: after the mark of what has been seen.
+fn listed(standing: &Value, machine: &str) -> Option<[f32; 3]> {
+    let name = machine.rsplit('/').next()?;
+    let written = standing["written"].as_array()?;
+    let row = written.windows(2).find(|row| row[0][0] == "✔" && row[1][0] == name)?;
+    Some(point(&row[1][1]))
+}
+
+#[test]
+fn a_hand_carries_a_box_and_the_desktop_sees_where_it_was_put() {
+    let Some(runtime) = runtime("carry") else { return };
+    let site = PlantSite::start();
+    let mut rig = Rig::enter(&runtime, &site.address, site.folder.path(), "Vera");
+    let standing = rig.ask();
+    let line = gemba_twin::layout::halls(1)[0].lines[0].world_from_line;
+    let rack = [line.x, line.y, line.z].map(|c| c as f32);
+    // Along the front of the rack until a box lies before the hand.
+    let ways = (0..14).flat_map(|n| [0.3, 1.7].map(|up| [rack[0] + 38.4, up, rack[2] - 3.0 + 0.45 * n as f32]));
+    let found = ways.into_iter().find_map(|at| {
+        let hand = rig_from_world(&standing, [at[0] - 1.6, at[1] + 0.1, at[2]]);
+        let target = rig_from_world(&standing, at);
+        rig.put(|person| {
+            person.head.place = [hand[0], hand[1] + 0.5, hand[2]];
+            person.hands[1].pose = Pose::towards(hand, target);
+        });
+        let pointed = rig.ask()["pointed"][1].as_str().unwrap_or_default().to_owned();
+        pointed.contains("/Box").then_some((pointed, at))
+    });
+    let (carried, from) = found.expect("the rack has boxes");
+    rig.put(|person| person.hands[1].squeeze = 1.0);
+    // Out of the rack, towards the line.
+    let [here, there] = [[0.0; 3], [-1.5, 0.0, 0.0]].map(|step| rig_from_world(&standing, step));
+    rig.put(|person| (0..3).for_each(|axis| person.hands[1].pose.place[axis] += there[axis] - here[axis]));
+    rig.look().eyes[0].write(&kept_folder().join("xr-carry.png"));
+    rig.put(|person| person.hands[1].squeeze = 0.0);
+    let ada = Viewer::start(&site.address, site.folder.path(), "Ada", &["--size", "640x360", "--seconds", "2"]);
+    let report = ada.report();
+    let seen = &report["changed"][&carried];
+    assert_eq!(seen["carried"], true, "{carried}: {}", report["changed"]);
+    let lies = point(&seen["place"]);
+    let off = (lies[0] - (from[0] - 1.5)).hypot(lies[2] - from[2]);
+    assert!(off < 0.7, "{carried} was taken at {from:?}, put 1.5 m before the rack, and lies at {lies:?}");
+    rig.leave();
+}
+
+#[test]
+fn a_note_is_written_with_the_keys_over_the_panel_and_everyone_reads_it() {
+    let Some(runtime) = runtime("note") else { return };
+    let mut site = PlantSite::start();
+    let link = site.invite("editor");
+    let mut colleague = Editor::join(&site.address, "Cora", 64);
+    let mut rig = Rig::enter_with(&runtime, &link, site.folder.path(), "Vera", |viewer| {
+        viewer.args(["--select", "Hall1/Line1/Pump1"]);
+    });
+    rig.open_panel();
+    rig.press("Note");
+    rig.find("leave a note");
+    rig.type_keys(&["Shift", "H", "o", "t"]);
+    rig.find("Hot");
+    rig.look().eyes[0].write(&kept_folder().join("xr-note.png"));
+    rig.press("Done");
+    rig.press("Leave note");
+    let thing = colleague.thing("Hall1/Line1/Pump1");
+    eventually("the note is in the record", || {
+        colleague.hear();
+        colleague.site().notes().iter().any(|note| note.thing == thing && note.text == "Hot").then_some(())
+    });
     rig.leave();
 }
 

@@ -2,10 +2,10 @@
 
 use gemba_tests::picture::{assert_difference, kept_folder};
 use gemba_tests::plant_site::{self, eventually};
-use gemba_tests::xr_rig::{Rig, runtime};
+use gemba_tests::xr_rig::{Pose, Rig, runtime};
 use serde_json::Value;
 
-use crate::places::point;
+use crate::places::{mill, point, rig_from_world};
 
 #[test]
 fn the_menu_button_opens_the_panels_of_the_desktop_and_the_laser_presses_them() {
@@ -31,6 +31,45 @@ fn the_menu_button_opens_the_panels_of_the_desktop_and_the_laser_presses_them() 
     rig.put(|person| person.hands[0].menu = true);
     assert_eq!(rig.ask()["panel"], false, "the same button closes it");
     rig.leave();
+}
+
+#[test]
+fn a_panel_comes_before_a_machine_that_stands_in_its_way_and_nothing_hides_it() {
+    let Some(runtime) = runtime("hidden") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter(&runtime, model.to_str().unwrap(), folder.path(), "Vera");
+    let away = |hand: &mut gemba_tests::xr_rig::Controller| hand.pose = Pose::looking([0.0, 0.4, 1.0], 3.0, 0.0);
+    rig.put(|person| person.hands.iter_mut().for_each(away));
+    let standing = rig.open_panel();
+    let far = distance(&standing);
+    assert!((0.4..1.25).contains(&far), "the panel is {far} m away");
+    let free = rig.look();
+    rig.put(|person| person.hands[0].menu = true);
+    rig.put(|person| person.hands[0].menu = false);
+    // So close to the machine that it stands between the eyes and where the panel would be.
+    let [x, y, z] = mill();
+    let (eye, front) = ([x, y, z + 0.8], [x, y, z]);
+    let [eye, front] = [eye, front].map(|place| rig_from_world(&standing, place));
+    rig.put(|person| person.head = Pose::towards(eye, front));
+    let before = rig.look();
+    before.eyes[0].write(&kept_folder().join("xr-before-the-mill.png"));
+    rig.open_panel();
+    let near = eventually("the panel has come nearer", || Some(distance(&rig.ask())).filter(|near| *near < 1.0));
+    assert!(near > 0.45, "nobody is made to squint at {near} m");
+    let seen = rig.look();
+    seen.eyes[0].write(&kept_folder().join("xr-panel-before-the-mill.png"));
+    // It is seen under the same angle, and nothing of the machine over it.
+    assert_difference("xr-panel-hidden", &seen.eyes[0], &free.eyes[0], 0.0..=0.5);
+    assert_difference("xr-panel-seen", &seen.eyes[0], &before.eyes[0], 0.4..=1.0);
+    rig.leave();
+}
+
+/// From the head to the middle of the panel, metres.
+fn distance(standing: &Value) -> f32 {
+    let (head, panel) = (point(&standing["head"]), point(&standing["panel_at"]));
+    (0..3).map(|axis| (head[axis] - panel[axis]).powi(2)).sum::<f32>().sqrt()
 }
 
 #[test]

@@ -17,6 +17,12 @@ pub(crate) fn valve() -> [f32; 3] {
     [at.x as f32, at.y as f32, at.z as f32]
 }
 
+/// The middle of the first milling machine's front, at eye height; its front looks along +Z.
+pub(crate) fn mill() -> [f32; 3] {
+    let at = gemba_twin::layout::halls(1)[0].lines[0].world_from_line + gemba_twin::layout::CNCS[0];
+    [at.x as f32, 1.6, at.z as f32 + 0.95]
+}
+
 pub(crate) fn point(told: &Value) -> [f32; 3] {
     let told = told.as_array().unwrap();
     [0, 1, 2].map(|i| told[i].as_f64().unwrap() as f32)
