@@ -41,6 +41,11 @@ pub struct HeadsetReport {
     pub pictures: u64,
     /// Times at which the display had to show an old picture, because a frame took longer than its period.
     pub late: u64,
+    /// Of these, such as would have been missed had the renderer drawn in no time.
+    pub late_by_us: u64,
+    /// What a renderer that is the processor itself has drawn at each frame, milliseconds: middle and 99th of a hundred;
+    /// 0 for a GPU, which draws meanwhile.
+    pub drawn_ms: [f64; 2],
     /// Frames whose time was not after that of the frame before.
     pub disordered: u64,
     /// What our systems have worked on each frame, milliseconds, the runtime's own work and waiting left out: middle and
@@ -59,6 +64,9 @@ struct Kept {
     /// Of this frame so far.
     own: Duration,
     own_ms: VecDeque<f64>,
+    /// How long this frame has been drawn.
+    drawn: Duration,
+    drawn_ms: VecDeque<f64>,
     /// When the frame before is shown, nanoseconds of the runtime's clock.
     before: Option<i64>,
 }
@@ -76,13 +84,8 @@ impl HeadsetFigures {
     /// All figures so far.
     pub fn report(&self) -> HeadsetReport {
         let kept = self.kept();
-        let mut sorted: Vec<f64> = kept.own_ms.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
-        let of_a_hundred = |share: f64| {
-            let at = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
-            sorted.get(at).copied().unwrap_or(0.0)
-        };
-        HeadsetReport { own_ms: [of_a_hundred(0.5), of_a_hundred(0.99)], ..kept.report.clone() }
+        let (own_ms, drawn_ms) = (middle_and_most(&kept.own_ms), middle_and_most(&kept.drawn_ms));
+        HeadsetReport { own_ms, drawn_ms, ..kept.report.clone() }
     }
 
     /// Forgets what was counted so far: loading is not viewing.
@@ -91,6 +94,7 @@ impl HeadsetFigures {
         let HeadsetReport { fittings, sessions, .. } = kept.report.clone();
         kept.report = HeadsetReport { fittings, sessions, ..HeadsetReport::default() };
         kept.own_ms.clear();
+        kept.drawn_ms.clear();
     }
 
     pub(crate) fn note_session(&self, fittings: Fittings) {
@@ -107,19 +111,26 @@ impl HeadsetFigures {
     /// A frame that will be shown then, the runtime says; its display shows one every `period` (nanoseconds).
     pub(crate) fn note_frame(&self, shown: i64, period: i64) {
         let mut kept = self.kept();
-        let own = std::mem::take(&mut kept.own);
+        let (own, drawn) = (std::mem::take(&mut kept.own), std::mem::take(&mut kept.drawn));
         if kept.report.frames > 0 {
-            if kept.own_ms.len() == FRAMES {
-                kept.own_ms.pop_front();
-            }
-            kept.own_ms.push_back(own.as_secs_f64() * 1e3);
+            keep(&mut kept.own_ms, own);
+            keep(&mut kept.drawn_ms, drawn);
         }
         kept.report.frames += 1;
         match kept.before.replace(shown).map(|before| shown.saturating_sub(before)) {
             Some(step) if step <= 0 => kept.report.disordered += 1,
-            Some(step) => kept.report.late += missed(step, period),
+            Some(step) => {
+                kept.report.late += missed(step, period);
+                let drawn = i64::try_from(drawn.as_nanos()).unwrap_or(i64::MAX);
+                kept.report.late_by_us += missed(step.saturating_sub(drawn), period);
+            }
             None => {}
         }
+    }
+
+    /// The processor itself has drawn the frame for so long.
+    pub(crate) fn note_drawn(&self, how_long: Duration) {
+        self.kept().drawn = how_long;
     }
 
     /// A picture was given to the runtime, drawn for an instant that is `age` nanoseconds from its frame's, and from eyes
@@ -134,6 +145,23 @@ impl HeadsetFigures {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn keep(kept: &mut VecDeque<f64>, now: Duration) {
+    if kept.len() == FRAMES {
+        kept.pop_front();
+    }
+    kept.push_back(now.as_secs_f64() * 1e3);
+}
+
+/// The middle one, and the 99th of a hundred; 0 of none.
+fn middle_and_most(of: &VecDeque<f64>) -> [f64; 2] {
+    let mut sorted: Vec<f64> = of.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    [0.5, 0.99].map(|share| {
+        let at = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
+        sorted.get(at).copied().unwrap_or(0.0)
+    })
 }
 
 /// How many pictures the display had to show again when the next came `step` nanoseconds after the one before.
@@ -186,6 +214,17 @@ mod tests {
         }
         let report = figures.report();
         assert_eq!((report.frames, report.late, report.disordered), (5, 1, 1));
+    }
+
+    #[test]
+    fn a_picture_missed_because_the_processor_had_to_draw_it_is_not_missed_by_us() {
+        let figures = HeadsetFigures::default();
+        for (shown, drawn) in [(0, 0), (22, 12), (55, 12), (66, 0)] {
+            figures.note_drawn(Duration::from_millis(drawn));
+            figures.note_frame(shown * 1_000_000, 11_000_000);
+        }
+        let report = figures.report();
+        assert_eq!((report.late, report.late_by_us, report.drawn_ms), (3, 1, [12.0, 12.0]));
     }
 
     #[test]

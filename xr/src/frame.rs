@@ -1,6 +1,8 @@
 //! A frame in the render world: begun, drawn into the runtime's images from where the eyes are at the last moment, and
 //! ended. An error is noted for the main world, which ends the session; nothing here panics.
 
+use std::time::Instant;
+
 use bevy::core_pipeline::{Core3d, Core3dSystems};
 use bevy::prelude::*;
 use bevy::render::render_resource::{PollType, TextureFormat, TextureViewDescriptor, TextureViewDimension};
@@ -233,13 +235,20 @@ fn end(
 
 /// Where the processor itself draws, a frame is drawn to its end before the next begins: else both have the same cores by
 /// turns, and each takes as long as both.
-fn rest(device: Res<RenderDevice>, adapter: Res<RenderAdapterInfo>, picture: Option<Res<Picture>>) {
-    if picture.is_some()
-        && adapter.device_type == wgpu::DeviceType::Cpu
-        && let Err(why) = device.poll(PollType::wait_indefinitely())
-    {
+fn rest(
+    device: Res<RenderDevice>,
+    adapter: Res<RenderAdapterInfo>,
+    picture: Option<Res<Picture>>,
+    figures: Res<HeadsetFigures>,
+) {
+    if picture.is_none() || adapter.device_type != wgpu::DeviceType::Cpu {
+        return;
+    }
+    let begun = Instant::now();
+    if let Err(why) = device.poll(PollType::wait_indefinitely()) {
         warn!("the renderer could not finish: {why}");
     }
+    figures.note_drawn(begun.elapsed());
 }
 
 /// How far the eyes a picture was drawn from are from where the runtime has last said they would be, metres.

@@ -2,7 +2,7 @@
 //! nobody has seen comes first, then what came last. A name selects its machine and goes there; *Acknowledge* tells
 //! everyone that it has been seen. The upper bar's button says how many nobody has seen, and opens the window, as `X` does.
 //!
-//! An alarm is a machine whose state says `Faulted` ([`StateMark::raised`]): devices tell no other. Left out are alarms
+//! An alarm is a machine whose state says `Faulted` ([`crate::state_mark`]): devices tell no other. Left out are alarms
 //! that are over, which the time line shows.
 
 use bevy::ecs::system::SystemParam;

@@ -37,6 +37,8 @@ fn add_to_report(mut more: ResMut<MoreSeen>, figures: Res<HeadsetFigures>, first
             "frames": report.frames,
             "pictures": report.pictures,
             "late": report.late,
+            "late_by_us": report.late_by_us,
+            "drawn_ms": {"p50": report.drawn_ms[0], "p99": report.drawn_ms[1]},
             "disordered": report.disordered,
             "own_ms": {"p50": report.own_ms[0], "p99": report.own_ms[1]},
             "pose_age_ms": report.pose_age_ms,

@@ -6,10 +6,9 @@
 //! ([`Surfaces`]), as the eye sees them, not by boxes around them.
 
 use bevy::ecs::system::SystemParam;
-use bevy::picking::mesh_picking::ray_cast::{MeshRayCast, MeshRayCastSettings};
 use bevy::prelude::*;
 
-use crate::mirror::NodeOf;
+use super::rays::Rays;
 
 /// A floor: its normal is within 25° of straight up.
 const FLAT: f32 = 0.906;
@@ -37,19 +36,14 @@ impl<F: FnMut(Vec3, Vec3) -> Option<(Vec3, Vec3)>> Meets for F {}
 /// The plant's surfaces.
 #[derive(SystemParam)]
 pub(super) struct Surfaces<'w, 's> {
-    ray_cast: MeshRayCast<'w, 's>,
-    nodes: Query<'w, 's, &'static NodeOf>,
+    rays: Rays<'w, 's>,
 }
 
 impl Surfaces<'_, '_> {
     /// What a way from one place to another meets first, world frame.
-    pub(super) fn meets(&mut self, from: Vec3, to: Vec3) -> Option<(Vec3, Vec3)> {
+    pub(super) fn meets(&self, from: Vec3, to: Vec3) -> Option<(Vec3, Vec3)> {
         let (direction, length) = Dir3::new_and_length(to - from).ok()?;
-        let nodes = &self.nodes;
-        let is_thing = |entity| nodes.contains(entity);
-        let settings = MeshRayCastSettings::default().with_filter(&is_thing);
-        let hits = self.ray_cast.cast_ray(Ray3d::new(from, direction), &settings);
-        hits.first().filter(|(_, hit)| hit.distance <= length).map(|(_, hit)| (hit.point, hit.normal))
+        self.rays.first(Ray3d::new(from, direction), length).map(|met| (met.place, met.normal))
     }
 }
 

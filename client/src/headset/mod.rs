@@ -3,6 +3,7 @@
 //!
 //! - `moving` under a `comfort`: teleport, turning, sliding; `posture`: seated or standing, and the scale; `footing`: where
 //!   there is room to stand
+//! - `rays`: where a way meets the plant
 //! - `point`: what the hands point at, and selecting it
 //! - `carry`: boxes and parts in the hand
 //! - `hands`: the person's own hands and laser, and what the others get to see of them
@@ -45,6 +46,7 @@ mod nearness;
 mod panel;
 mod point;
 mod posture;
+mod rays;
 mod room;
 mod touch;
 mod visit;
@@ -185,7 +187,7 @@ fn stand(
     state: Res<HeadsetState>,
     gaze: Res<Gaze>,
     things: Res<ThingEntities>,
-    mut surfaces: footing::Surfaces,
+    surfaces: footing::Surfaces,
     tracked: Res<Tracked>,
     posture: Res<posture::Posture>,
     mut rig: Single<&mut Transform, With<Rig>>,
@@ -199,5 +201,5 @@ fn stand(
     stood.0 = true;
     let place = gaze.pivot() - gaze.forward().with_y(0.0).normalize_or(Vec3::NEG_Z) * 4.0;
     **rig = Transform::from_translation(place.with_y(lowest.y)).with_rotation(Quat::from_rotation_y(gaze.yaw));
-    posture::settle(&posture, &mut rig, head, &mut surfaces);
+    posture::settle(&posture, &mut rig, head, &surfaces);
 }

@@ -78,7 +78,7 @@ fn throws(hand: &Hand, was_thrown: bool) -> bool {
 
 fn teleport(
     mut arc: ResMut<Arc>,
-    mut surfaces: Surfaces,
+    surfaces: Surfaces,
     mut buzz: MessageWriter<Buzz>,
     mut rig: Single<&mut Transform, With<Rig>>,
     tracked: Res<Tracked>,
@@ -137,7 +137,7 @@ fn throw(from: Vec3, speed: Vec3, scale: f32, meets: &mut impl Meets) -> Arc {
 
 /// With the tool in hand a press goes where it points.
 fn go(
-    mut surfaces: Surfaces,
+    surfaces: Surfaces,
     mut buzz: MessageWriter<Buzz>,
     mut rig: Single<&mut Transform, With<Rig>>,
     pointers: Res<Pointers>,
@@ -201,7 +201,7 @@ fn secs(time: &Time) -> f32 {
 }
 
 fn slide(
-    mut surfaces: Surfaces,
+    surfaces: Surfaces,
     mut motion: ResMut<Motion>,
     mut rig: Single<&mut Transform, With<Rig>>,
     tracked: Res<Tracked>,

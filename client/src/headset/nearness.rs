@@ -74,7 +74,7 @@ impl Nearness {
 /// Brings the panel before what stands in its way.
 pub(super) fn approach(
     mut panel: ResMut<Panel>,
-    mut surfaces: Surfaces,
+    surfaces: Surfaces,
     rig: Single<&Transform, With<Rig>>,
     time: Res<Time>,
     figures: Res<HeadsetFigures>,

@@ -45,6 +45,8 @@ const PIXELS: UVec2 = UVec2::new(2000, 1240);
 /// Longest time and way between pulling the trigger and letting it go that are still a click.
 const CLICK_SECS: f64 = 4.0;
 const CLICK_POINTS: f32 = 24.0;
+/// Frames in which the panels are laid out after they have been closed: a press reaches them in the next.
+const LAST_FRAMES: u8 = 4;
 /// Pieces the curve is made of.
 const PIECES: u32 = 32;
 
@@ -223,9 +225,11 @@ fn wear(
     }
 }
 
-/// In the headset nobody sees a closed panel: what the panels cost in each frame is saved.
-fn rest(mut seen: ResMut<ScreenSeen>, panel: Res<Panel>, state: Res<HeadsetState>) {
-    seen.set_if_neq(ScreenSeen(panel.is_open || !state.is_seen()));
+/// In the headset nobody sees a closed panel: what the panels cost in each frame is saved. Not in the first frames after
+/// it has closed, in which what was pressed last is still done.
+fn rest(mut left: Local<u8>, mut seen: ResMut<ScreenSeen>, panel: Res<Panel>, state: Res<HeadsetState>) {
+    *left = if panel.is_open || !state.is_seen() { LAST_FRAMES } else { left.saturating_sub(1) };
+    seen.set_if_neq(ScreenSeen(*left > 0));
 }
 
 /// The menu button opens the panel before the person's face, and closes it.

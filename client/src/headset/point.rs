@@ -1,15 +1,17 @@
 //! What the hands and the eyes point at; pulling the trigger, or pinching, selects it.
 
-use bevy::picking::mesh_picking::ray_cast::{MeshRayCast, MeshRayCastSettings};
 use bevy::prelude::*;
 use gemba_xr::{Buzz, HeadsetFigures, Rig, Side, Tracked};
 
 use super::Doing;
-use crate::mirror::NodeOf;
-use crate::pointer::{Met, PointedBy, Pointer, Pointers, is_pressed};
+use super::rays::Rays;
+use crate::pointer::{PointedBy, Pointer, Pointers, is_pressed};
 use crate::selection::{SelectThing, unit_of};
 use crate::site::Site;
 use crate::tool::selects;
+
+/// How far one points, metres: to the far end of the largest hall, whatever the scale.
+const FAR: f32 = 2000.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, point.in_set(Doing::Point))
@@ -26,15 +28,12 @@ pub(super) fn pointed_by(side: Side) -> PointedBy {
 
 fn point(
     mut pointers: ResMut<Pointers>,
-    mut ray_cast: MeshRayCast,
+    rays: Rays,
     tracked: Res<Tracked>,
     rig: Single<&Transform, With<Rig>>,
-    nodes: Query<&NodeOf>,
     figures: Res<HeadsetFigures>,
 ) {
     let _own = figures.timed();
-    let is_thing = |entity| nodes.contains(entity);
-    let settings = MeshRayCastSettings::default().with_filter(&is_thing);
     let mut sources: Vec<(PointedBy, Option<Transform>, f32)> =
         Side::BOTH.map(|side| (pointed_by(side), tracked.hand(side).aim, tracked.hand(side).trigger)).to_vec();
     // Eyes point, hands press: whichever hand does.
@@ -47,11 +46,7 @@ fn point(
         let pointer = aim.map(|aim| {
             let aim = rig.mul_transform(aim);
             let ray = Ray3d::new(aim.translation, aim.forward());
-            let met = ray_cast.cast_ray(ray, &settings).first().map(|(entity, hit)| Met {
-                thing: nodes.get(*entity).ok().map(|node| node.0),
-                place: hit.point,
-                normal: hit.normal,
-            });
+            let met = rays.first(ray, FAR);
             Pointer { by, ray, met, on_panel: None, is_pressed: pressed, was_pressed: pressed && !before }
         });
         pointers.set(by, pointer);

@@ -83,7 +83,7 @@ pub(super) fn plugin(app: &mut App) {
 fn change(
     mut asked: MessageReader<Become>,
     mut posture: ResMut<Posture>,
-    mut surfaces: Surfaces,
+    surfaces: Surfaces,
     mut rig: Single<&mut Transform, With<Rig>>,
     tracked: Res<Tracked>,
 ) {
@@ -96,7 +96,7 @@ fn change(
                 rig.scale = Vec3::splat(scale.clamp(SCALES.0, SCALES.1));
                 let now = middle(&posture, &rig, head);
                 rig.translation += before - now;
-                settle(&posture, &mut rig, head, &mut surfaces);
+                settle(&posture, &mut rig, head, &surfaces);
             }
         }
     }
@@ -112,7 +112,7 @@ fn middle(posture: &Posture, rig: &Transform, head: Transform) -> Vec3 {
 }
 
 /// At life size one stands on a floor and has room.
-pub(super) fn settle(posture: &Posture, rig: &mut Transform, head: Transform, surfaces: &mut Surfaces) {
+pub(super) fn settle(posture: &Posture, rig: &mut Transform, head: Transform, surfaces: &Surfaces) {
     if rig.scale.x > SCALES.0 {
         return;
     }
@@ -125,7 +125,7 @@ pub(super) fn settle(posture: &Posture, rig: &mut Transform, head: Transform, su
 /// Both grips closed: the world shifts and grows with the hands.
 fn grab_world(
     mut held: Local<Option<Grab>>,
-    mut surfaces: Surfaces,
+    surfaces: Surfaces,
     mut rig: Single<&mut Transform, With<Rig>>,
     posture: Res<Posture>,
     tracked: Res<Tracked>,
@@ -144,7 +144,7 @@ fn grab_world(
             let feet = posture.feet(&rig, head);
             rig.scale = Vec3::ONE;
             posture.stand_at(&mut rig, head, feet);
-            settle(&posture, &mut rig, head, &mut surfaces);
+            settle(&posture, &mut rig, head, &surfaces);
         }
         return;
     };

@@ -24,7 +24,7 @@ pub(super) fn plugin(app: &mut App) {
 fn visit(
     mut is_due: Local<bool>,
     mut asked: MessageReader<FrameSelection>,
-    mut surfaces: Surfaces,
+    surfaces: Surfaces,
     mut rig: Single<&mut Transform, With<Rig>>,
     (posture, tracked, state): (Res<Posture>, Res<Tracked>, Res<HeadsetState>),
     (selection, things): (Res<Selection>, Res<ThingEntities>),

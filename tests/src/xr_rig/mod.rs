@@ -36,6 +36,9 @@ pub fn runtime(test: &str) -> Option<PathBuf> {
 /// How long the viewer may take to have the person where they are, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Frames for which a panel must have stood still before somebody presses it.
+const STILL: u32 = 8;
+
 /// After this long without an effect, headset and controllers are connected anew.
 const UNHEARD: Duration = Duration::from_secs(10);
 
@@ -190,16 +193,15 @@ impl Rig {
     /// Points with the right hand, and pulls the trigger, at words on the panel, as soon as they are there.
     pub fn press(&mut self, words: &str) {
         let mut at = self.find(words);
-        loop {
-            self.aim(at);
-            // A panel may have been on its way nearer, before what stands behind it.
+        let mut still = 0;
+        // A panel may be on its way nearer, before what stands behind it, and finds that within some frames.
+        while still < STILL {
             let now = self.find(words);
             let moved = (0..3).map(|axis| (now[axis] - at[axis]).abs()).fold(0.0, f32::max);
+            still = if moved < 0.002 { still + 1 } else { 0 };
             at = now;
-            if moved < 0.002 {
-                return self.press_at(at);
-            }
         }
+        self.press_at(at);
     }
 
     /// Points with the right hand at a place, tracking space, and pulls the trigger.
