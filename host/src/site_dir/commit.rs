@@ -107,12 +107,12 @@ impl SiteDir {
                 return Ok(());
             }
             let Self { store, log, snapshots, host, .. } = &mut *self;
-            let mut stored = None;
-            let ahead = verification::WORKERS.in_place_scope(|scope| {
-                scope.spawn(|_| stored = Some(folded.write(store)));
-                fold(log, snapshots, host, batch, now)
+            let (stored, ahead) = std::thread::scope(|scope| {
+                let writer = scope.spawn(|| folded.write(store));
+                let ahead = fold(log, snapshots, host, batch, now);
+                // A thread that panics is a bug of ours, and what it was to write is not to be taken for written.
+                (writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ahead)
             });
-            let stored = stored.expect("a scope ends when all is done that was begun in it, or panics");
             commits.push(self.settle(folded, stored)?);
             folded = ahead;
         }
