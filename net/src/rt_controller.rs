@@ -66,7 +66,7 @@ const FULLNESS_MEMORY: f64 = 0.96;
 const SLACK: Duration = Duration::from_millis(25);
 
 /// Packets of bulk under way before anything has been acknowledged, spread over a round trip: as many as Chrome's QUIC
-/// begins with, not the ten of RFC 9002. With 50 ms a newcomer has all bodies of a site 80 ms sooner.
+/// begins with, not the ten of RFC 9002: a newcomer is spared one or two doublings, each a round trip.
 const BULK_BEGIN_PACKETS: u64 = 32;
 
 /// Makes controllers with one budget.

@@ -6,7 +6,8 @@
 //! free flight takes 24, one in the pile that is pulled along 39: what pushes a cube during the six frames nobody knows
 //! yet is worth 2 to 4 cm, which is 12 to 20 of the steps asked for. Tried without much gain: gravity as a guess (0.7 %, and
 //! only in flight), what neighbours were surprised by (0.15 %), rolling (none), roundings chosen by what they cost (0.4 %).
-//! What is left is contact, which only a simulation at both ends foretells.
+//! What is left is mostly contact. Not tried: what is learnt from packet to packet, a better lattice of rotations, a simulation
+//! at both ends.
 
 use std::collections::BTreeMap;
 
