@@ -15,8 +15,8 @@ pub const SCRUB_EVERY: Duration = Duration::from_millis(250);
 /// Time before it is read once more.
 pub const SCRUB_AGAIN: Duration = Duration::from_secs(24 * 3600);
 
-/// Most entries one commit holds. At the 1 ms to 10 ms a fsync takes this is far above what a site needs, and the
-/// first of a batch still waits no longer than verifying all of it takes (some 50 µs each).
+/// Most entries that are handled at once: what peers have sent is taken from them, and read back from the disk, in pieces
+/// of this many, and what the host says itself is committed so.
 pub const BATCH_ENTRIES: usize = 512;
 
 /// Most entries of one commit of what peers say. While the disk takes them, the next ones are verified, which takes two

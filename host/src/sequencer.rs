@@ -182,9 +182,11 @@ impl Sequencer {
         self.commands.push_back(HostCommand::Grab { peer, hold, outcome });
     }
 
-    /// Takes entries in this order, in one commit, and answers each once it is on the disk.
+    /// Takes entries in this order, in commits of at most [`limits::COMMIT_ENTRIES`], and answers each once it is on the
+    /// disk.
     ///
-    /// When the disk fails nobody is answered, since nobody knows what of it a crash would leave: the entries wait for
+    /// When the disk fails, those of the commits before are answered and nobody else, since nobody knows what a crash would
+    /// leave of the others: they wait for
     /// [`Sequencer::handle_retry`], and their authors keep them. Nor is anybody answered while the record is damaged: an
     /// entry may stand behind the damage.
     pub fn handle_submissions(&mut self, batch: Vec<Submission>) -> Result<(), SiteDirError> {
