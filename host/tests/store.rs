@@ -77,6 +77,22 @@ fn small() -> (SimulatedDisk, Vec<Vec<u8>>) {
     (disk, entries)
 }
 
+/// Where the zeros behind all that was written begin.
+fn filled(disk: &SimulatedDisk) -> u64 {
+    let bytes = disk.read(RECORD, 0, 1 << 20).unwrap();
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+}
+
+/// Two ways in which what lies behind this byte may be lost: the file ends there, or zeros stand in its place.
+fn cut(disk: &SimulatedDisk, at: u64) -> [SimulatedDisk; 2] {
+    [0, 5000].map(|zeros| {
+        let disk = disk.copy();
+        disk.truncate(RECORD, at).unwrap();
+        disk.write(RECORD, at, &vec![0; zeros]).unwrap();
+        disk
+    })
+}
+
 /// One life of a store: commits until the power goes at a random step; then what is there is compared.
 fn live(disk: &SimulatedDisk, dice: &mut Dice, acknowledged: &mut Vec<Vec<u8>>, seed: u64) {
     disk.set_faults(Faults { operations_left: Some(dice.below(60) as u64), ..Faults::default() });
@@ -137,21 +153,20 @@ fn a_creation_that_a_crash_ends_is_there_whole_or_not_at_all() {
 #[test]
 fn a_commit_torn_at_any_byte_is_dropped_and_said() {
     let (disk, entries) = small();
-    let whole = disk.size(RECORD).unwrap();
+    let whole = filled(&disk);
     let frames = [64, 113, 163, 214, 266, 319, 373];
     assert_eq!(frames[6], whole, "28 bytes and the entry each, behind 64 of header");
     let torn_commit = frames[4];
-    for size in torn_commit..=whole {
-        let disk = disk.copy();
+    for (size, disk) in (torn_commit..=whole).flat_map(|size| cut(&disk, size).map(|disk| (size, disk))) {
         // The crash tore the last commit before it was acknowledged: no mark says that it ever was whole.
         disk.remove("site.mark").unwrap();
-        disk.truncate(RECORD, size).unwrap();
+        let torn_at = filled(&disk);
         let mut store = open(&disk).unwrap();
         let left = frames.iter().filter(|end| **end <= size).count() - 1;
         assert_eq!(all(&store), entries[..left], "torn at {size}");
         assert_eq!(store.problems(), [], "torn at {size}");
         let dropped = store.dropped().map(|d| (d.entry, d.bytes.clone()));
-        assert_eq!(dropped, (!frames.contains(&size)).then(|| (left as u64, frames[left]..size)), "torn at {size}");
+        assert_eq!(dropped, (!frames.contains(&size)).then(|| (left as u64, frames[left]..torn_at)), "torn at {size}");
         store.append(left as u64, &[b"next".to_vec()]).unwrap();
         drop(store);
         assert_eq!(all(&open(&disk).unwrap()).last().unwrap(), b"next", "torn at {size}");
@@ -161,9 +176,7 @@ fn a_commit_torn_at_any_byte_is_dropped_and_said() {
 #[test]
 fn what_was_acknowledged_and_is_cut_off_at_any_byte_is_damage() {
     let (disk, entries) = small();
-    for size in 64..disk.size(RECORD).unwrap() {
-        let disk = disk.copy();
-        disk.truncate(RECORD, size).unwrap();
+    for disk in (64..filled(&disk)).flat_map(|size| cut(&disk, size)) {
         let mut store = open(&disk).unwrap();
         let left = all(&store);
         assert_eq!(left, entries[..left.len()]);
@@ -260,23 +273,51 @@ fn a_full_disk_loses_nothing_and_goes_on_once_there_is_space() {
     let (disk, mut entries) = small();
     let mut store = open(&disk).unwrap();
     let used: u64 = disk.list("").unwrap().iter().map(|name| disk.size(name).unwrap()).sum();
+    // More than there is room for already.
+    let large = vec![9; 9000];
     for space in 0..200 {
         disk.set_faults(Faults { space: Some(used + space), ..Faults::default() });
-        let error = store.append(6, &[vec![9; 200]]).unwrap_err().to_string();
+        let error = store.append(6, &[large.clone()]).unwrap_err().to_string();
         assert!(error.contains("cannot write") && !error.contains('\n'), "{error}");
         assert_eq!(all(&store), entries);
         let again = disk.copy();
         again.crash();
         assert_eq!(all(&open(&again).unwrap()), entries, "after a crash with {space} bytes free");
     }
+    let used: u64 = disk.list("").unwrap().iter().map(|name| disk.size(name).unwrap()).sum();
+    disk.set_faults(Faults { space: Some(used + 200), ..Faults::default() });
     assert!(store.put_small("checkpoint", &[1; 300]).is_err());
     assert_eq!(store.small("checkpoint").unwrap(), None);
-    disk.set_faults(Faults::default());
-    store.append(6, &[vec![9; 200]]).unwrap();
-    entries.push(vec![9; 200]);
-    assert_eq!(all(&store), entries);
+    disk.set_faults(Faults { space: Some(used + 9100), ..Faults::default() });
+    store.append(6, &[large.clone()]).unwrap();
+    entries.push(large);
+    assert_eq!(all(&store), entries, "without space for more than that");
     drop(store);
     assert_eq!(all(&open(&disk).unwrap()), entries);
+}
+
+#[test]
+fn a_commit_writes_into_room_that_is_there_and_what_lies_in_it_is_no_entry() {
+    let (disk, entries) = small();
+    let (end, size) = (filled(&disk), disk.size(RECORD).unwrap());
+    assert!(size >= end + 3000, "{size}");
+    let mut store = open(&disk).unwrap();
+    assert_eq!((store.dropped(), store.problems(), all(&store)), (None, &[][..], entries.clone()));
+    store.append(6, &[vec![9; 1000]]).unwrap();
+    assert_eq!(disk.size(RECORD).unwrap(), size, "the file does not grow");
+    store.append(7, &[vec![9; 3000], vec![0; 500]]).unwrap();
+    assert!(disk.size(RECORD).unwrap() > filled(&disk), "but before it is full");
+    drop(store);
+    let store = open(&disk).unwrap();
+    assert_eq!((store.entries(), store.dropped()), (9, None), "an entry that ends with zeros is whole");
+    drop(store);
+    // A bit that falls into the room was never anybody's.
+    disk.flip(RECORD, disk.size(RECORD).unwrap() as usize - 1, 0);
+    let mut store = open(&disk).unwrap();
+    assert_eq!((store.entries(), store.problems().len()), (9, 0));
+    store.append(9, &[vec![1; 10]]).unwrap();
+    drop(store);
+    assert_eq!(open(&disk).unwrap().dropped(), None, "it was cut");
 }
 
 #[test]

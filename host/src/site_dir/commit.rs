@@ -1,7 +1,9 @@
 //! Taking entries into the record: verified and folded, written, and given out once they are on the disk.
 //!
-//! A commit is one write and one sync. Where several follow each other, the next is verified and folded while the disk is
-//! busy with the one before, so that a host under load waits for whichever takes longer and not for both.
+//! A commit is one write and one sync. Where several follow each other, the next are verified and folded while the disk is
+//! busy with those before, so that a host under load waits for whichever takes longer and not for both.
+
+use std::sync::mpsc;
 
 use ed25519_dalek::SigningKey;
 use gemba_record::author::Author;
@@ -17,8 +19,9 @@ use gemba_twin::sample::Timestamp;
 use crate::key_file::peer_key;
 use crate::limits;
 use crate::problem::SiteDirError;
+use crate::site_dir::SiteDir;
 use crate::site_dir::snapshots::Snapshots;
-use crate::site_dir::{SiteDir, verification};
+use crate::site_dir::verification::Verification;
 use crate::store::Store;
 
 /// What became of a batch of entries.
@@ -71,12 +74,14 @@ impl SiteDir {
     /// As [`SiteDir::append`] at this time on the host's clock; what is dated far ahead of it is refused.
     pub fn append_at(&mut self, batch: Vec<Vec<u8>>, now: Option<Timestamp>) -> Result<Appended, SiteDirError> {
         self.may_append()?;
-        let folded = fold(&mut self.log, &mut self.snapshots, &self.host, batch, now);
+        let size = batch.len();
+        let mut entries = Verification::begin(batch);
+        let folded = fold(&mut self.log, &mut self.snapshots, &self.host, &mut entries, size, now);
         let stored = folded.write(&mut self.store);
         self.settle(folded, stored)
     }
 
-    /// As [`SiteDir::append_at`], in commits of at most `size` entries: while the disk is busy with one, the next is
+    /// As [`SiteDir::append_at`], in commits of at most `size` entries: while the disk is busy with one, the next are
     /// verified and folded. Where one fails, those before it stay and nothing behind it is taken.
     ///
     /// # Panics
@@ -95,27 +100,42 @@ impl SiteDir {
         commits: &mut Vec<Appended>,
     ) -> Result<(), SiteDirError> {
         assert!(size > 0, "a commit has room for an entry");
-        self.may_append()?;
-        let mut entries = entries.into_iter();
-        let mut next = || entries.by_ref().take(size).collect::<Vec<_>>();
-        let mut folded = fold(&mut self.log, &mut self.snapshots, &self.host, next(), now);
-        loop {
-            let batch = next();
-            if batch.is_empty() {
-                let stored = folded.write(&mut self.store);
-                commits.push(self.settle(folded, stored)?);
-                return Ok(());
-            }
-            let Self { store, log, snapshots, host, .. } = &mut *self;
-            let (stored, ahead) = std::thread::scope(|scope| {
-                let writer = scope.spawn(|| folded.write(store));
-                let ahead = fold(log, snapshots, host, batch, now);
-                // A thread that panics is a bug of ours, and what it was to write is not to be taken for written.
-                (writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ahead)
-            });
-            commits.push(self.settle(folded, stored)?);
-            folded = ahead;
+        if entries.len() <= size {
+            commits.push(self.append_at(entries, now)?);
+            return Ok(());
         }
+        self.may_append()?;
+        let Self { store, log, snapshots, host, .. } = &mut *self;
+        let mut entries = Verification::begin(entries);
+        let (folded, to_write) = mpsc::sync_channel::<Folded>(limits::COMMITS_AHEAD);
+        let writer = move || {
+            let mut written = Vec::new();
+            for folded in to_write {
+                let stored = folded.write(store);
+                let failed = stored.is_err();
+                written.push((folded, stored));
+                if failed {
+                    break;
+                }
+            }
+            written
+        };
+        let written = std::thread::scope(|scope| {
+            let writer = scope.spawn(writer);
+            while !entries.is_over() {
+                // Nobody takes it where a commit before it has failed.
+                if folded.send(fold(log, snapshots, host, &mut entries, size, now)).is_err() {
+                    break;
+                }
+            }
+            drop(folded);
+            // A thread that panics is a bug of ours, and what it was to write is not to be taken for written.
+            writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        for (folded, stored) in written {
+            commits.push(self.settle(folded, stored)?);
+        }
+        Ok(())
     }
 
     fn may_append(&mut self) -> Result<(), SiteDirError> {
@@ -147,31 +167,30 @@ impl SiteDir {
     }
 }
 
-/// Verifies and folds a batch, and commits to the state of the site where that is due.
+/// Folds the next `size` entries, or what is left of them, and commits to the state of the site where that is due.
 fn fold(
     log: &mut Log,
     snapshots: &mut Snapshots,
     host: &SigningKey,
-    batch: Vec<Vec<u8>>,
+    entries: &mut Verification,
+    size: usize,
     now: Option<Timestamp>,
 ) -> Folded {
     let mut appended = Appended { first: log.entries(), ..Appended::default() };
-    let Appended { outcomes, overruled, commands, placed, .. } = &mut appended;
-    verification::take_all(log, batch.clone(), |log, mut entry| {
+    for _ in 0..size {
+        let Some((bytes, mut entry)) = entries.next(log) else { break };
         refuse_ahead(&mut entry, now);
         let overrules = overruled_by(log, &entry);
         let command = entry.entry().filter(|e| matches!(e.body, Body::CommandDevice(_))).map(|e| e.id);
         let thing = entry.entry().and_then(|entry| placed_by(&entry.body));
         let outcome = log.append_preverified(entry);
         let is_new = matches!(outcome, Ok(Placed::New(_)));
-        placed.extend(thing.filter(|_| is_new));
-        commands.extend(command.filter(|_| is_new));
-        overruled.push(overrules.filter(|_| is_new));
-        outcomes.push(outcome);
-    });
-    let is_new = |outcome: &Result<Placed, Refusal>| matches!(outcome, Ok(Placed::New(_)));
-    let new = batch.into_iter().zip(&appended.outcomes).filter(|(_, outcome)| is_new(outcome));
-    appended.entries = new.map(|(entry, _)| entry).collect();
+        appended.entries.extend(is_new.then_some(bytes));
+        appended.placed.extend(thing.filter(|_| is_new));
+        appended.commands.extend(command.filter(|_| is_new));
+        appended.overruled.push(overrules.filter(|_| is_new));
+        appended.outcomes.push(outcome);
+    }
     if appended.entries.is_empty() {
         return Folded { appended, snapshot: None };
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use gemba_record::entry::UnverifiedEntry;
 use gemba_record::log::{Claimed, Log, Preverified};
+use gemba_record::signature::Verifier;
 
 use crate::limits;
 
@@ -16,12 +17,13 @@ static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallel
 
 type Task = Box<dyn FnOnce() + Send>;
 
-/// Threads that are there when a commit needs them, one for each core: starting one takes as long as to verify several
+/// Threads that are there when a commit needs them, one for each further core: starting one takes as long as to verify several
 /// entries. What they are given they do in that order; they end with the process.
 static WORKERS: LazyLock<mpsc::Sender<Task>> = LazyLock::new(|| {
     let (work, waiting) = mpsc::channel::<Task>();
     let waiting = Arc::new(Mutex::new(waiting));
-    for _ in 0..*CORES {
+    // Who gives them something to do works too.
+    for _ in 1..*CORES {
         let waiting = waiting.clone();
         std::thread::spawn(move || {
             let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -59,46 +61,117 @@ pub(crate) fn preverify_all(log: &Log, entries: Vec<Vec<u8>>) -> Vec<Preverified
     })
 }
 
-/// Gives each entry to `take`, in order, with its signature looked at, as [`preverify_all`] does; but while the first ones
-/// are taken and change the log, other cores look at those behind them. What the log said when it began is what keys are
-/// looked up by; `take` finds out where that has changed.
-pub(crate) fn take_all(log: &mut Log, entries: Vec<Vec<u8>>, mut take: impl FnMut(&mut Log, Preverified)) {
-    let threads = *CORES;
-    if threads == 1 || entries.len() <= limits::ENTRIES_PER_THREAD {
-        return log.preverify_all(entries).into_iter().for_each(|entry| take(log, entry));
+/// Entries whose signatures are looked at by all cores, a few ahead of the one that folds them. What the log says when they
+/// are claimed is what keys are looked up by; appending finds out where that has changed since.
+pub(crate) struct Verification {
+    /// Not claimed yet.
+    entries: std::vec::IntoIter<Vec<u8>>,
+    /// The bytes of those that are claimed and not given out.
+    bytes: VecDeque<Vec<u8>>,
+    shares: Arc<Mutex<VecDeque<Share>>>,
+    done: mpsc::Sender<Looked>,
+    verified: mpsc::Receiver<Looked>,
+    ready: BTreeMap<usize, Vec<Preverified>>,
+    /// Shares that were made, and those that were begun to be given out.
+    made: usize,
+    begun: usize,
+    /// Of the share that is being given out.
+    current: std::vec::IntoIter<Preverified>,
+}
+
+/// The number of a share, with what was found; or with what its thread panicked of.
+type Looked = (usize, std::thread::Result<Vec<Preverified>>);
+
+/// What a thread looks at in one go.
+struct Share {
+    number: usize,
+    claimed: Vec<Claimed>,
+    verifier: Verifier,
+}
+
+impl Share {
+    fn verify(self) -> Looked {
+        let Self { number, claimed, verifier } = self;
+        let verify = std::panic::AssertUnwindSafe(|| Claimed::verify_all(claimed, &verifier));
+        (number, std::panic::catch_unwind(verify))
     }
-    let verifier = log.verifier().sharing_tables();
-    let read = entries.into_iter().map(UnverifiedEntry::read).collect();
-    let mut claimed = log.claim_all(read).into_iter();
-    let mut shares = VecDeque::new();
-    while claimed.len() > 0 {
-        shares.push_back((shares.len(), claimed.by_ref().take(limits::ENTRIES_PER_SHARE).collect::<Vec<_>>()));
-    }
-    let (count, shares) = (shares.len(), Mutex::new(shares));
-    // The earliest share that nobody has taken, verified.
-    let verify_next = Arc::new(move || {
-        let (number, share) = shares.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
-        Some((number, Claimed::verify_all(share, &verifier)))
-    });
-    let (done, verified) = mpsc::channel();
-    for _ in 1..threads.min(count) {
-        let (done, verify_next) = (done.clone(), verify_next.clone());
-        // Nobody listens any more only where the thread that folds has panicked.
-        let task: Task = Box::new(move || while verify_next().is_some_and(|share| done.send(share).is_ok()) {});
-        // Without workers, which end only with the process, this thread does all.
-        let _ = WORKERS.send(task);
-    }
-    drop(done);
-    let mut ready: BTreeMap<usize, Vec<Preverified>> = BTreeMap::new();
-    for number in 0..count {
-        ready.extend(verified.try_iter());
-        while !ready.contains_key(&number) {
-            // Rather than to wait for others, look at signatures too.
-            let more = verify_next().or_else(|| verified.recv().ok());
-            ready.extend([more.expect("every share is verified here or by a thread that sends it")]);
-            ready.extend(verified.try_iter());
+}
+
+fn earliest(shares: &Mutex<VecDeque<Share>>) -> Option<Share> {
+    shares.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
+
+impl Verification {
+    /// Of these, in this order. Nothing is looked at before the first is asked for.
+    pub(crate) fn begin(entries: Vec<Vec<u8>>) -> Self {
+        let (done, verified) = mpsc::channel();
+        Self {
+            entries: entries.into_iter(),
+            bytes: VecDeque::new(),
+            shares: Arc::default(),
+            done,
+            verified,
+            ready: BTreeMap::new(),
+            made: 0,
+            begun: 0,
+            current: Vec::new().into_iter(),
         }
-        let share = ready.remove(&number).expect("it has just been seen");
-        share.into_iter().for_each(|entry| take(log, entry));
+    }
+
+    /// Whether all have been given out.
+    pub(crate) fn is_over(&self) -> bool {
+        self.bytes.is_empty() && self.entries.len() == 0
+    }
+
+    /// The next one, with its bytes, to be appended to this log before the one after it is asked for.
+    pub(crate) fn next(&mut self, log: &Log) -> Option<(Vec<u8>, Preverified)> {
+        if self.current.len() == 0 {
+            self.claim(log);
+            self.current = self.next_share()?.into_iter();
+        }
+        self.bytes.pop_front().zip(self.current.next())
+    }
+
+    /// Keeps some shares ahead of those that are given out, and calls the other cores to them.
+    fn claim(&mut self, log: &Log) {
+        while self.entries.len() > 0 && self.made - self.begun <= limits::SHARES_AHEAD {
+            let share: Vec<_> = self.entries.by_ref().take(limits::ENTRIES_PER_SHARE).collect();
+            self.bytes.extend(share.iter().cloned());
+            let claimed = log.claim_all(share.into_iter().map(UnverifiedEntry::read).collect());
+            let share = Share { number: self.made, claimed, verifier: log.verifier().sharing_tables() };
+            let alone = self.made == self.begun && share.claimed.len() <= limits::ENTRIES_PER_THREAD;
+            self.shares.lock().unwrap_or_else(PoisonError::into_inner).push_back(share);
+            self.made += 1;
+            if *CORES > 1 && !alone {
+                let (done, shares) = (self.done.clone(), self.shares.clone());
+                // Who asks for it may have done it by then, or listen no more. Without workers, which end only with the
+                // process, it does all.
+                let _ = WORKERS.send(Box::new(move || {
+                    earliest(&shares).map(|share| done.send(share.verify()));
+                }));
+            }
+        }
+    }
+
+    fn next_share(&mut self) -> Option<Vec<Preverified>> {
+        if self.begun == self.made {
+            return None;
+        }
+        loop {
+            let verified: Vec<Looked> = self.verified.try_iter().collect();
+            verified.into_iter().for_each(|looked| self.keep(looked));
+            if let Some(share) = self.ready.remove(&self.begun) {
+                self.begun += 1;
+                return Some(share);
+            }
+            // Rather than to wait for others, look at signatures too.
+            let more = earliest(&self.shares).map(Share::verify).or_else(|| self.verified.recv().ok());
+            self.keep(more.expect("every share is verified here or by a thread that sends it"));
+        }
+    }
+
+    fn keep(&mut self, (number, verified): Looked) {
+        // A thread that panics is a bug of ours, and no entry of its share may be taken for verified.
+        self.ready.insert(number, verified.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
     }
 }

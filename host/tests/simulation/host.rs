@@ -102,7 +102,9 @@ impl HostNode {
     pub(crate) fn flip(&mut self, random: &mut Random) {
         let derived = ["checkpoint", "site.mark", "site.index"][random.below(3)];
         let name = if random.chance(60) { "site.record" } else { derived };
-        let size = self.disk.size(name).unwrap_or(0) as usize;
+        let bytes = self.disk.read(name, 0, usize::MAX >> 1).unwrap_or_default();
+        // Behind the last entry of a record lies nothing that could be damaged.
+        let size = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         // Where the disk refused the mark too, the end of the record cannot be told from a torn one.
         if self.running.is_none() && self.flipped.is_none() && !self.faulty && size > 0 {
             let (byte, bit) = (random.below(size), random.below(8) as u8);
