@@ -16,6 +16,8 @@ pub struct Quality {
     pub multisample: bool,
     /// Edge of a shadow map in texels; none for no shadows.
     pub shadow_texels: Option<usize>,
+    /// A mesh of a smaller radius throws no shadow, metres.
+    pub smallest_shadow: f32,
     /// A mesh that would be smaller than this on the screen is not drawn, pixels; none draws everything.
     pub smallest_pixels: Option<f32>,
     /// Colour behind everything.
@@ -51,6 +53,8 @@ impl Quality {
                 most_pixels: 400_000.0,
                 multisample: false,
                 shadow_texels: Some(1024),
+                // Five texels of a large plant, which takes all of the map.
+                smallest_shadow: 0.6,
                 smallest_pixels: Some(4.0),
                 sky,
             }
@@ -61,6 +65,8 @@ impl Quality {
                 most_pixels: f32::INFINITY,
                 multisample: true,
                 shadow_texels: Some(4096),
+                // Nobody misses a bolt's.
+                smallest_shadow: 0.12,
                 smallest_pixels: None,
                 sky,
             }

@@ -44,7 +44,7 @@ pub(crate) fn plugin(app: &mut App) {
             (begin, acquire, look, draw_into, mask::prepare).chain().in_set(XrRenderSystems::PreRender),
         )
         .add_systems(Core3d, mask::hide.after(Core3dSystems::Prepass).before(Core3dSystems::MainPass))
-        .add_systems(Render, (depth::draw, end, rest).chain().in_set(XrRenderSystems::PostRender));
+        .add_systems(Render, (depth::draw, rest, end).chain().in_set(XrRenderSystems::PostRender));
 }
 
 /// The part of an image that one eye sees.
@@ -233,8 +233,8 @@ fn end(
     }
 }
 
-/// Where the processor itself draws, a frame is drawn to its end before the next begins: else both have the same cores by
-/// turns, and each takes as long as both.
+/// Where the processor itself draws, a frame is drawn to its end before it is given to the runtime, which would only wait
+/// for it, and before the next begins: else both have the same cores by turns, and each takes as long as both.
 fn rest(
     device: Res<RenderDevice>,
     adapter: Res<RenderAdapterInfo>,

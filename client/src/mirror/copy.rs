@@ -1,11 +1,10 @@
 //! Draws things that people have made: as a copy of another thing, or, where it is like none, as a mark.
 
-use bevy::camera::visibility::VisibilityRange;
 use bevy::ecs::system::SystemParam;
 use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
 
-use super::{Drawn, NodeOf, ThingBounds, ThingEntities};
+use super::{Drawn, Extent, NodeOf, ThingBounds, ThingEntities};
 use crate::site::{Site, ThingIndex};
 
 /// Entities copied for one thing at most: a machine has some hundreds. What is beyond is not drawn.
@@ -24,12 +23,7 @@ pub(super) struct Originals<'w, 's> {
     surfaces: Query<
         'w,
         's,
-        (
-            &'static Mesh3d,
-            &'static MeshMaterial3d<StandardMaterial>,
-            Option<&'static VisibilityRange>,
-            Has<NotShadowCaster>,
-        ),
+        (&'static Mesh3d, &'static MeshMaterial3d<StandardMaterial>, Option<&'static Extent>, Has<NotShadowCaster>),
     >,
 }
 
@@ -72,9 +66,9 @@ pub(super) fn spawn(
                 return root;
             }
             let mut part = commands.spawn((drawn.0, Visibility::Inherited, NodeOf(thing), ChildOf(onto)));
-            if let Ok((mesh, surface, range, is_dark)) = originals.surfaces.get(child) {
+            if let Ok((mesh, surface, extent, is_dark)) = originals.surfaces.get(child) {
                 part.insert((mesh.clone(), surface.clone()));
-                range.map(|range| part.insert(range.clone()));
+                extent.map(|extent| part.insert(*extent));
                 is_dark.then(|| part.insert(NotShadowCaster));
             }
             let part = part.id();

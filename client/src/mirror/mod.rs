@@ -22,6 +22,13 @@ pub struct NodeOf(pub ThingIndex);
 #[derive(Component, Debug, Clone, Copy)]
 pub struct Drawn(pub Transform);
 
+/// How large a mesh is as its model draws it.
+#[derive(Component, Debug, Clone, Copy)]
+pub struct Extent {
+    /// Of the sphere around it, metres.
+    pub radius: f32,
+}
+
 /// The space a thing and its parts take up, world frame, metres, as drawn.
 #[derive(Component, Debug, Clone, Copy)]
 pub struct ThingBounds {

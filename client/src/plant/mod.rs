@@ -11,6 +11,7 @@ mod light;
 mod load;
 mod material;
 mod plain_shading;
+mod reach;
 mod spawn;
 
 /// Where the model comes from.
@@ -85,6 +86,6 @@ pub(crate) fn plugin(app: &mut App) {
         .add_message::<PlantReady>()
         .init_resource::<load::Loading>()
         .init_resource::<spawn::Spawning>()
-        .add_plugins((light::plugin, plain_shading::plugin))
+        .add_plugins((light::plugin, plain_shading::plugin, reach::plugin))
         .add_systems(Update, (load::load, spawn::spawn).chain().in_set(Frame::Receive).after(crate::link::receive));
 }

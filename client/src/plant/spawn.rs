@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use bevy::camera::primitives::{Aabb, MeshAabb};
-use bevy::camera::visibility::VisibilityRange;
 use bevy::gltf::{Gltf, GltfMaterial, GltfMesh, GltfNode};
 use bevy::light::NotShadowCaster;
 use bevy::math::Affine3A;
@@ -13,17 +12,12 @@ use gemba_twin::thing::Class;
 
 use super::material::standard_material;
 use super::{PlantProgress, PlantReady};
-use crate::mirror::{Drawn, NodeOf, ThingBounds, ThingEntities};
+use crate::mirror::{Drawn, Extent, NodeOf, ThingBounds, ThingEntities};
 use crate::quality::Quality;
 use crate::site::{Site, ThingIndex};
 
 /// Nodes spawned a frame: about 10 ms of work.
 const SLICE: usize = 1500;
-
-/// Radius below which a mesh throws no shadow, metres: nobody misses a bolt's.
-const SMALLEST_SHADOW: f32 = 0.12;
-/// Pixels that a sphere of radius 1 covers at distance 1, at 540 lines and 50° of height.
-const PIXELS_AT_ONE_RADIAN: f32 = 2.0 * 540.0 / 0.93;
 
 /// The spawning under way.
 #[derive(Resource, Default)]
@@ -40,7 +34,7 @@ struct Plan {
     plain: Handle<StandardMaterial>,
     bounds: HashMap<ThingIndex, (Vec3, Vec3)>,
     origins: HashMap<ThingIndex, Vec3>,
-    smallest_pixels: Option<f32>,
+    smallest_shadow: f32,
 }
 
 impl Spawning {
@@ -56,7 +50,7 @@ impl Spawning {
             plain: Handle::default(),
             bounds: HashMap::new(),
             origins: HashMap::new(),
-            smallest_pixels: None,
+            smallest_shadow: 0.0,
         });
     }
 }
@@ -87,7 +81,7 @@ pub(super) fn spawn(
     let Some(gltf) = decoded.gltfs.get(&plan.gltf) else { return };
     if plan.entities.is_empty() {
         plan.prepare(gltf, &decoded, &mut materials);
-        plan.smallest_pixels = quality.smallest_pixels;
+        plan.smallest_shadow = quality.smallest_shadow;
     }
     let end = (plan.next + SLICE).min(plan.outline.things.len());
     while plan.next < end {
@@ -166,12 +160,10 @@ impl Plan {
             }
             let Some(aabb) = decoded.meshes.get(&primitive.mesh).and_then(Mesh::compute_aabb) else { continue };
             let radius = world_from_node.transform_vector3(aabb.half_extents.into()).length();
-            if class == Class::StackLight || radius < SMALLEST_SHADOW {
+            if class == Class::StackLight || radius < self.smallest_shadow {
                 part.insert(NotShadowCaster);
             }
-            if let Some(pixels) = self.smallest_pixels {
-                part.insert(VisibilityRange::abrupt(0.0, radius * PIXELS_AT_ONE_RADIAN / pixels));
-            }
+            part.insert(Extent { radius });
             if let Some(thing) = thing {
                 self.grow(thing, &aabb, &world_from_node);
             }
