@@ -20,12 +20,12 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         assert_eq!(Upload::parse(&upload.encode()), Ok(upload));
     }
     let mut witness = Witness::new(cosigner.clone());
-    witness.watch(log.clone(), None).expect("there is no record yet");
+    witness.watch(log.clone(), &[], None).expect("there is no record yet");
     if let Step::Persist(_) = witness.handle_add_checkpoint(bytes, 1) {
         let submission = Submission::parse(bytes).expect("it was taken");
         assert_eq!(submission.checkpoint.verify(&log), Ok(()));
     }
-    let mut mirror = Mirror::restore(cosigner, log, None, None).expect("there is no record yet");
+    let mut mirror = Mirror::restore(cosigner, log, &[], None, None).expect("there is no record yet");
     let _ = mirror.handle_add_checkpoint(bytes);
     let _ = mirror.handle_add_entries(bytes, 1);
     if let Ok(text) = str::from_utf8(bytes) {

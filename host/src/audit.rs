@@ -112,14 +112,15 @@ pub fn audit(disk: Arc<dyn Disk>, config: &AuditConfig, watch: Watch<'_>) -> Res
     let mut audit = Audit::default();
     let Some(entries) = entries::read_all(store, &mut audit, watch)? else { return Ok(None) };
     if let (Some(expected), Some(site)) = (config.host, &audit.site)
-        && site.host() != expected
+        && !site.is_or_was_host_key(&expected)
     {
-        audit.findings.push(Finding::OtherHost { path: disk.path(store::RECORD), host: site.host(), expected });
+        let host = site.host_key().unwrap_or(site.host());
+        audit.findings.push(Finding::OtherHost { path: disk.path(store::RECORD), host, expected });
     }
-    let signed = verify_checkpoints(&mut audit, checkpoints);
+    let signed = verify_checkpoints(&mut audit, &entries, checkpoints);
     let wrong = compare_roots(&disk, &mut audit, &entries, &signed);
     if wrong.is_none() {
-        audit.standing = standing(&mut audit, &signed);
+        audit.standing = standing(&mut audit, &entries, &signed);
     }
     if published_there || disk.list(LOG).is_ok() {
         let newest = signed.iter().map(|(_, signed)| signed).max_by_key(|signed| signed.checkpoint().size);
@@ -150,20 +151,26 @@ fn read(note: Vec<u8>) -> Result<SignedCheckpoint, CheckpointError> {
     SignedCheckpoint::read(&String::from_utf8(note).map_err(|_| CheckpointError::Form("not a text"))?)
 }
 
-/// Those that the host signed. The others are findings.
+/// Those that were signed by the key that the host had when the record was as long. The others are findings: also what a
+/// key has signed that was replaced or revoked by then.
 fn verify_checkpoints(
     audit: &mut Audit,
+    entries: &Entries,
     checkpoints: Vec<(PathBuf, Result<SignedCheckpoint, CheckpointError>)>,
 ) -> Vec<(PathBuf, SignedCheckpoint)> {
     // A record without its first entry names no key; that it is not there has been said.
     let Some(site) = &audit.site else { return Vec::new() };
-    let log = match VerifierKey::new(&origin(site.id()), SignatureKind::Log, site.host()) {
-        Ok(log) => log,
-        Err(error) => unreachable!("the fold takes no host whose key is weak: {error}"),
+    let verify = |checkpoint: SignedCheckpoint| {
+        let key = entries.host_key_at(checkpoint.checkpoint().size).ok_or(CheckpointError::Unsigned)?;
+        let log = match VerifierKey::new(&origin(site.id()), SignatureKind::Log, key) {
+            Ok(log) => log,
+            Err(error) => unreachable!("the fold takes no host whose key is weak: {error}"),
+        };
+        checkpoint.verify(&log).map(|()| checkpoint)
     };
     let mut signed = Vec::new();
     for (path, checkpoint) in checkpoints {
-        match checkpoint.and_then(|checkpoint| checkpoint.verify(&log).map(|()| checkpoint)) {
+        match checkpoint.and_then(verify) {
             Ok(checkpoint) => signed.push((path, checkpoint)),
             Err(why) => audit.findings.push(Finding::Problem(Problem::Checkpoint { path, why })),
         }
@@ -172,11 +179,12 @@ fn verify_checkpoints(
 }
 
 /// How final the record is, by the policy that its owners set. A wrong line of a member is a finding.
-fn standing(audit: &mut Audit, signed: &[(PathBuf, SignedCheckpoint)]) -> Option<Standing> {
+fn standing(audit: &mut Audit, entries: &Entries, signed: &[(PathBuf, SignedCheckpoint)]) -> Option<Standing> {
     let site = audit.site.as_ref()?;
-    let policy = site.policy()?.quorum(site.id(), site.host()).ok()?;
     let mut best: Option<Standing> = None;
     for (path, signed) in signed {
+        let key = entries.host_key_at(signed.checkpoint().size)?;
+        let policy = site.policy()?.quorum(site.id(), key).ok()?;
         match policy.judge(signed) {
             Ok(standing) => {
                 let rank = |standing: &Standing| (standing.is_final, standing.size);

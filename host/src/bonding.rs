@@ -62,21 +62,21 @@ impl Bonding {
     /// A host that stands by has spoken. The answer, if it is to take over one day.
     pub(crate) fn handle(
         &mut self,
-        (peer, key): (PeerNumber, PeerKey),
+        (peer, identity): (PeerNumber, PeerKey),
         (held, heard, leaves): (u64, Option<Timestamp>, bool),
         sequencer: &Sequencer,
     ) -> Result<Option<HostCommand>, SiteDirError> {
         let (now, at) = (Instant::now(), clock::now());
         // A time that has not come yet was never said by us: our clock was set back, and nothing is known.
         let ago = |heard: Timestamp| u64::try_from(at.micros_since(heard)).ok().map(std::time::Duration::from_micros);
-        let told = Told { peer: key, held, heard: heard.and_then(ago), leaves };
+        let told = Told { peer: identity, held, heard: heard.and_then(ago), leaves };
         let site = sequencer.site();
         let heir = site.site().heir().map(|heir| heir.key);
         let reply = self.consent.handle(now, told, heir, site.log().entries());
         if reply.is_news {
             match self.consent.bond() {
                 Some(bond) => tracing::info!(heir = %bond.heir.short(), "another host stands by"),
-                None => tracing::info!(heir = %key.short(), "the host that stood by has left"),
+                None => tracing::info!(heir = %identity.short(), "the host that stood by has left"),
             }
         }
         if reply.is_news || now.saturating_duration_since(self.kept) >= limits::BOND_KEPT {
@@ -139,14 +139,14 @@ fn parse(text: &str) -> Option<Bond> {
 }
 
 /// Where a named host is reached.
-fn place_of(site: &Site, name: &str, key: &PeerKey) -> Option<Address> {
-    let named = site.hosts().iter().find(|host| host.key == *key)?;
-    address_of(&named.place, name, named.key)
+fn place_of(site: &Site, name: &str, identity: &PeerKey) -> Option<Address> {
+    let named = site.hosts().iter().find(|host| host.key == *identity)?;
+    address_of(&named.place, name, site.key_of(identity)?)
 }
 
-/// Where the site's hosts are reached but the one with this key: the one that hosts now first.
+/// Where the site's hosts are reached but the one whose key this is: the one that hosts now first.
 pub(crate) fn others(site: &Site, name: &str, own: &PeerKey) -> Vec<Address> {
-    let mut named: Vec<_> = site.hosts().iter().filter(|host| host.key != *own).collect();
-    named.sort_by_key(|named| named.key != site.host());
-    named.iter().filter_map(|named| address_of(&named.place, name, named.key)).collect()
+    let own = site.identity_of(own);
+    let others = site.reachable_hosts().into_iter().filter(|(_, named)| Some(named.key) != own);
+    others.filter_map(|(key, named)| address_of(&named.place, name, key)).collect()
 }

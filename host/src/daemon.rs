@@ -35,7 +35,7 @@ use crate::mending;
 use crate::publisher::Publishing;
 use crate::scrub::Scrub;
 use crate::sequencer::{Newcomer, Sequencer, Submission};
-use crate::site_dir::{ADDRESS, PendingSnapshot, SiteDir};
+use crate::site_dir::{ADDRESS, KeyStanding, PendingSnapshot, SiteDir};
 
 /// What `gembad` was told.
 #[derive(Debug, Clone)]
@@ -68,6 +68,7 @@ pub struct Daemon {
     publishing: Publishing,
     rests: Rests,
     bonding: Bonding,
+    slow: Slow,
     /// Where the network's counters are written, once a second.
     counters: Option<PathBuf>,
 }
@@ -79,6 +80,8 @@ pub enum End {
     Stopped,
     /// Another host has taken over, and serves at this address.
     Succeeded(Address),
+    /// The record has replaced the key of this host: it begins anew with the other one, at this address.
+    Rekeyed(SocketAddr),
 }
 
 /// The gateway's identity in the record, what it finds, and commands on their way to its devices.
@@ -104,8 +107,11 @@ impl Daemon {
         let dir = config.dir.clone();
         // Mirrors may have to be asked, which takes a while.
         let site = tokio::task::spawn_blocking(move || mending::open_or_create(&dir, &name)).await??;
-        let (signing_key, site_name) = (site.host_key().clone(), address_name(site.site().name()));
-        let port = gemba_net::listen(ListenConfig { address: config.listen, signing_key, site: site_name }).await?;
+        site.check_key()?;
+        let (signing_key, earlier_keys) = (site.host_key().clone(), site.earlier_keys().to_vec());
+        let site_name = address_name(site.site().name());
+        let listening = ListenConfig { address: config.listen, signing_key, earlier_keys, site: site_name };
+        let port = gemba_net::listen(listening).await?;
         Self::serve(config, site, port).await
     }
 
@@ -116,7 +122,7 @@ impl Daemon {
             tracing::warn!(name = site.site().name(), "the site has its name already; --name is passed over");
         }
         let host = peer_key(site.host_key());
-        let is_owner = site.site().peer(&host).is_some_and(|peer| peer.role() == Some(Role::Owner));
+        let is_owner = site.site().peer(&site.site().host()).is_some_and(|peer| peer.role() == Some(Role::Owner));
         if !is_owner && (config.admit.is_some() || config.opcua.is_some()) {
             bail!("this site is owned by another key, which alone admits peers; leave out --admit and --opcua");
         }
@@ -144,7 +150,19 @@ impl Daemon {
             None => None,
         };
         let bonding = Bonding::open(&config.dir, false)?;
-        Ok(Self { sequencer, port, address, gateway, blobs, history, publishing, rests, bonding, counters: None })
+        Ok(Self {
+            sequencer,
+            port,
+            address,
+            gateway,
+            blobs,
+            history,
+            publishing,
+            rests,
+            bonding,
+            slow: Slow::begin(),
+            counters: None,
+        })
     }
 
     /// From now on writes what the network counts, as JSON, into this file once a second.
@@ -175,9 +193,12 @@ impl Daemon {
         tokio::pin!(stop);
         let mut events = Vec::new();
         let mut keeping: Option<tokio::task::JoinHandle<()>> = None;
-        let (mut scrub, mut scrub_at) = (Scrub::default(), Instant::now() + limits::SCRUB_EVERY);
         let mut end = End::Stopped;
         loop {
+            if let Some(rekeyed) = self.rekeyed()? {
+                end = rekeyed;
+                break;
+            }
             self.bonding.apply(&mut self.sequencer);
             if let Some(gateway) = &mut self.gateway {
                 gateway.carry_out(&mut self.sequencer);
@@ -188,6 +209,7 @@ impl Daemon {
             {
                 keeping = Some(tokio::task::spawn_blocking(move || keep(snapshot)));
             }
+            let mut due = None;
             tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -221,15 +243,10 @@ impl Daemon {
                     self.bonding.apply(&mut self.sequencer);
                     tokio::task::block_in_place(|| self.sequencer.handle_retry())?;
                 }
-                () = tokio::time::sleep_until(scrub_at) => {
-                    let is_done = tokio::task::block_in_place(|| self.sequencer.handle_scrub(&mut scrub));
-                    scrub_at = Instant::now() + if is_done { limits::SCRUB_AGAIN } else { limits::SCRUB_EVERY };
-                }
-                () = self.rests.due() => tokio::task::block_in_place(|| self.rests.keep()),
-                () = self.publishing.due() => {
-                    self.publishing.offer(&mut self.sequencer);
-                    tokio::task::block_in_place(|| self.write_counters());
-                }
+                now = self.slow.due(&mut self.rests, &mut self.publishing) => due = Some(now),
+            }
+            if let Some(due) = due {
+                tokio::task::block_in_place(|| self.handle_due(due));
             }
             if !events.is_empty() {
                 self.bonding.apply(&mut self.sequencer);
@@ -242,6 +259,41 @@ impl Daemon {
         // Peers that are gone themselves do not keep the host from going.
         let _ = tokio::time::timeout(limits::FAREWELL, self.port.close()).await;
         Ok(end)
+    }
+
+    /// Does what is due.
+    fn handle_due(&mut self, due: Due) {
+        match due {
+            Due::Scrub => {
+                let is_done = self.sequencer.handle_scrub(&mut self.slow.scrub);
+                self.slow.scrub_at = Instant::now() + if is_done { limits::SCRUB_AGAIN } else { limits::SCRUB_EVERY };
+            }
+            Due::Rests => self.rests.keep(),
+            Due::Publishing => {
+                self.publishing.offer(&mut self.sequencer);
+                self.write_counters();
+            }
+            Due::Farewell => {}
+        }
+    }
+
+    /// Where an entry says that our key counts no more: goes on with the one in force, as soon as whoever brought that entry
+    /// is told so. An error where there is none, or it is not here.
+    fn rekeyed(&mut self) -> anyhow::Result<Option<End>> {
+        let site = self.sequencer.site();
+        let standing = site.key_standing();
+        if standing == KeyStanding::InForce {
+            return Ok(None);
+        }
+        let since = self.slow.key_lost.get_or_insert_with(Instant::now);
+        match standing {
+            _ if since.elapsed() < limits::FAREWELL => Ok(None),
+            KeyStanding::Replaced(key) if site.has_next_key(&key) => {
+                tracing::warn!(%key, "the record has replaced this host's key; it goes on with the new one");
+                Ok(Some(End::Rekeyed(self.port.local_addr())))
+            }
+            _ => site.check_key().map(|()| None).map_err(Into::into),
+        }
     }
 
     /// Takes what has gathered: all submissions among it become one commit.
@@ -270,8 +322,8 @@ impl Daemon {
                 HostEvent::Grabbing { peer, hold, thing } => self.sequencer.handle_grab(peer, hold, thing),
                 HostEvent::Rested { thing, at } => self.rests.handle_rested(thing, at),
                 HostEvent::StandsBy { peer, held, heard, leaves } => {
-                    let Some(key) = self.sequencer.key_of(peer) else { continue };
-                    let answer = self.bonding.handle((peer, key), (held, heard, leaves), &self.sequencer)?;
+                    let Some(identity) = self.sequencer.identity_of(peer) else { continue };
+                    let answer = self.bonding.handle((peer, identity), (held, heard, leaves), &self.sequencer)?;
                     self.bonding.apply(&mut self.sequencer);
                     // The queue to the network is bounded, and this must not wait for it: another word follows soon.
                     let _ = answer.map(|answer| self.port.commands.try_send(answer));
@@ -279,6 +331,37 @@ impl Daemon {
             }
         }
         Ok(self.sequencer.handle_submissions(submissions)?)
+    }
+}
+
+/// What is done at its time, in no hurry.
+struct Slow {
+    scrub: Scrub,
+    scrub_at: Instant,
+    /// When our key was found to count no more.
+    key_lost: Option<Instant>,
+}
+
+/// What is due of that.
+enum Due {
+    Scrub,
+    Rests,
+    Publishing,
+    Farewell,
+}
+
+impl Slow {
+    fn begin() -> Self {
+        Self { scrub: Scrub::default(), scrub_at: Instant::now() + limits::SCRUB_EVERY, key_lost: None }
+    }
+
+    async fn due(&self, rests: &mut Rests, publishing: &mut Publishing) -> Due {
+        tokio::select! {
+            () = tokio::time::sleep_until(self.scrub_at) => Due::Scrub,
+            () = tokio::time::sleep(limits::FAREWELL), if self.key_lost.is_some() => Due::Farewell,
+            () = rests.due() => Due::Rests,
+            () = publishing.due() => Due::Publishing,
+        }
     }
 }
 
@@ -338,7 +421,7 @@ fn start_gateway(
     history: &History,
 ) -> anyhow::Result<RunningGateway> {
     let site = sequencer.site();
-    let author = Author::new(site.gateway_key()?, site.site().id());
+    let author = Author::of(site.site(), site.gateway_key()?);
     sequencer.admit_gateway(author.key())?;
     let (sender, found) = mpsc::channel(1);
     let gateway = gateway::spawn(GatewayConfig::new(endpoint));

@@ -8,16 +8,15 @@
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
-use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::entry::EntryId;
 use gemba_record::site::{Placed, Site};
 use gemba_twin::peer::PeerKey;
 
 use crate::disk::{Disk, FileDisk};
-use crate::key_file;
+use crate::key_file::{self, peer_key};
 use crate::problem::{SiteDirError, io};
-use crate::site_dir::{HOST_KEY, SiteDir};
+use crate::site_dir::{HOST_KEY, NEXT_KEY, SiteDir};
 use crate::{bonding, clock};
 
 /// What belongs to the log of a host that hosts no more.
@@ -53,14 +52,30 @@ impl Copy {
     pub fn open(dir: &Path) -> Result<Self, SiteDirError> {
         let disk = FileDisk::new(dir);
         disk.make_folder("").map_err(io("create", dir))?;
-        let key = key_file::load_or_create(&disk, HOST_KEY)?;
+        key_file::load_or_create(&disk, HOST_KEY)?;
         let site = if SiteDir::is_site(dir)? { Some(SiteDir::open_copy(dir)?) } else { None };
+        // Opening may have put another in its place.
+        let key = key_file::load(&disk, HOST_KEY)?;
         Ok(Self { dir: dir.to_owned(), key, site, compared: None, tail: Vec::new() })
     }
 
     /// Our key.
     pub fn key(&self) -> &SigningKey {
         &self.key
+    }
+
+    /// Whether the record has put another key in the place of ours, and that one is here.
+    pub fn is_rekeyed(&self) -> bool {
+        let own = peer_key(&self.key);
+        let in_force = self.site().and_then(|site| site.key_of(&site.identity_of(&own)?));
+        let is_here =
+            |key| key_file::load(&FileDisk::new(&self.dir), NEXT_KEY).is_ok_and(|next| peer_key(&next) == key);
+        in_force.is_some_and(|key| key != own && is_here(key))
+    }
+
+    /// Keys that ours has replaced.
+    pub fn earlier_keys(&self) -> &[SigningKey] {
+        self.site.as_ref().map_or(&[], SiteDir::earlier_keys)
     }
 
     /// The site, as soon as there is a first entry.
@@ -85,7 +100,7 @@ impl Copy {
 
     /// The host with this key is followed now. True if its log is to be sent from the first entry on: it may differ.
     pub fn handle_host(&mut self, host: &PeerKey) -> bool {
-        let is_other = self.site().is_some_and(|site| site.host() != *host);
+        let is_other = self.site().is_some_and(|site| !site.is_or_was_host_key(host));
         if is_other && self.compared.is_none() {
             self.compared = Some(0);
             return true;
@@ -215,7 +230,7 @@ impl Copy {
         let mut site = self.site.ok_or_else(|| FollowError::Refused(0, "there is no site here yet".to_owned()))?;
         if !site.is_host() {
             let (of, epoch) = (site.site().host(), site.site().epoch() + 1);
-            let author = Author::new(self.key, site.site().id()).at(clock::now());
+            let author = site.author().at(clock::now());
             let entry = author.sign(Body::Succeed { of, epoch }, EntryId(key_file::random()));
             let appended = site.append(vec![entry.into_parts().0])?;
             appended.outcomes.into_iter().collect::<Result<Vec<_>, _>>().map_err(SiteDirError::from)?;

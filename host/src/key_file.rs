@@ -26,10 +26,13 @@ pub fn peer_key(key: &SigningKey) -> PeerKey {
     PeerKey(key.verifying_key().to_bytes())
 }
 
-/// The key in this file.
+/// The key in this file: as it is kept here, or 32 bytes as people's keys are.
 pub fn load(disk: &dyn Disk, name: &str) -> Result<SigningKey, SiteDirError> {
     let path = disk.path(name);
     let bytes = disk.read(name, 0, FILE_BYTES + 1).map_err(io("read", &path))?;
+    if let Ok(seed) = <[u8; 32]>::try_from(bytes.as_slice()) {
+        return Ok(SigningKey::from_bytes(&seed));
+    }
     let text = str::from_utf8(&bytes).ok().filter(|_| bytes.len() <= FILE_BYTES);
     text.and_then(|text| parse(text.trim())).ok_or(SiteDirError::BadKey(path))
 }

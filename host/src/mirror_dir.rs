@@ -20,6 +20,7 @@ use crate::http::{Answer, Request};
 use crate::key_file;
 use crate::log_files::LogFiles;
 use crate::problem::{SiteDirError, io};
+use crate::witness_dir::by_log;
 
 /// A mirror with its directory.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct MirrorDir {
 #[derive(Debug)]
 struct Copy {
     log: VerifierKey,
+    /// Keys of the log that this one has replaced.
+    earlier: Vec<VerifierKey>,
     /// None after something could not be written, until it is restored.
     mirror: Mutex<Option<Mirror>>,
 }
@@ -43,16 +46,16 @@ const KEY: &str = "mirror.key";
 const LOCK: &str = "mirror.lock";
 
 impl MirrorDir {
-    /// Opens the directory of a mirror that signs under this name and holds these logs; makes it if missing. Every
-    /// entry it has is folded again.
+    /// Opens the directory of a mirror that signs under this name and holds the logs with these keys; makes it if missing.
+    /// Of several keys of one log each has replaced the one before. Every entry it has is folded again.
     pub fn open(disk: Arc<dyn Disk>, name: &str, logs: &[VerifierKey]) -> Result<Self, SiteDirError> {
         disk.make_folder("").map_err(io("create", &disk.path("")))?;
         let lock = disk.lock(LOCK).map_err(|_| SiteDirError::InUse(disk.path("")))?;
         let key = key_file::load_or_create(&*disk, KEY)?;
         let mut dir = Self { disk, name: name.to_owned(), key, copies: BTreeMap::new(), _lock: lock };
-        for log in logs {
-            let mirror = Mutex::new(Some(dir.restore(log)?));
-            dir.copies.insert(log.name().to_owned(), Copy { log: log.clone(), mirror });
+        for (log, earlier) in by_log(logs) {
+            let mirror = Mutex::new(Some(dir.restore(&log, &earlier)?));
+            dir.copies.insert(log.name().to_owned(), Copy { log, earlier, mirror });
         }
         Ok(dir)
     }
@@ -103,7 +106,7 @@ impl MirrorDir {
         let Some(copy) = self.copies.get(origin) else { return Answer::text(404, "this log is not mirrored here") };
         let mut held = lock(&copy.mirror);
         if held.is_none() {
-            match self.restore(&copy.log) {
+            match self.restore(&copy.log, &copy.earlier) {
                 Ok(mirror) => *held = Some(mirror),
                 Err(error) => {
                     tracing::error!(%error, "the copy cannot be read again");
@@ -139,7 +142,7 @@ impl MirrorDir {
         write_whole(&*self.disk, name, bytes, Readers::Usual).map_err(io("write", &self.disk.path(name)))
     }
 
-    fn restore(&self, log: &VerifierKey) -> Result<Mirror, SiteDirError> {
+    fn restore(&self, log: &VerifierKey, earlier: &[VerifierKey]) -> Result<Mirror, SiteDirError> {
         let origin = log.name();
         let folder = origin_hash(origin);
         let text = |name: &str| -> Result<Option<String>, SiteDirError> {
@@ -148,7 +151,7 @@ impl MirrorDir {
         };
         let held = text(&format!("{folder}/{}", Resource::Checkpoint))?;
         let pending = text(&pending_of(origin))?;
-        let mut mirror = Mirror::restore(self.cosigner()?, log.clone(), pending.as_deref(), held.as_deref())
+        let mut mirror = Mirror::restore(self.cosigner()?, log.clone(), earlier, pending.as_deref(), held.as_deref())
             .map_err(SiteDirError::Witness)?;
         let damaged = || SiteDirError::BadCopy(self.disk.path(&folder));
         let size = held.and_then(|held| SignedCheckpoint::read(&held).ok()).map_or(0, |held| held.checkpoint().size);

@@ -19,6 +19,7 @@ use gemba_record::tile_tree::TileTree;
 use gemba_record::witness::Submission;
 
 use crate::disk::{Disk, FileDisk, Readers, write_whole};
+use crate::key_file::peer_key;
 use crate::limits;
 use crate::log_files::{LogFiles, LogFilesError, agent};
 use crate::problem::{SiteDirError, io};
@@ -89,7 +90,8 @@ impl Seeking {
     /// Starts, for this site; what is cosigned goes into the published checkpoint while that is the newest.
     pub(crate) fn start(site: &SiteDir, published: CheckpointFile) -> Result<Self, SiteDirError> {
         let seeking = Self { sought: Arc::default() };
-        let (own, dir, id, host) = (seeking.clone(), site.dir().to_owned(), site.site().id(), site.site().host());
+        let (own, dir, id, host) =
+            (seeking.clone(), site.dir().to_owned(), site.site().id(), peer_key(site.host_key()));
         let failed = io("start a thread for", &dir);
         let thread = std::thread::Builder::new().name("notary".to_owned());
         let run = move || own.run(&dir, &published, |policy| policy.quorum(id, host).ok());

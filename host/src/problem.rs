@@ -7,6 +7,7 @@ use gemba_record::checkpoint::CheckpointError;
 use gemba_record::note::NoteError;
 use gemba_record::refusal::Refusal;
 use gemba_record::witness::WitnessError;
+use gemba_twin::peer::PeerKey;
 use thiserror::Error;
 
 /// Why a site directory cannot be created, opened or written.
@@ -117,6 +118,21 @@ pub enum SiteDirError {
     /// The host's key is not the one the site was founded for.
     #[error("{0} is not the key of this site's host; restore the right one from a copy")]
     OtherKey(PathBuf),
+    /// The host's key has been replaced, and the new one is not here.
+    #[error(
+        "the record has replaced the key of this site's host by {key}: put that one into {} (mode 0600)", .dir.join(crate::site_dir::NEXT_KEY).display()
+    )]
+    KeyReplaced {
+        /// The site's directory.
+        dir: PathBuf,
+        /// The key in force.
+        key: PeerKey,
+    },
+    /// The host's key has been revoked, and no other has come.
+    #[error(
+        "the key of this site's host was revoked and counts no more; go on with the one that was promised: gembactl key rotate --site {0} --next FILE"
+    )]
+    KeyRevoked(PathBuf),
     /// A blob whose bytes are not what its name says.
     #[error("{0} is damaged: its hash is not its name; import the file again")]
     DamagedBlob(PathBuf),

@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::disk::{Disk, FileDisk, Readers, folder_of, read_whole, write_whole};
+use crate::key_file::peer_key;
 use crate::limits;
 use crate::notary::Seeking;
 use crate::problem::{SiteDirError, io};
@@ -74,13 +75,16 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher of the site on this disk, whose host has this key. What is published already stays, if it holds.
-    pub fn open(disk: Arc<dyn Disk>, site: SiteId, host: PeerKey) -> Result<Self, SiteDirError> {
-        let log = VerifierKey::new(&origin(site), SignatureKind::Log, host).map_err(|_| SiteDirError::NoLogKey)?;
+    /// A publisher of the site on this disk, whose host has this key. What is published already stays, if it holds: by this
+    /// key, or by one of the `earlier` ones that it has replaced.
+    pub fn open(disk: Arc<dyn Disk>, site: SiteId, host: PeerKey, earlier: &[PeerKey]) -> Result<Self, SiteDirError> {
+        let verifier = |key: PeerKey| VerifierKey::new(&origin(site), SignatureKind::Log, key);
+        let log = verifier(host).map_err(|_| SiteDirError::NoLogKey)?;
         let path = disk.path(CHECKPOINT);
         let note = read_whole(&*disk, CHECKPOINT).map_err(io("read", &path))?;
         let note = note.and_then(|note| String::from_utf8(note).ok());
-        let newest = note.and_then(|note| SignedCheckpoint::open(&note, &log).ok());
+        let mut logs = std::iter::once(log.clone()).chain(earlier.iter().filter_map(|key| verifier(*key).ok()));
+        let newest = note.and_then(|note| logs.find_map(|log| SignedCheckpoint::open(&note, &log).ok()));
         let reader = Reader::new(disk.clone(), site);
         let size = newest.as_ref().map_or(0, |newest| newest.checkpoint().size);
         let file = CheckpointFile { disk: disk.clone(), size: Arc::new(Mutex::new(size)) };
@@ -220,7 +224,9 @@ impl Publishing {
     pub(crate) fn start(site: &SiteDir) -> Result<Self, SiteDirError> {
         // Files of its own: those of the store stay open as the store needs them.
         let disk = Arc::new(FileDisk::new(site.dir()));
-        let mut publisher = Publisher::open(disk, site.site().id(), site.site().host())?;
+        let (host, earlier): (_, Vec<_>) =
+            (peer_key(site.host_key()), site.earlier_keys().iter().map(peer_key).collect());
+        let mut publisher = Publisher::open(disk, site.site().id(), host, &earlier)?;
         let (stated, mut waiting) = mpsc::channel::<(Stated, Option<SitePolicy>)>(1);
         let seeking = Seeking::start(site, publisher.checkpoint_file())?;
         std::thread::Builder::new()

@@ -8,7 +8,7 @@
 
 mod showing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use gemba_net::{HostCommand, PeerNumber};
 use gemba_record::author::Author;
@@ -139,6 +139,11 @@ impl Sequencer {
         self.peers.get(&peer).map(|present| present.key)
     }
 
+    /// Who this peer is; none for who is not here.
+    pub fn identity_of(&self, peer: PeerNumber) -> Option<PeerKey> {
+        self.site.site().holder_of(&self.key_of(peer)?)
+    }
+
     /// A peer asks to come in.
     pub fn handle_arrival(&mut self, peer: PeerNumber, newcomer: &Newcomer) -> Result<(), SiteDirError> {
         let Newcomer { key, name, entries_held, .. } = newcomer;
@@ -155,7 +160,8 @@ impl Sequencer {
             return Ok(());
         }
         tracing::info!(peer = peer.0, %key, name, "a peer came in");
-        let is_host = self.site.site().hosts().iter().any(|host| host.key == *key);
+        let identity = self.site.site().holder_of(key);
+        let is_host = self.site.site().hosts().iter().any(|host| Some(host.key) == identity);
         self.peers.insert(peer, Present { key: *key, next: *entries_held, is_taking: false, is_host });
         let entries = if is_host { self.site.readable() } else { self.shown() };
         self.commands.push_back(HostCommand::Admit { peer, entries });
@@ -443,7 +449,7 @@ impl Sequencer {
         if bodies.is_empty() {
             return Ok(Vec::new());
         }
-        let author = self.dated(&Author::new(self.site.host_key().clone(), self.site.site().id()));
+        let author = self.dated(&self.site.author());
         let sign = |body| author.sign(body, EntryId(key_file::random())).into_parts().0;
         Ok(self.append(bodies.into_iter().map(sign).collect())?.0)
     }
@@ -469,7 +475,7 @@ impl Sequencer {
         if !self.may_take {
             return Err(SiteDirError::NoConsent);
         }
-        let author = self.dated(&Author::new(self.site.host_key().clone(), self.site.site().id()));
+        let author = self.dated(&self.site.author());
         let entry = author.sign(body, EntryId(key_file::random()));
         let appended = self.site.append(vec![entry.into_parts().0])?;
         self.broadcast(appended.first, appended.entries);
@@ -477,12 +483,19 @@ impl Sequencer {
         Ok(())
     }
 
-    /// Sends away who has lost its role or its key: what is said from now on is not for them.
+    /// Sends away who has lost its role or its key: what is said from now on is not for them. Who is still to be answered
+    /// hears that first.
     fn dismiss(&mut self) {
         let site = self.site.site();
         let may_stay = |key: &PeerKey| site.holder_of(key).is_some_and(|identity| site.may_enter(&identity));
-        let gone: Vec<PeerNumber> =
-            self.peers.iter().filter(|(_, present)| !may_stay(&present.key)).map(|(peer, _)| *peer).collect();
+        let answers = self.withheld.iter().map(|(_, answer)| answer);
+        let awaited = answers.filter_map(|answer| match answer {
+            HostCommand::Answer { peer, .. } => Some(*peer),
+            _ => None,
+        });
+        let awaited: BTreeSet<PeerNumber> = awaited.collect();
+        let is_gone = |(peer, present): &(&PeerNumber, &Present)| !may_stay(&present.key) && !awaited.contains(peer);
+        let gone: Vec<PeerNumber> = self.peers.iter().filter(is_gone).map(|(peer, _)| *peer).collect();
         for peer in gone {
             self.handle_leave(peer);
             let why = "your role or your key in this site was taken back; ask an owner".to_owned();

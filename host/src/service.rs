@@ -2,6 +2,7 @@
 //! when one takes over from the other, changes places.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,11 @@ pub async fn run(
                 };
                 let (site, port): (SiteDir, HostPort) = match end {
                     stand_by::End::Stopped => return Ok(()),
+                    stand_by::End::Rekeyed(listen) => {
+                        config.listen = listen;
+                        followed = stands_by(&config.dir, &standing).await?;
+                        continue;
+                    }
                     stand_by::End::TakesOver(site, port) => (*site, port),
                 };
                 Daemon::serve(config.clone(), site, port).await?
@@ -70,6 +76,10 @@ pub async fn run(
         match daemon.run(&mut stop).await? {
             daemon::End::Stopped => return Ok(()),
             daemon::End::Succeeded(by) => followed = Some(vec![by]),
+            daemon::End::Rekeyed(listen) => {
+                config.listen = listen;
+                freed(listen).await;
+            }
         }
     }
 }
@@ -109,16 +119,21 @@ async fn stands_by(dir: &Path, standing: &Standing) -> anyhow::Result<Option<Vec
     Ok(None)
 }
 
-/// The port was this process's own a moment ago: the system may not have got it back yet.
+/// Begins to stand by.
 async fn listening(
     config: &DaemonConfig,
     copy: Copy,
     hosts: Vec<Address>,
     patience: Duration,
 ) -> anyhow::Result<StandBy> {
+    freed(config.listen).await;
+    StandBy::start(config, copy, hosts, patience).await.context("cannot stand by")
+}
+
+/// Waits for the system to get a port back that was this process's own a moment ago.
+async fn freed(listen: SocketAddr) {
     let until = Instant::now() + limits::SUCCESSOR_ASKED;
-    while std::net::UdpSocket::bind(config.listen).is_err() && Instant::now() < until {
+    while std::net::UdpSocket::bind(listen).is_err() && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    StandBy::start(config, copy, hosts, patience).await.context("cannot stand by")
 }

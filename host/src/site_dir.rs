@@ -1,5 +1,6 @@
 //! A site on disk: `site.record` (the record), `checkpoint` (the last one the host signed), `blobs/` (files by hash),
-//! `snapshots/` (states to go on from), `rests` (where carried things lie, [`crate::carrying`]) and `host.key` (the host's secret key).
+//! `snapshots/` (states to go on from), `rests` (where carried things lie, [`crate::carrying`]), `host.key` (the host's secret key)
+//! and those before it.
 //!
 //! `gembad` serves one; an import tool writes into one while `gembad` is not running:
 //!
@@ -25,6 +26,7 @@
 
 mod commit;
 mod copy;
+mod own_keys;
 mod repair;
 mod snapshots;
 pub(crate) mod verification;
@@ -49,6 +51,8 @@ use crate::key_file::{self, peer_key};
 use crate::limits;
 use crate::problem::{Problem, SiteDirError, io};
 pub use crate::site_dir::commit::{Appended, Taken};
+use crate::site_dir::own_keys::OwnKeys;
+pub use crate::site_dir::own_keys::{HOST_KEY, KeyStanding, NEXT_KEY, is_earlier};
 pub use crate::site_dir::snapshots::PendingSnapshot;
 pub(crate) use crate::site_dir::snapshots::SNAPSHOTS;
 use crate::site_dir::snapshots::Snapshots;
@@ -63,7 +67,7 @@ pub struct SiteDir {
     blobs: Blobs,
     snapshots: Snapshots,
     log: Log,
-    host: SigningKey,
+    host: OwnKeys,
     /// The last checkpoint that was signed, and is on the disk.
     signed: Option<String>,
     problems: Vec<Problem>,
@@ -175,14 +179,14 @@ impl SiteDir {
         let snapshots = Snapshots::new(Blobs::open_on(disk.clone(), SNAPSHOTS)?);
         let store = Store::create(disk.clone(), site, &bytes)?;
         let examined = repair::Examined { log, signed: None, problems: Vec::new() };
-        Self::with(disk, store, snapshots, host, examined)?.checked()
+        Self::with(disk, store, snapshots, OwnKeys::first(host), examined)?.checked()
     }
 
     fn with(
         disk: Arc<dyn Disk>,
         store: Store,
         snapshots: Snapshots,
-        host: SigningKey,
+        host: OwnKeys,
         examined: repair::Examined,
     ) -> Result<Self, SiteDirError> {
         let repair::Examined { log, signed, problems } = examined;
@@ -214,7 +218,22 @@ impl SiteDir {
 
     /// The host's key.
     pub fn host_key(&self) -> &SigningKey {
-        &self.host
+        &self.host.in_use
+    }
+
+    /// Keys that the host has had before, as far as they are kept.
+    pub fn earlier_keys(&self) -> &[SigningKey] {
+        &self.host.earlier
+    }
+
+    /// What the record says of the host's key that is in use here.
+    pub fn key_standing(&self) -> KeyStanding {
+        self.host.standing(self.site())
+    }
+
+    /// The host, to say something by the key that is in use here.
+    pub fn author(&self) -> Author {
+        Author::of(self.site(), self.host.in_use.clone())
     }
 
     /// The key of the gateway that runs inside this host; made on first use.
@@ -269,7 +288,7 @@ impl SiteDir {
     /// [`SiteDir::sign_checkpoint`].
     pub fn checkpoint(&self) -> String {
         let origin = checkpoint::origin(self.site().id());
-        Checkpoint { origin, size: self.log.entries(), root: self.log.root() }.sign(&self.host)
+        Checkpoint { origin, size: self.log.entries(), root: self.log.root() }.sign(&self.host.in_use)
     }
 
     /// Signs size and root of the record, for others to see. It is on the disk when this returns, so that even a crash
@@ -291,6 +310,7 @@ impl SiteDir {
             return Err(SiteDirError::ReadOnly(problem.clone()));
         }
         self.catch_up()?;
+        self.check_key()?;
         Ok(Stated { disk: self.disk.clone(), note: self.checkpoint() })
     }
 
@@ -314,7 +334,7 @@ impl SiteDir {
     pub fn catch_up(&mut self) -> Result<(), SiteDirError> {
         if self.ahead {
             let repair::Examined { log, problems, .. } =
-                repair::examine(&mut self.store, &mut self.snapshots, &peer_key(&self.host), &mut repair::unseen)?;
+                repair::examine(&mut self.store, &mut self.snapshots, &self.host.public(), &mut repair::unseen)?;
             (self.log, self.problems, self.ahead) = (log, problems, false);
         }
         Ok(())
@@ -334,7 +354,7 @@ impl SiteDir {
     /// Says several things in the host's name, in order, at most [`limits::BATCH_ENTRIES`] a commit; returns their
     /// indexes. Stops at the first that is refused; those before it stay.
     pub fn submit_all(&mut self, bodies: Vec<Body>) -> Result<std::ops::Range<u64>, SiteDirError> {
-        let mut author = Author::new(self.host.clone(), self.site().id()).at(clock::now());
+        let mut author = self.author().at(clock::now());
         let first = self.log.entries();
         let mut bodies = bodies.into_iter().peekable();
         while bodies.peek().is_some() {
@@ -372,8 +392,6 @@ impl SiteDir {
     }
 }
 
-/// File with the host's secret key.
-pub const HOST_KEY: &str = "host.key";
 /// File with the address the site was last served at.
 pub const ADDRESS: &str = "address";
 const HOST_KEY_NEW: &str = "host.key.new";
@@ -417,7 +435,7 @@ fn check_empty(disk: &dyn Disk) -> Result<(), SiteDirError> {
     }
 }
 
-fn open_parts(disk: &Arc<dyn Disk>) -> Result<(Store, Snapshots, SigningKey), SiteDirError> {
+fn open_parts(disk: &Arc<dyn Disk>) -> Result<(Store, Snapshots, OwnKeys), SiteDirError> {
     match state(&**disk)? {
         State::Missing => return Err(SiteDirError::Missing(disk.path(""))),
         State::Empty | State::Other => return Err(SiteDirError::NotASite(disk.path(""))),
@@ -425,5 +443,5 @@ fn open_parts(disk: &Arc<dyn Disk>) -> Result<(Store, Snapshots, SigningKey), Si
     }
     let store = Store::open(disk.clone())?;
     let snapshots = Snapshots::new(Blobs::open_on(disk.clone(), SNAPSHOTS)?);
-    Ok((store, snapshots, key_file::load(&**disk, HOST_KEY)?))
+    Ok((store, snapshots, OwnKeys::load(&**disk)?))
 }

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use gemba_net::{
     Address, BlobHash, HostPort, Link, LinkCommand, LinkConfig, LinkEvent, LinkState, ListenConfig, connect,
 };
+use gemba_record::site::Site;
 use gemba_twin::peer::PeerKind;
 use gemba_twin::sample::Timestamp;
 
@@ -39,6 +41,8 @@ pub struct StandBy {
     told: Option<(Instant, u64)>,
     /// When to follow anew after a refusal.
     again: Option<Instant>,
+    /// Entries of the host's log when it welcomed us: before they are here, what the record says of hosts may be long past.
+    expected: u64,
     /// With how many entries all files were here that the record names.
     complete: u64,
     looked: Instant,
@@ -63,6 +67,8 @@ pub enum End {
     Stopped,
     /// It hosts the site from now on.
     TakesOver(Box<SiteDir>, HostPort),
+    /// The record has replaced its key: it begins anew with the other one, at this address.
+    Rekeyed(SocketAddr),
 }
 
 impl StandBy {
@@ -76,7 +82,8 @@ impl StandBy {
         let first = hosts.first().context("the record names no other host to follow; give one with --stand-by")?;
         let (signing_key, site) = (copy.key().clone(), first.site.clone());
         let own = peer_key(&signing_key);
-        let listening = ListenConfig { address: config.listen, signing_key, site: site.clone() };
+        let earlier_keys = copy.earlier_keys().to_vec();
+        let listening = ListenConfig { address: config.listen, signing_key, earlier_keys, site: site.clone() };
         let port = gemba_net::stand_by(listening).await?;
         let address: Address =
             format!("gemba://{}/{site}#{own}", crate::daemon::reachable(port.local_addr())).parse()?;
@@ -92,6 +99,7 @@ impl StandBy {
             heard: None,
             told: None,
             again: None,
+            expected: 0,
             complete: 0,
             looked: now,
             fetching: None,
@@ -119,12 +127,23 @@ impl StandBy {
             if tokio::task::block_in_place(|| self.step(Instant::now()))? {
                 return self.succeed();
             }
+            if self.has_new_key() {
+                let listen = self.port.local_addr();
+                tokio::task::block_in_place(|| drop(self.link));
+                let _ = tokio::time::timeout(limits::FAREWELL, self.port.close()).await;
+                return Ok(End::Rekeyed(listen));
+            }
         }
         // A full queue is one of a host that is gone.
         let _ = self.link.send(LinkCommand::StandBy { held: self.copy.held(), heard: self.heard, leaves: true });
         tokio::task::block_in_place(|| drop(self.link));
         let _ = tokio::time::timeout(limits::FAREWELL, self.port.close()).await;
         Ok(End::Stopped)
+    }
+
+    /// Whether the record has replaced our key, and the other one is here.
+    fn has_new_key(&self) -> bool {
+        self.copy.held() >= self.expected && self.copy.is_rekeyed()
     }
 
     /// Takes over, whoever hosts now.
@@ -153,7 +172,8 @@ impl StandBy {
         self.tell(now);
         self.hand_on();
         let own = peer_key(self.copy.key());
-        let is_heir = self.copy.site().and_then(|site| site.heir()).is_some_and(|heir| heir.key == own);
+        let is_own = |site: &Site| site.heir().is_some_and(|heir| site.identity_of(&own) == Some(heir.key));
+        let is_heir = self.copy.site().is_some_and(is_own);
         Ok(is_heir && self.watch.deadline().is_some_and(|deadline| now >= deadline))
     }
 
@@ -164,10 +184,11 @@ impl StandBy {
                 self.again = Some(now + limits::FOLLOW_RETRY);
             }
             LinkEvent::State(LinkState::Lost { why, .. }) => tracing::debug!(why, "the host is lost"),
-            LinkEvent::Welcome { .. } => {
+            LinkEvent::Welcome { entries, .. } => {
+                self.expected = entries;
                 self.told = None;
                 let Some(host) = self.link.host() else { return Ok(()) };
-                if self.copy.site().is_some_and(|site| site.host() != host.key) {
+                if self.copy.site().is_some_and(|site| !site.is_or_was_host_key(&host.key)) {
                     self.watch.handle_other_host();
                 }
                 if self.copy.handle_host(&host.key) {
@@ -216,7 +237,7 @@ impl StandBy {
 
     /// Whom to follow, as the record says.
     fn note_hosts(&mut self) {
-        let Some(site) = self.copy.site() else { return };
+        let Some(site) = self.copy.site().filter(|_| self.copy.held() >= self.expected) else { return };
         let hosts = bonding::others(site, &self.address.site, &peer_key(self.copy.key()));
         if !hosts.is_empty() && hosts != self.hosts {
             self.hosts = hosts;

@@ -29,17 +29,18 @@ const KEY: &str = "witness.key";
 const LOCK: &str = "witness.lock";
 
 impl WitnessDir {
-    /// Opens the directory of a witness that signs under this name and watches these logs; makes it if missing.
+    /// Opens the directory of a witness that signs under this name and watches the logs with these keys; makes it if
+    /// missing. Of several keys of one log each has replaced the one before.
     pub fn open(disk: Arc<dyn Disk>, name: &str, logs: &[VerifierKey]) -> Result<Self, SiteDirError> {
         disk.make_folder("").map_err(io("create", &disk.path("")))?;
         let lock = disk.lock(LOCK).map_err(|_| SiteDirError::InUse(disk.path("")))?;
         let key = key_file::load_or_create(&*disk, KEY)?;
         let mut witness = Witness::new(Cosigner::new(name, key).map_err(SiteDirError::Cosigner)?);
-        for log in logs {
+        for (log, earlier) in by_log(logs) {
             let file = record_of(log.name());
             let record = read_whole(&*disk, &file).map_err(io("read", &disk.path(&file)))?;
             let record = record.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-            witness.watch(log.clone(), record.as_deref()).map_err(SiteDirError::Witness)?;
+            witness.watch(log, &earlier, record.as_deref()).map_err(SiteDirError::Witness)?;
         }
         Ok(Self { disk, witness: Mutex::new(witness), _lock: lock })
     }
@@ -93,6 +94,18 @@ impl WitnessDir {
         // A witness changes only what it is about to sign for, which errs on the safe side after a panic too.
         self.witness.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The last key that each log has, with those before it.
+pub(crate) fn by_log(keys: &[VerifierKey]) -> Vec<(VerifierKey, Vec<VerifierKey>)> {
+    let mut logs: Vec<(VerifierKey, Vec<VerifierKey>)> = Vec::new();
+    for key in keys {
+        match logs.iter_mut().find(|(log, _)| log.name() == key.name()) {
+            Some((log, earlier)) => earlier.push(std::mem::replace(log, key.clone())),
+            None => logs.push((key.clone(), Vec::new())),
+        }
+    }
+    logs
 }
 
 fn record_of(origin: &str) -> String {

@@ -33,7 +33,7 @@ fn admit(n: u64) -> Body {
 
 fn publisher(site: &SiteDir) -> Publisher {
     let disk = Arc::new(FileDisk::new(site.dir()));
-    Publisher::open(disk, site.site().id(), site.site().host()).unwrap()
+    Publisher::open(disk, site.site().id(), site.site().host(), &[]).unwrap()
 }
 
 /// A stranger's reader of `log/`: knows the specification, and nothing of Gemba.
@@ -181,7 +181,7 @@ fn no_crash_leaves_a_checkpoint_without_its_tiles_or_two_for_one_size() {
         for life in 1..5 {
             disk.set_faults(Faults { operations_left: Some((seed * 11 + life * 17) % 90), ..Faults::default() });
             if let Ok(mut site) = SiteDir::open_on(Arc::new(disk.clone())) {
-                let mut publisher = Publisher::open(Arc::new(disk.clone()), id, site.site().host()).unwrap();
+                let mut publisher = Publisher::open(Arc::new(disk.clone()), id, site.site().host(), &[]).unwrap();
                 loop {
                     let batch = 1 + (seed + number) % 130;
                     let sign = |n| author.sign(admit(n), EntryId(u128::from(n).to_be_bytes())).into_parts().0;

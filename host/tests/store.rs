@@ -277,7 +277,7 @@ fn a_full_disk_loses_nothing_and_goes_on_once_there_is_space() {
     let large = vec![9; 9000];
     for space in 0..200 {
         disk.set_faults(Faults { space: Some(used + space), ..Faults::default() });
-        let error = store.append(6, &[large.clone()]).unwrap_err().to_string();
+        let error = store.append(6, std::slice::from_ref(&large)).unwrap_err().to_string();
         assert!(error.contains("cannot write") && !error.contains('\n'), "{error}");
         assert_eq!(all(&store), entries);
         let again = disk.copy();
@@ -289,7 +289,7 @@ fn a_full_disk_loses_nothing_and_goes_on_once_there_is_space() {
     assert!(store.put_small("checkpoint", &[1; 300]).is_err());
     assert_eq!(store.small("checkpoint").unwrap(), None);
     disk.set_faults(Faults { space: Some(used + 9100), ..Faults::default() });
-    store.append(6, &[large.clone()]).unwrap();
+    store.append(6, std::slice::from_ref(&large)).unwrap();
     entries.push(large);
     assert_eq!(all(&store), entries, "without space for more than that");
     drop(store);

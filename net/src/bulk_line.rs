@@ -18,6 +18,7 @@ pub(crate) struct BulkLine {
     endpoint: Endpoint,
     client: quinn::ClientConfig,
     to: SocketAddr,
+    host: PeerKey,
     known: Mutex<Option<Connection>>,
 }
 
@@ -31,7 +32,7 @@ impl BulkLine {
     ) -> Result<Self, rustls::Error> {
         let mut client = quinn::ClientConfig::new(Arc::new(tls::client(key, host)?));
         client.transport_config(Arc::new(transport::bulk()));
-        Ok(Self { endpoint, client, to, known: Mutex::new(None) })
+        Ok(Self { endpoint, client, to, host, known: Mutex::new(None) })
     }
 
     /// The connection, made if there is none; none if it cannot be made.
@@ -45,7 +46,8 @@ impl BulkLine {
     }
 
     async fn connect(&self) -> Option<Connection> {
-        let connection = self.endpoint.connect_with(self.client.clone(), self.to, "gemba").ok()?.await.ok()?;
+        let name = tls::server_name(&self.host);
+        let connection = self.endpoint.connect_with(self.client.clone(), self.to, &name).ok()?.await.ok()?;
         let (mut send, _) = connection.open_bi().await.ok()?;
         send.write_all(&wire::frame(&ToHost::Bulk)).await.ok()?;
         send.finish().ok()?;

@@ -258,7 +258,8 @@ pub enum LinkCommand {
     /// Asks to be told of these tags, so often; until it is said, everything is told. The newest is asked for again after a
     /// reconnect. A host from before minor 4 tells everything all the same.
     Subscribe(Vec<Want>),
-    /// Where the site's host may be, the likeliest first, as the record says. From the next try to connect on.
+    /// Where the site's host may be, the likeliest first, as all of the record says that the host had when it welcomed us.
+    /// From the next try to connect on; and a session with a host whose key is not among these ends, and another begins.
     Hosts(Vec<Address>),
     /// As a host that stands by: tells what is on our disk. It concerns this session only.
     StandBy {

@@ -34,6 +34,8 @@ pub struct ListenConfig {
     pub address: SocketAddr,
     /// The host's key.
     pub signing_key: SigningKey,
+    /// Keys that it has replaced: shown to who comes with an address from their time, and used for nothing else.
+    pub earlier_keys: Vec<SigningKey>,
     /// Name of the site.
     pub site: String,
 }
@@ -270,7 +272,8 @@ pub async fn stand_by(config: ListenConfig) -> Result<HostPort, ListenError> {
 }
 
 fn begin(config: ListenConfig, is_open: bool) -> Result<HostPort, ListenError> {
-    let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&config.signing_key)?));
+    let mut server =
+        quinn::ServerConfig::with_crypto(Arc::new(tls::server(&config.signing_key, &config.earlier_keys)?));
     server.transport_config(Arc::new(transport::real_time()));
     let endpoint = Endpoint::server(server.clone(), config.address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => ListenError::PortInUse(config.address),
@@ -306,7 +309,9 @@ mod tests {
 
     async fn host() -> HostPort {
         let address = ([127, 0, 0, 1], 0).into();
-        listen(ListenConfig { address, signing_key: key(1), site: "test".to_owned() }).await.unwrap()
+        listen(ListenConfig { address, signing_key: key(1), earlier_keys: vec![], site: "test".to_owned() })
+            .await
+            .unwrap()
     }
 
     /// A peer that may say what a link never would.

@@ -1,5 +1,9 @@
 //! Who is at the other end: TLS 1.3, both ways, with raw Ed25519 public keys (RFC 7250). There are no certificates and
 //! no names: a peer's key is its identity, and an address says which key it expects.
+//!
+//! A host whose key was replaced shows the one before it to whoever comes with an address from that time, and asks for it
+//! by the server name ([`server_name`]). That proves nothing but that this is where the address led; which key counts, the
+//! record says, and who has read it connects anew with that one.
 
 use std::sync::Arc;
 
@@ -13,8 +17,8 @@ use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_sig
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
 };
-use rustls::server::AlwaysResolvesServerRawPublicKeys;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, SignatureScheme};
 
@@ -61,18 +65,54 @@ pub fn client(key: &SigningKey, expected: PeerKey) -> Result<QuicClientConfig, E
     QuicClientConfig::try_from(config).map_err(|e| Error::General(e.to_string()))
 }
 
-/// A host's side: proves our key, takes any peer that proves a key of its own. Whether it may come in is the site's
-/// decision.
-pub fn server(key: &SigningKey) -> Result<QuicServerConfig, Error> {
+/// The name by which a peer says which of a host's keys it expects: half of the key's digits, since a label of a name has
+/// at most 63 (RFC 1035 §2.3.4). Hosts from before this passed over it.
+pub(crate) fn server_name(expected: &PeerKey) -> String {
+    let digits = expected.to_string();
+    format!("{}.gemba", &digits[..digits.len() / 2])
+}
+
+/// A host's side: proves our key, or one of the `earlier` ones to who expects that; takes any peer that proves a key of its
+/// own. Whether it may come in is the site's decision.
+pub fn server(key: &SigningKey, earlier: &[SigningKey]) -> Result<QuicServerConfig, Error> {
     let provider = provider();
     let verifier = OnlyKey { expected: None, algorithms: provider.signature_verification_algorithms };
-    let resolver = AlwaysResolvesServerRawPublicKeys::new(certified(key, &provider)?);
+    let resolver = OwnKeys::new(key, earlier, &provider)?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![wire::ALPN.to_vec()];
     QuicServerConfig::try_from(config).map_err(|e| Error::General(e.to_string()))
+}
+
+/// A host's keys.
+#[derive(Debug)]
+struct OwnKeys {
+    in_use: Arc<CertifiedKey>,
+    /// By the names that ask for them.
+    earlier: Vec<(String, Arc<CertifiedKey>)>,
+}
+
+impl OwnKeys {
+    fn new(key: &SigningKey, earlier: &[SigningKey], provider: &CryptoProvider) -> Result<Self, Error> {
+        let named =
+            |key: &SigningKey| Ok((server_name(&PeerKey(key.verifying_key().to_bytes())), certified(key, provider)?));
+        let earlier = earlier.iter().map(named).collect::<Result<_, Error>>()?;
+        Ok(Self { in_use: certified(key, provider)?, earlier })
+    }
+}
+
+impl ResolvesServerCert for OwnKeys {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let asked = hello.server_name();
+        let earlier = self.earlier.iter().find(|(name, _)| asked == Some(name)).map(|(_, key)| key);
+        Some(earlier.unwrap_or(&self.in_use).clone())
+    }
+
+    fn only_raw_public_keys(&self) -> bool {
+        true
+    }
 }
 
 /// Takes only Ed25519 keys, and only the expected one where one is expected.

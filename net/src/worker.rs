@@ -186,6 +186,15 @@ impl Worker {
         Ok(true)
     }
 
+    /// As [`Worker::keep`] in a session with this host, which ends where the host has another key by now.
+    async fn keep_in_session(&mut self, command: &LinkCommand, host: &Address) -> Result<bool, End> {
+        let is_kept = self.keep(command).await.map_err(|()| End::Left)?;
+        if matches!(command, LinkCommand::Hosts(_)) && !self.hosts.iter().any(|at| at.key == host.key) {
+            return Err(End::Lost("the host has another key than it had, and is asked for that".to_owned()));
+        }
+        Ok(is_kept)
+    }
+
     async fn session(&mut self, attempt: u32) -> End {
         let owner = self.events.clone();
         let dialled = tokio::select! {
@@ -270,7 +279,7 @@ impl Worker {
                         let _ = tokio::time::timeout(limits::GOODBYE, control.stopped()).await;
                         return Ok(End::Left);
                     };
-                    if self.keep(&command).await.map_err(|()| End::Left)? && welcomed {
+                    if self.keep_in_session(&command, host).await? && welcomed {
                         self.carry_out(command, &mut control, connection, &readers, &mut tasks).await?;
                     }
                 }

@@ -39,7 +39,12 @@ struct TestHost {
 impl TestHost {
     fn start() -> Self {
         let runtime = Runtime::new().unwrap();
-        let config = ListenConfig { address: ([127, 0, 0, 1], 0).into(), signing_key: key(1), site: "test".to_owned() };
+        let config = ListenConfig {
+            address: ([127, 0, 0, 1], 0).into(),
+            signing_key: key(1),
+            earlier_keys: vec![],
+            site: "test".to_owned(),
+        };
         let port = runtime.block_on(listen(config)).unwrap();
         let (local, commands) = (port.local_addr(), port.commands.clone());
         let (ask_stats, asked) = mpsc::channel(1);

@@ -30,8 +30,12 @@ fn key(seed: u8) -> SigningKey {
 fn start(seed: u8, port: u16, log: Vec<Vec<u8>>, blob: Vec<u8>) -> TestHost {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    let config =
-        ListenConfig { address: ([127, 0, 0, 1], port).into(), signing_key: key(seed), site: "test".to_owned() };
+    let config = ListenConfig {
+        address: ([127, 0, 0, 1], port).into(),
+        signing_key: key(seed),
+        earlier_keys: vec![],
+        site: "test".to_owned(),
+    };
     let port = runtime.block_on(listen(config)).expect("a free port");
     let address = Address {
         host: "127.0.0.1".to_owned(),
@@ -259,6 +263,7 @@ fn a_port_in_use_is_said_to_be() {
     let config = ListenConfig {
         address: ([127, 0, 0, 1], host.address.port).into(),
         signing_key: key(2),
+        earlier_keys: vec![],
         site: "second".to_owned(),
     };
     let error = host.runtime.block_on(listen(config)).unwrap_err();
@@ -441,7 +446,12 @@ fn a_host_that_sends_another_blob_is_found_out_long_before_the_end() {
     let tree = Arc::new(BlobTree::of(&blob));
     let hash = tree.hash();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let config = ListenConfig { address: ([127, 0, 0, 1], 0).into(), signing_key: key(1), site: "liar".to_owned() };
+    let config = ListenConfig {
+        address: ([127, 0, 0, 1], 0).into(),
+        signing_key: key(1),
+        earlier_keys: vec![],
+        site: "liar".to_owned(),
+    };
     let mut port = runtime.block_on(listen(config)).unwrap();
     let key = PeerKey(key(1).verifying_key().to_bytes());
     let (host, number) = ("127.0.0.1".to_owned(), port.local_addr().port());

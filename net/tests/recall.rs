@@ -60,7 +60,12 @@ struct TestHost {
 
 fn start() -> TestHost {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let config = ListenConfig { address: ([127, 0, 0, 1], 0).into(), signing_key: key(1), site: "test".to_owned() };
+    let config = ListenConfig {
+        address: ([127, 0, 0, 1], 0).into(),
+        signing_key: key(1),
+        earlier_keys: vec![],
+        site: "test".to_owned(),
+    };
     let port = runtime.block_on(listen(config)).unwrap();
     let address = Address {
         host: "127.0.0.1".to_owned(),

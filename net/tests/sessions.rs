@@ -26,7 +26,12 @@ fn key(seed: u8) -> SigningKey {
 }
 
 fn config(seed: u8) -> ListenConfig {
-    ListenConfig { address: ([127, 0, 0, 1], 0).into(), signing_key: key(seed), site: "test".to_owned() }
+    ListenConfig {
+        address: ([127, 0, 0, 1], 0).into(),
+        signing_key: key(seed),
+        earlier_keys: vec![],
+        site: "test".to_owned(),
+    }
 }
 
 /// Admits everyone, knows a past, numbers what is submitted.
@@ -229,6 +234,35 @@ fn a_host_acts_on_nothing_that_could_be_a_replay() {
         first.close(0u32.into(), b"");
         assert!(endpoint.connect_with(client, to, "gemba").unwrap().into_0rtt().is_err());
     });
+}
+
+#[test]
+fn a_host_whose_key_was_replaced_is_found_by_the_old_address_and_goes_on_under_the_new_one() {
+    let runtime = Runtime::new().unwrap();
+    let port = runtime.block_on(listen(ListenConfig { earlier_keys: vec![key(1)], ..config(9) })).unwrap();
+    let (old, new) = (address(1, port.local_addr()), address(9, port.local_addr()));
+    runtime.spawn(serve(port));
+    let mut ada = join(&old, 2);
+    until(&mut ada, "a welcome", |e| matches!(e, LinkEvent::Welcome { .. }).then_some(()));
+    assert_eq!(ada.host(), Some(old));
+    // The record says which key counts, and the session with the old one is over.
+    ada.send(LinkCommand::Hosts(vec![new.clone()])).unwrap();
+    until(&mut ada, "another welcome", |e| matches!(e, LinkEvent::Welcome { .. }).then_some(()));
+    assert_eq!(ada.host(), Some(new.clone()));
+    ada.send(LinkCommand::Hosts(vec![new.clone()])).unwrap();
+    ada.send(LinkCommand::Submit { submission: 7, entry: vec![9] }).unwrap();
+    until(&mut ada, "an answer", |e| match e {
+        LinkEvent::State(LinkState::Lost { why, .. }) => panic!("{why}"),
+        LinkEvent::Answer { submission: 7, .. } => Some(()),
+        _ => None,
+    });
+    // A key that it never had it does not show.
+    let mut lost = join(&address(5, SocketAddr::from(([127, 0, 0, 1], new.port))), 3);
+    let why = until(&mut lost, "a refusal", |e| match e {
+        LinkEvent::State(LinkState::Refused { why }) => Some(why.clone()),
+        _ => None,
+    });
+    assert!(why.contains("does not have the key"), "{why}");
 }
 
 #[test]

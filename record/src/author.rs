@@ -6,6 +6,7 @@ use gemba_twin::sample::Timestamp;
 
 use crate::body::Body;
 use crate::entry::{Entry, EntryId, KeyNumber, Seen, SignedEntry, SiteId, VERSION};
+use crate::site::Site;
 
 /// A peer that writes to a site.
 ///
@@ -39,6 +40,17 @@ impl Author {
     pub fn new(signing_key: SigningKey, site: SiteId) -> Self {
         let identity = PeerKey(signing_key.verifying_key().to_bytes());
         Self { identity, number: KeyNumber(0), signing_key, site, clock: None, seen: None }
+    }
+
+    /// The peer of this site whose key in force this is; of a key that the site does not know, a peer that begins.
+    pub fn of(site: &Site, signing_key: SigningKey) -> Self {
+        let begin = Self::new(signing_key, site.id());
+        let key = begin.identity;
+        let identity = if site.host_key() == Some(key) { Some(site.host()) } else { site.holder_of(&key) };
+        match identity.and_then(|identity| Some((identity, site.peer(&identity)?.keys.number()))) {
+            Some((identity, number)) => Self { identity, number, ..begin },
+            None => begin,
+        }
     }
 
     /// The author's identity.

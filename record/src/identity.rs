@@ -140,6 +140,11 @@ impl Keys {
         self.keys.contains(key)
     }
 
+    /// All of them, the newest last.
+    pub fn all(&self) -> &[PeerKey] {
+        &self.keys
+    }
+
     /// The number of the newest key.
     pub fn number(&self) -> KeyNumber {
         KeyNumber(self.keys.len() as u32 - 1)

@@ -159,16 +159,17 @@ fn take_package(bytes: &mut &[u8], count: u64) -> Option<Package> {
 }
 
 impl Mirror {
-    /// A mirror of the log with this key, with the pending checkpoint and the cosigned one as they were left. The
-    /// entries under the latter follow with [`Mirror::refill`].
+    /// A mirror of the log with this key, with the pending checkpoint and the cosigned one as they were left, by this key
+    /// or by one of the `earlier` ones that it has replaced. The entries under the latter follow with [`Mirror::refill`].
     pub fn restore(
         cosigner: Cosigner,
         log: VerifierKey,
+        earlier: &[VerifierKey],
         pending: Option<&str>,
         held: Option<&str>,
     ) -> Result<Self, WitnessError> {
-        let held = Watched::restore(vec![log.clone()], held)?.latest;
-        let mut pending = Watched::restore(vec![log], pending)?;
+        let held = Watched::restore(log.clone(), earlier, held)?.latest;
+        let mut pending = Watched::restore(log, earlier, pending)?;
         let ahead =
             |a: &SignedCheckpoint| pending.latest.as_ref().is_none_or(|b| b.checkpoint().size < a.checkpoint().size);
         if held.as_ref().is_some_and(ahead) {

@@ -20,7 +20,7 @@ use crate::site::Peer;
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct SiteHost {
-    /// Its key.
+    /// Its identity: the first key it had.
     #[n(0)]
     pub key: PeerKey,
     /// Where peers reach it: `host:port`, an IPv6 address in brackets.

@@ -68,10 +68,12 @@ pub struct Evidence {
     pub offered: SignedCheckpoint,
 }
 
-/// A log that is watched: its keys, and the newest checkpoint that was cosigned.
+/// A log that is watched: its key, those that it replaced, and the newest checkpoint that was cosigned.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
-    pub(crate) keys: Vec<VerifierKey>,
+    key: VerifierKey,
+    /// They vouch for what was cosigned while they counted, and for nothing else any more.
+    earlier: Vec<VerifierKey>,
     pub(crate) latest: Option<SignedCheckpoint>,
 }
 
@@ -143,33 +145,29 @@ impl Response {
 }
 
 impl Watched {
-    /// A log with this key as it was left, with the newest checkpoint that was recorded.
-    pub(crate) fn restore(keys: Vec<VerifierKey>, record: Option<&str>) -> Result<Self, WitnessError> {
-        if let Some(key) = keys.iter().find(|key| key.kind() != SignatureKind::Log) {
+    /// A log with this key as it was left, with the newest checkpoint that was recorded, by this key or by one of those
+    /// that it replaced.
+    pub(crate) fn restore(
+        key: VerifierKey,
+        earlier: &[VerifierKey],
+        record: Option<&str>,
+    ) -> Result<Self, WitnessError> {
+        if let Some(key) = earlier.iter().chain([&key]).find(|key| key.kind() != SignatureKind::Log) {
             return Err(WitnessError::Kind(key.name().to_owned()));
         }
-        let mut watched = Self { keys, latest: None };
+        let mut watched = Self { key, earlier: earlier.to_vec(), latest: None };
         if let Some(record) = record {
-            let name = watched.keys.first().map_or(String::new(), |key| key.name().to_owned());
-            let damaged = |error| WitnessError::Record(name.clone(), error);
+            let damaged = |error| WitnessError::Record(watched.key.name().to_owned(), error);
             let latest = SignedCheckpoint::read(record).map_err(damaged)?;
-            watched.verify(&latest).map_err(damaged)?;
+            watched.verify_recorded(&latest).map_err(damaged)?;
             watched.latest = Some(latest);
         }
         Ok(watched)
     }
 
-    /// Whether one of the log's keys signed it.
-    pub(crate) fn verify(&self, checkpoint: &SignedCheckpoint) -> Result<(), CheckpointError> {
-        let mut error = CheckpointError::Unsigned;
-        for key in &self.keys {
-            match checkpoint.verify(key) {
-                Ok(()) => return Ok(()),
-                Err(CheckpointError::Unsigned) => {}
-                Err(other) => error = other,
-            }
-        }
-        Err(error)
+    fn verify_recorded(&self, checkpoint: &SignedCheckpoint) -> Result<(), CheckpointError> {
+        let by_another = self.earlier.iter().any(|key| checkpoint.verify(key).is_ok());
+        if by_another { Ok(()) } else { checkpoint.verify(&self.key) }
     }
 
     /// The checks of `add-checkpoint`, in the specification's order, of a submission for this log. What passes is the
@@ -179,8 +177,10 @@ impl Watched {
         submission: Submission,
     ) -> Result<&SignedCheckpoint, (Response, Option<Box<Evidence>>)> {
         let Submission { old, proof, checkpoint } = submission;
-        if let Err(error) = self.verify(&checkpoint) {
-            return Err((Response::new(403, format!("{error}\n")), None));
+        if let Err(error) = checkpoint.verify(&self.key) {
+            let hint =
+                "where the host's key was replaced, start this one again with --log of the old key and of the new";
+            return Err((Response::new(403, format!("{error}; {hint}\n")), None));
         }
         let new = checkpoint.checkpoint();
         if old > new.size {
@@ -200,8 +200,7 @@ impl Watched {
         if !verify_consistency(old, &root, new.size, &new.root, &proof) {
             return Err((Response::new(422, "the consistency proof does not hold\n"), None));
         }
-        let own: Vec<&VerifierKey> = self.keys.iter().collect();
-        Ok(self.latest.insert(checkpoint.only(&own)))
+        Ok(self.latest.insert(checkpoint.only(&[&self.key])))
     }
 }
 
@@ -212,19 +211,19 @@ impl Witness {
     }
 
     /// Begins to watch the log with this key, whose name is the log's origin; with the newest record where there is
-    /// one, whose signature is verified again. A second key of the same origin is trusted as well.
-    pub fn watch(&mut self, log: VerifierKey, record: Option<&str>) -> Result<(), WitnessError> {
+    /// one, whose signature is verified again: it may be by one of the `earlier` keys, which this one has replaced and
+    /// which sign for nothing new.
+    pub fn watch(
+        &mut self,
+        log: VerifierKey,
+        earlier: &[VerifierKey],
+        record: Option<&str>,
+    ) -> Result<(), WitnessError> {
         let origin = log.name().to_owned();
-        let known = self.logs.get(&origin);
-        if known.is_none() && self.logs.len() == limits::WITNESSED_LOGS {
+        if !self.logs.contains_key(&origin) && self.logs.len() == limits::WITNESSED_LOGS {
             return Err(WitnessError::TooMany);
         }
-        let mut keys = known.map(|watched| watched.keys.clone()).unwrap_or_default();
-        keys.push(log);
-        let held = known.and_then(|watched| watched.latest.clone());
-        let mut watched = Watched::restore(keys, record)?;
-        watched.latest = watched.latest.into_iter().chain(held).max_by_key(|latest| latest.checkpoint().size);
-        self.logs.insert(origin, watched);
+        self.logs.insert(origin, Watched::restore(log, earlier, record)?);
         Ok(())
     }
 
@@ -274,5 +273,49 @@ impl Persist {
     /// The answer: the record is durable.
     pub fn done(self) -> Response {
         self.answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::merkle::{Tree, leaf_hash};
+    use ed25519_dalek::SigningKey;
+    use gemba_twin::peer::PeerKey;
+
+    const ORIGIN: &str = "gemba/site/1";
+
+    fn host(seed: u8) -> (SigningKey, VerifierKey) {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        let public = PeerKey(key.verifying_key().to_bytes());
+        (key, VerifierKey::new(ORIGIN, SignatureKind::Log, public).unwrap())
+    }
+
+    /// A request to cosign a log of `size` entries, signed by this host, to a witness that knows of `old`.
+    fn submission(seed: u8, old: u64, size: u64) -> Vec<u8> {
+        let mut tree = Tree::default();
+        (0..size).for_each(|n| tree.push(leaf_hash(&n.to_be_bytes())));
+        let note = Checkpoint { origin: ORIGIN.to_owned(), size, root: tree.root() }.sign(&host(seed).0);
+        let checkpoint = SignedCheckpoint::read(&note).unwrap();
+        Submission { old, proof: tree.consistency(old, size).unwrap(), checkpoint }.encode().into_bytes()
+    }
+
+    fn witness(log: u8, earlier: &[VerifierKey], record: Option<&str>) -> Result<Witness, WitnessError> {
+        let mut witness = Witness::new(Cosigner::new("w.example", SigningKey::from_bytes(&[9; 32])).unwrap());
+        witness.watch(host(log).1, earlier, record).map(|()| witness)
+    }
+
+    #[test]
+    fn a_log_whose_key_was_replaced_goes_on_under_the_new_one_and_the_old_one_signs_nothing_new() {
+        let mut before = witness(1, &[], None).unwrap();
+        let Step::Persist(held) = before.handle_add_checkpoint(&submission(1, 0, 3), 7) else { panic!("refused") };
+        let Step::Answer(refused, _) = before.handle_add_checkpoint(&submission(2, 3, 5), 7) else { panic!("taken") };
+        assert!(refused.status == 403 && refused.body.contains("--log"), "it says what to do: {}", refused.body);
+        assert!(witness(2, &[], Some(held.record())).is_err(), "what another key signed is no record of this one");
+        let mut after = witness(2, &[host(1).1], Some(held.record())).unwrap();
+        let Step::Answer(refused, _) = after.handle_add_checkpoint(&submission(1, 3, 5), 7) else { panic!("taken") };
+        assert_eq!(refused.status, 403);
+        assert!(matches!(after.handle_add_checkpoint(&submission(2, 3, 5), 7), Step::Persist(_)));
     }
 }

@@ -117,7 +117,7 @@ impl Disk {
 
     fn restore(&self) -> Mirror {
         let held = self.files.get(&Resource::Checkpoint).map(|note| String::from_utf8(note.clone()).unwrap());
-        let mut mirror = Mirror::restore(cosigner(), log_key(), self.pending.as_deref(), held.as_deref()).unwrap();
+        let mut mirror = Mirror::restore(cosigner(), log_key(), &[], self.pending.as_deref(), held.as_deref()).unwrap();
         let size = mirror.held().map_or(0, |held| held.checkpoint().size);
         let mut at = 0;
         while at < size {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
 use gemba_net::{
-    Link, LinkCommand, LinkConfig, LinkEvent, LinkState, PeerNumber, Pose, TrackedPoint, address_of, connect,
+    Address, Link, LinkCommand, LinkConfig, LinkEvent, LinkState, PeerNumber, Pose, TrackedPoint, address_of, connect,
 };
 use gemba_record::author::Author;
 use gemba_record::body::Body;
@@ -14,7 +14,7 @@ use gemba_record::entry::EntryId;
 use gemba_record::log::Log;
 use gemba_record::site::Site;
 use gemba_twin::path::{ThingId, ThingPath};
-use gemba_twin::peer::PeerKind;
+use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::Timestamp;
 
 use crate::plant_site::eventually;
@@ -26,6 +26,9 @@ pub struct Editor {
     key: SigningKey,
     said: u64,
     answers: BTreeMap<u64, Result<u64, String>>,
+    /// Entries that the host had when it welcomed us.
+    expected: u64,
+    is_connected: bool,
     seen: BTreeMap<PeerNumber, f32>,
 }
 
@@ -41,21 +44,22 @@ impl Editor {
             entries_held: 0,
         });
         let (answers, seen) = (BTreeMap::new(), BTreeMap::new());
-        let mut editor = Self { link, log: Log::default(), key, said: 0, answers, seen };
-        let mut expected = None;
+        let mut editor =
+            Self { link, log: Log::default(), key, said: 0, answers, expected: 0, is_connected: false, seen };
+        let mut is_welcome = false;
         eventually("the whole record arrives", || {
-            match editor.link.wait(Duration::from_millis(50)) {
-                Some(LinkEvent::Welcome { entries, .. }) => expected = Some(entries),
-                Some(event) => editor.take(event),
-                None => {}
+            if let Some(event) = editor.link.wait(Duration::from_millis(50)) {
+                is_welcome |= matches!(event, LinkEvent::Welcome { .. });
+                editor.take(event);
             }
-            expected.filter(|expected| editor.log.entries() >= *expected)
+            (is_welcome && editor.log.entries() >= editor.expected).then_some(())
         });
         editor
     }
 
     fn take(&mut self, event: LinkEvent) {
         match event {
+            LinkEvent::Welcome { entries, .. } => (self.expected, self.is_connected) = (entries, true),
             LinkEvent::Entries { entries, .. } => {
                 for entry in entries {
                     self.log.append(entry).expect("a host's own record");
@@ -64,7 +68,10 @@ impl Editor {
             }
             LinkEvent::Answer { submission, outcome, .. } => drop(self.answers.insert(submission, outcome)),
             LinkEvent::Pose { peer, pose, .. } => drop(self.seen.insert(peer, pose.head.place[0])),
-            LinkEvent::State(LinkState::Lost { .. }) => self.seen.clear(),
+            LinkEvent::State(LinkState::Lost { .. }) => {
+                self.seen.clear();
+                self.is_connected = false;
+            }
             LinkEvent::State(LinkState::Refused { why }) => panic!("refused: {why}"),
             _ => {}
         }
@@ -73,9 +80,14 @@ impl Editor {
     /// Where the host may be, as a viewer tells its link.
     fn tell_hosts(&mut self) {
         let (Some(given), Some(site)) = (self.link.host(), self.log.site()) else { return };
-        let mut hosts: Vec<_> = site.hosts().iter().collect();
-        hosts.sort_by_key(|host| host.key != site.host());
-        let hosts = hosts.iter().filter_map(|host| address_of(&host.place, &given.site, host.key)).collect();
+        if self.log.entries() < self.expected {
+            return;
+        }
+        let named = site.reachable_hosts().into_iter();
+        let mut hosts: Vec<_> = named.filter_map(|(key, host)| address_of(&host.place, &given.site, key)).collect();
+        if hosts.is_empty() {
+            hosts.extend(site.host_key().map(|key| Address { key, ..given }));
+        }
         self.link.send(LinkCommand::Hosts(hosts)).expect("an idle link");
     }
 
@@ -91,6 +103,11 @@ impl Editor {
         let head = TrackedPoint { place: [x, 1.7, 0.0], rotation: [0.0, 0.0, 0.0, 1.0] };
         // A link that is busy shows the next.
         let _ = self.link.send(LinkCommand::Pose(Pose { head, hands: [None, None], pointer: None }));
+    }
+
+    /// Whether this person is with a host that has shown this key, and is taken by it.
+    pub fn is_at(&self, key: &PeerKey) -> bool {
+        self.is_connected && self.link.host().is_some_and(|host| host.key == *key)
     }
 
     /// Where the others stand, since the newest session began.

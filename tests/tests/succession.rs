@@ -202,3 +202,24 @@ fn what_a_host_took_alone_is_put_aside_and_handed_on_when_another_has_taken_over
     grace.say(Body::note(GATE, "of the first")).unwrap();
     assert_eq!(grace.site().epoch(), 2);
 }
+
+#[test]
+fn a_host_that_stands_by_goes_on_with_a_new_key_and_takes_over_by_it() {
+    let mut pair = Pair::start();
+    let mut ada = pair.editor("Ada", 61);
+    let own = pair.second.dir.join("host.key");
+    let as_second = ["--site".into(), pair.first.address.to_string().into(), "--key".into(), own.into_os_string()];
+    for what in ["promise", "rotate"] {
+        program::run("gembactl", [OsString::from("key"), what.into()].iter().chain(&as_second));
+    }
+    pair.second.await_words("this directory goes on with the new one");
+    ada.say(Body::note(GATE, "on both disks")).unwrap();
+    pair.first.kill();
+    ada.say(Body::note(GATE, "of the second")).unwrap();
+    assert_eq!(ada.site().host(), pair.second.address.key, "its identity is what it was");
+    assert_ne!(ada.site().host_key(), Some(pair.second.address.key));
+    eventually("Ada is with it by its new key", || {
+        ada.hear();
+        ada.is_at(&ada.site().host_key()?).then_some(())
+    });
+}

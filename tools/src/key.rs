@@ -10,8 +10,13 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use ed25519_dalek::SigningKey;
 use gemba_host::key_file::{self, peer_key};
+use gemba_host::problem::SiteDirError;
+use gemba_host::site_dir::{HOST_KEY, NEXT_KEY, SiteDir};
+use gemba_net::Address;
 use gemba_record::body::Body;
+use gemba_record::checkpoint::{origin, verifier_key};
 use gemba_record::identity::{Approval, Guardians, Inception, KeyPromise, NewKey};
+use gemba_record::site::Site;
 use gemba_twin::peer::PeerKey;
 
 use crate::voice::{self, Voice, VoiceArgs};
@@ -58,6 +63,7 @@ pub(crate) struct ShowArgs {
 #[command(after_help = "Examples:
   gembactl key promise --site 'gemba://plant.example:7440/plant#KEY'
   gembactl key promise --site ... --guardian Grace --guardian Ada --guardian 'TÜV Süd' --needed 2
+  gembactl key promise --site plant/                                           of the machine that hosts the site
 
 The next key is made beside the one in use, as FILE.next: move it to a safe place, and back when it is needed. A promise
 once made stands until the key is rotated; guardians may be named anew at any time.")]
@@ -78,7 +84,9 @@ pub(crate) struct PromiseArgs {
   gembactl key rotate --site 'gemba://plant.example:7440/plant#KEY'
   gembactl key rotate --site 'gemba://...' --key aiko.key                      goes on with aiko.key.next
   gembactl key rotate Aiko --next safe/aiko.next --site plant/                 where the old key is lost or revoked
+  gembactl key rotate --site plant/ --next safe/host.key.next                  of the machine that hosts the site
 
+A host goes on with its new key by itself, running or not, and people come to it by their old addresses and invitations.
 Who has no key in force cannot come in: then somebody who can brings it, whose key is --key.")]
 pub(crate) struct RotateArgs {
     /// Whose key is replaced, if not that of who speaks: a name, or the beginning of an identity.
@@ -251,20 +259,74 @@ fn guardians(mut members: Vec<PeerKey>, needed: Option<u32>) -> Guardians {
 fn rotate(args: &RotateArgs) -> Result<()> {
     let mut voice = Voice::open(&args.voice)?;
     let next = args.next.clone().map_or_else(|| Ok(next_of(&key_file(&args.voice)?)), anyhow::Ok)?;
-    let identity = match &args.peer {
-        Some(text) => voice::peer(voice.site(), text)?,
-        None => voice.identity()?,
+    let identity = match (&args.peer, voice.identity()) {
+        (Some(text), _) => voice::peer(voice.site(), text)?,
+        (None, Ok(identity)) => identity,
+        // Also one whose key counts no more has promised the next one.
+        (None, Err(unknown)) => voice.site().identity_of(&peer_key(voice.key())).ok_or(unknown)?,
     };
     let number = voice.site().peer(&identity).context("an identity is that of a peer")?.keys.next_number();
     let key = voice::load(&next).context("the promised key is needed, which `key promise` made")?;
+    let home = host_home(&args.voice, voice.site(), &identity);
+    home.as_ref().map_or(Ok(()), |home| home.bring(&key))?;
     let after = next_of(&next);
     let promise = KeyPromise::of(&peer_key(&load_or_create(&after)?));
     let new = NewKey { key: peer_key(&key), next: Some(promise) };
-    let index = voice.say_as(identity, number, key, Body::RotateKey(new))?;
+    let index = voice.say_as(identity, number, key.clone(), Body::RotateKey(new))?;
+    if let Some(home) = home {
+        println!("entry {index}: the key of the site's host is {} from here on", peer_key(&key));
+        let after = if next == home.next_key() { next.clone() } else { after };
+        println!("the key after it is promised; keep {} safe, elsewhere", after.display());
+        return home.go_on(voice, peer_key(&key));
+    }
     println!("entry {index}: the key in {} counts from here on, and the one before it no more", next.display());
     println!("come in with it:  gemba view ... --key {}", next.display());
     println!("the key after it is promised; keep {} safe, elsewhere", after.display());
     Ok(())
+}
+
+/// The directory of a site, where its host's key is replaced.
+struct HostHome(PathBuf);
+
+/// That of the site's host, if this is who is spoken of and its directory is here.
+fn host_home(voice: &VoiceArgs, site: &Site, identity: &PeerKey) -> Option<HostHome> {
+    let is_here = !voice.site.starts_with("gemba://") && *identity == site.host();
+    is_here.then(|| HostHome(PathBuf::from(&voice.site)))
+}
+
+impl HostHome {
+    fn next_key(&self) -> PathBuf {
+        self.0.join(NEXT_KEY)
+    }
+
+    /// Puts the new key where the host goes on with it as soon as the record says so.
+    fn bring(&self, key: &SigningKey) -> Result<()> {
+        let file = self.next_key();
+        if !file.exists() {
+            return Ok(key_file::write_whole(&file, &key.to_bytes(), true)?);
+        }
+        if voice::load(&file)?.to_bytes() != key.to_bytes() {
+            bail!("{} holds another key than the one that is to come; move it away", file.display());
+        }
+        Ok(())
+    }
+
+    /// Has the host go on with its new key: it does so by itself where it runs.
+    fn go_on(&self, voice: Voice, key: PeerKey) -> Result<()> {
+        let (site, address) = (voice.site().id(), voice.address().ok());
+        // Its lock goes with it.
+        drop(voice);
+        match SiteDir::open(&self.0) {
+            Ok(_) | Err(SiteDirError::InUse(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(address) = address {
+            println!("its address now:  {}", Address { key, ..address });
+        }
+        let log = verifier_key(&origin(site), &key);
+        println!("tell those who run witnesses and mirrors: behind the --log they have, --log '{log}'");
+        Ok(())
+    }
 }
 
 fn new(args: &NewArgs) -> Result<()> {
@@ -301,13 +363,16 @@ fn recover(args: &RecoverArgs) -> Result<()> {
     let identity = voice::peer(site, &args.peer)?;
     let number = site.peer(&identity).context("a peer that was found")?.keys.next_number();
     let (key, next) = (voice::load(&args.file)?, voice::load(&next_of(&args.file))?);
+    let new_key = peer_key(&key);
     let new = NewKey { key: peer_key(&key), next: Some(KeyPromise::of(&peer_key(&next))) };
+    let home = host_home(&args.voice, site, &identity);
+    home.as_ref().map_or(Ok(()), |home| home.bring(&key))?;
     let mut approvals = args.approval.iter().map(|word| approval(word)).collect::<Result<Vec<_>>>()?;
     approvals.sort_by_key(|approval| approval.guardian);
     let index = voice.say_as(identity, number, key, Body::RecoverKey { new, approvals })?;
     let called = crate::record::words::name(voice.site(), &identity);
     println!("entry {index}: the key in {} is that of {called} from here on", args.file.display());
-    Ok(())
+    home.map_or(Ok(()), |home| home.go_on(voice, new_key))
 }
 
 /// A new key with its promise, as `key new` prints them.
@@ -334,7 +399,7 @@ fn key_file(voice: &VoiceArgs) -> Result<PathBuf> {
     match &voice.key {
         Some(file) => Ok(file.clone()),
         None if voice.site.starts_with("gemba://") => voice::own_key_file(),
-        None => bail!("a host's key is its address and stays; give a person's with --key FILE"),
+        None => Ok(Path::new(&voice.site).join(HOST_KEY)),
     }
 }
 

@@ -85,10 +85,12 @@ fn look(dir: &Path) -> Result<SiteView> {
 
 /// How many entries from the first on the policy of the site in this directory calls final; none without a policy.
 fn final_entries(site: &Site, dir: &Path) -> Option<u64> {
-    let policy = site.policy()?.quorum(site.id(), site.host()).ok()?;
+    let policy = site.policy()?;
     let note = std::fs::read_to_string(dir.join(gemba_host::notary::FINAL)).ok();
     let signed = note.and_then(|note| SignedCheckpoint::read(&note).ok());
-    let standing = signed.and_then(|signed| policy.judge(&signed).ok()).filter(|standing| standing.is_final);
+    // The newest that is final may be of before the host's key was replaced.
+    let judge = |signed| site.host_keys().find_map(|key| policy.quorum(site.id(), key).ok()?.judge(&signed).ok());
+    let standing = signed.and_then(judge).filter(|standing| standing.is_final);
     Some(standing.map_or(0, |standing| standing.size))
 }
 

@@ -93,12 +93,15 @@ impl Voice {
         }
     }
 
-    /// Where the site's host is, or was last.
+    /// Where the site's host is, or was last, by its key in force.
     pub(crate) fn address(&self) -> Result<Address> {
-        match &self.way {
-            Way::Directory(site) => address_in(site.dir()),
-            Way::Host(session) => Ok(session.address.clone()),
-        }
+        let address = match &self.way {
+            Way::Directory(site) => address_in(site.dir())?,
+            Way::Host(session) => session.address.clone(),
+        };
+        let site = self.site();
+        let key = site.host_key().filter(|_| site.is_or_was_host_key(&address.key)).unwrap_or(address.key);
+        Ok(Address { key, ..address })
     }
 
     /// The key that speaks.
@@ -152,8 +155,23 @@ impl Voice {
 }
 
 impl Session {
-    /// Comes in, and folds the whole record.
+    /// Comes in, and folds the whole record. Where that says that the host's key was replaced since the address was given,
+    /// comes in anew by the one in force.
     fn begin(address: Address, key: &SigningKey, kind: PeerKind) -> Result<Self> {
+        let session = Self::begin_at(address, key, kind)?;
+        let site = session.log.site().context("a session begins with the whole record")?;
+        match site.host_key() {
+            Some(in_force) if in_force == session.address.key => Ok(session),
+            Some(in_force) if site.is_or_was_host_key(&session.address.key) => {
+                let address = Address { key: in_force, ..session.address.clone() };
+                drop(session);
+                Self::begin_at(address, key, kind)
+            }
+            _ => bail!("the record says that another hosts {} by now, or that its key was revoked", site.name()),
+        }
+    }
+
+    fn begin_at(address: Address, key: &SigningKey, kind: PeerKind) -> Result<Self> {
         let (name, signing_key) = ("gembactl".to_owned(), key.clone());
         let link = connect(LinkConfig { address: address.clone(), signing_key, name, kind, entries_held: 0 });
         let mut session = Self { link, log: Log::new(), address, offset_micros: 0 };

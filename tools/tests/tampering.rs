@@ -115,7 +115,7 @@ fn note(n: u64) -> Body {
 
 fn publish(site: &mut SiteDir) {
     let disk = Arc::new(FileDisk::new(site.dir()));
-    let mut publisher = Publisher::open(disk, site.site().id(), site.site().host()).unwrap();
+    let mut publisher = Publisher::open(disk, site.site().id(), site.site().host(), &[]).unwrap();
     publisher.publish(site.state_checkpoint().unwrap()).unwrap();
 }
 

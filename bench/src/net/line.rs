@@ -30,7 +30,7 @@ impl Line {
     /// A host behind this line, the same both ways. To be called in a runtime.
     pub fn open(conditions: &str, seed: u64) -> anyhow::Result<Self> {
         let key = SigningKey::from_bytes(&[1; 32]);
-        let server = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&key)?));
+        let server = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&key, &[])?));
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
         let host = Endpoint::server(server, any)?;
         let line: Conditions = conditions.parse()?;
@@ -45,7 +45,7 @@ impl Line {
         let key = SigningKey::from_bytes(&[2; 32]);
         let mut client = quinn::ClientConfig::new(Arc::new(tls::client(&key, self.key)?));
         client.transport_config(transport.clone());
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&SigningKey::from_bytes(&[1; 32]))?));
+        let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&SigningKey::from_bytes(&[1; 32]), &[])?));
         server.transport_config(transport);
         self.host.set_server_config(Some(server));
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into())?;

@@ -1,9 +1,11 @@
 //! Where the site's host may be, as the record says: told to the link, so that it finds the host that takes over when
-//! this one has died.
+//! this one has died, and comes back by the key that has replaced the one it came with.
 
 use bevy::prelude::*;
 use gemba_net::{Address, LinkCommand, address_of};
 use gemba_record::site::Site as Fold;
+use gemba_record::succession::SiteHost;
+use gemba_twin::peer::PeerKey;
 
 use super::Connection;
 
@@ -13,7 +15,8 @@ pub(super) struct ToldHosts(Vec<Address>);
 
 pub(super) fn tell_hosts(mut connection: ResMut<Connection>, mut told: ResMut<ToldHosts>, mut looked: Local<u64>) {
     let entries = connection.log().entries();
-    if *looked == entries {
+    // Of a record that is still coming in, what it says of hosts may be long past.
+    if *looked == entries || entries < connection.entries_expected {
         return;
     }
     let given = connection.link().and_then(gemba_net::Link::host);
@@ -33,12 +36,16 @@ pub(super) fn tell_hosts(mut connection: ResMut<Connection>, mut told: ResMut<To
 }
 
 /// The host first, the others in the order in which they succeed. A host that we have reached by one way is looked for
-/// on that way again.
+/// on that way again, by the key that it has now.
 fn hosts_of(site: &Fold, given: &Address) -> Vec<Address> {
-    let mut named: Vec<_> = site.hosts().iter().collect();
-    named.sort_by_key(|named| named.key != site.host());
-    let address = |named: &&gemba_record::succession::SiteHost| {
-        if named.key == given.key { Some(given.clone()) } else { address_of(&named.place, &given.site, named.key) }
+    let given_by = site.identity_of(&given.key);
+    let again = |key: PeerKey| Address { key, ..given.clone() };
+    let named = site.reachable_hosts();
+    if named.is_empty() {
+        return site.host_key().filter(|_| given_by == Some(site.host())).map(again).into_iter().collect();
+    }
+    let address = |(key, named): (PeerKey, &SiteHost)| {
+        if Some(named.key) == given_by { Some(again(key)) } else { address_of(&named.place, &given.site, key) }
     };
-    named.iter().filter_map(address).collect()
+    named.into_iter().filter_map(address).collect()
 }

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use gemba_net::{LinkEvent, LinkState};
+use gemba_record::site::Site as Fold;
 use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
 
@@ -197,10 +198,12 @@ impl Connection {
     /// Whether all that the host had when it welcomed us says that it is the host.
     fn check_host(&self) -> Result<(), String> {
         let connected = self.link.as_ref().and_then(|link| link.host()).map(|host| host.key).or(self.expected_host);
-        match self.log.site().map(|site| site.host()) {
-            Some(host) if self.log.entries() >= self.entries_expected && Some(host) != connected => Err(format!(
+        // By a key that the host has had before we come to it, and then come again by the one in force.
+        let is_its_host = |site: &Fold| connected.is_none_or(|key| site.is_or_was_host_key(&key));
+        match self.log.site() {
+            Some(site) if self.log.entries() >= self.entries_expected && !is_its_host(site) => Err(format!(
                 "the site's record belongs to the host {}, not to the one we are connected to",
-                host.short()
+                site.host().short()
             )),
             _ => Ok(()),
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use gemba_record::body::Body;
 use gemba_record::entry::Seen;
 use gemba_record::log::Log;
 use gemba_record::merkle::{Frontier, Hash, empty_root, leaf_hash};
@@ -22,6 +23,8 @@ pub(super) struct Entries {
     pub(super) leaves: Vec<Option<Hash>>,
     /// Checkpoints that authors had seen: index of the entry, what it names, whose it is.
     pub(super) seen: Vec<(u64, Seen, PeerKey)>,
+    /// The keys by which the host has signed, each with the number of entries from which on; none where it was revoked.
+    host_keys: Vec<(u64, Option<PeerKey>)>,
     /// Entries that each right commitment of the host vouches for, with its digest.
     pub(super) committed: Vec<(u64, [u8; 32])>,
 }
@@ -29,7 +32,8 @@ pub(super) struct Entries {
 /// Reads, hashes and folds everything. None when `watch` broke it off.
 pub(super) fn read_all(store: Store, audit: &mut Audit, watch: Watch<'_>) -> Result<Option<Entries>, SiteDirError> {
     let total = store.entries();
-    let mut found = Entries { store, leaves: Vec::new(), seen: Vec::new(), committed: Vec::new() };
+    let mut found =
+        Entries { store, leaves: Vec::new(), seen: Vec::new(), host_keys: Vec::new(), committed: Vec::new() };
     let mut fold = Some(Log::new());
     let mut held = None;
     audit.findings.extend(
@@ -89,19 +93,38 @@ impl Entries {
             if log.site().is_some_and(|site| site.id() != self.store.site()) {
                 return refused(0, Refusal::OtherSite);
             }
+            self.note_host_key(log);
         }
         for entry in preverify_all(log, batch) {
             let index = log.entries();
             let seen = entry.entry().and_then(|entry| Some((entry.seen?, entry.author)));
+            let may_change_key = entry.entry().is_some_and(|entry| changes_keys(&entry.body));
             match log.append_preverified(entry).and_then(Placed::must_be_new) {
                 Ok(()) => {}
                 Err(why) => return refused(index, why),
+            }
+            if may_change_key {
+                self.note_host_key(log);
             }
             self.seen.extend(seen.map(|(seen, author)| (index, seen, author)));
             let committed = log.site().and_then(|site| site.committed()).filter(|c| c.entries == index);
             self.committed.extend(committed.map(|committed| (index, committed.digest)));
         }
         ControlFlow::Continue(())
+    }
+
+    fn note_host_key(&mut self, log: &Log) {
+        let key = log.site().and_then(|site| site.host_key());
+        if self.host_keys.last().is_none_or(|(_, last)| *last != key) {
+            self.host_keys.push((log.entries(), key));
+        }
+    }
+
+    /// The key that signs for the record when it has as many entries; of more than hold, the last. None where no key
+    /// counted.
+    pub(super) fn host_key_at(&self, size: u64) -> Option<PeerKey> {
+        let before = self.host_keys.iter().rfind(|(from, _)| *from <= size).or(self.host_keys.first());
+        before.and_then(|(_, key)| *key)
     }
 
     /// The roots that the record had at these sizes, where it has as many whole entries.
@@ -125,4 +148,9 @@ impl Entries {
     pub(super) fn vouched_before(&self, size: u64) -> u64 {
         self.committed.iter().map(|(entries, _)| *entries).rfind(|entries| *entries < size).unwrap_or(0)
     }
+}
+
+/// Whether this may give the host another key, or the site another host.
+fn changes_keys(body: &Body) -> bool {
+    matches!(body, Body::RotateKey(_) | Body::RecoverKey { .. } | Body::RevokeKey { .. } | Body::Succeed { .. })
 }

@@ -9,9 +9,13 @@ impl Sequencer {
     /// taken and may be shown now is answered.
     pub fn handle_consent(&mut self, may_take: bool, shown: Option<u64>) {
         (self.may_take, self.shown) = (may_take, shown);
-        let shown = self.shown();
+        let (shown, withheld) = (self.shown(), self.withheld.len());
         while self.withheld.front().is_some_and(|(index, _)| *index < shown) {
             self.commands.extend(self.withheld.pop_front().map(|(_, answer)| answer));
+        }
+        if self.withheld.len() < withheld {
+            // Who has been answered may have given up its own key by that.
+            self.dismiss();
         }
     }
 

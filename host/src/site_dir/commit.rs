@@ -76,7 +76,7 @@ impl SiteDir {
         self.may_append()?;
         let size = batch.len();
         let mut entries = Verification::begin(batch);
-        let folded = fold(&mut self.log, &mut self.snapshots, &self.host, &mut entries, size, now);
+        let folded = fold(&mut self.log, &mut self.snapshots, &self.host.in_use, &mut entries, size, now);
         let stored = folded.write(&mut self.store);
         self.settle(folded, stored)
     }
@@ -124,7 +124,7 @@ impl SiteDir {
             let writer = scope.spawn(writer);
             while !entries.is_over() {
                 // Nobody takes it where a commit before it has failed.
-                if folded.send(fold(log, snapshots, host, &mut entries, size, now)).is_err() {
+                if folded.send(fold(log, snapshots, &host.in_use, &mut entries, size, now)).is_err() {
                     break;
                 }
             }
@@ -209,15 +209,15 @@ fn commit_state_if_due(
     let entries = log.entries();
     let site = log.site()?;
     // A copy follows the host's word on the state.
-    if !snapshots.is_due(entries) || site.host() != peer_key(host) {
+    if !snapshots.is_due(entries) || site.host_key() != Some(peer_key(host)) {
         return None;
     }
-    let site = site.id();
+    let author = Author::of(site, host.clone());
     snapshots.tried(entries);
     let (snapshot, digest) = log.snapshot_and_digest()?;
     // The same state is never committed to twice, so that its digest makes an id as good as a random one.
     let (id, _) = digest.split_first_chunk::<16>().expect("a digest has 32 bytes");
-    let entry = Author::new(host.clone(), site).sign(Body::CommitState { digest }, EntryId(*id));
+    let entry = author.sign(Body::CommitState { digest }, EntryId(*id));
     let bytes = entry.bytes().to_vec();
     match log.append_signed(entry) {
         Ok(_) => appended.entries.push(bytes),

@@ -15,7 +15,6 @@ use gemba_record::site::Placed;
 use gemba_twin::peer::PeerKey;
 
 use crate::disk::Disk;
-use crate::key_file::peer_key;
 use crate::limits;
 use crate::problem::{Problem, SiteDirError};
 use crate::site_dir::snapshots::Snapshots;
@@ -44,9 +43,9 @@ impl SiteDir {
         checkpoint: Option<&str>,
         mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
     ) -> Result<u64, SiteDirError> {
-        let host = peer_key(&self.host);
-        let replaced = mend(&mut self.store, &mut self.snapshots, &host, checkpoint, mirror)?;
-        let Examined { log, signed, problems } = examine(&mut self.store, &mut self.snapshots, &host, &mut unseen)?;
+        let keys = self.host.public();
+        let replaced = mend(&mut self.store, &mut self.snapshots, &keys, checkpoint, mirror)?;
+        let Examined { log, signed, problems } = examine(&mut self.store, &mut self.snapshots, &keys, &mut unseen)?;
         (self.log, self.signed, self.problems, self.ahead) = (log, signed, problems, false);
         match self.problems.first() {
             Some(problem) => Err(SiteDirError::ReadOnly(problem.clone())),
@@ -61,9 +60,9 @@ impl SiteDir {
         mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
     ) -> Result<Self, SiteDirError> {
         let (mut store, mut snapshots, host) = open_parts(&disk)?;
-        mend(&mut store, &mut snapshots, &peer_key(&host), checkpoint, mirror)?;
-        let examined = examine(&mut store, &mut snapshots, &peer_key(&host), &mut unseen)?;
-        Self::with(disk, store, snapshots, host, examined)?.checked()
+        mend(&mut store, &mut snapshots, &host.public(), checkpoint, mirror)?;
+        let examined = examine(&mut store, &mut snapshots, &host.public(), &mut unseen)?;
+        Self::with(disk, store, snapshots, host, examined)?.with_key_in_force()?.checked()
     }
 }
 
@@ -73,14 +72,15 @@ pub(super) type Folded<'a> = &'a mut dyn FnMut(u64, u64);
 /// Nobody looks at how far it is.
 pub(super) fn unseen(_: u64, _: u64) {}
 
-/// Goes on from the newest snapshot, or reads and verifies everything.
+/// Goes on from the newest snapshot, or reads and verifies everything. The kept checkpoint may be by any of these keys of
+/// the host.
 pub(super) fn examine(
     store: &mut Store,
     snapshots: &mut Snapshots,
-    host: &PeerKey,
+    keys: &[PeerKey],
     progress: Folded<'_>,
 ) -> Result<Examined, SiteDirError> {
-    let (note, kept, mut other) = match kept_checkpoint(store, host)? {
+    let (note, kept, mut other) = match kept_checkpoint(store, keys)? {
         Ok(Some((note, checkpoint))) => (Some(note), Some(checkpoint), Vec::new()),
         Ok(None) => (None, None, Vec::new()),
         Err(problem) => (None, None, vec![problem]),
@@ -106,17 +106,24 @@ pub(super) fn examine(
 }
 
 /// The kept checkpoint as text and verified; the problem where there is one that does not hold.
-fn kept_checkpoint(
+pub(super) fn kept_checkpoint(
     store: &Store,
-    host: &PeerKey,
+    keys: &[PeerKey],
 ) -> Result<Result<Option<(String, Checkpoint)>, Problem>, SiteDirError> {
     let Some(bytes) = store.small(CHECKPOINT)? else { return Ok(Ok(None)) };
     let note = String::from_utf8(bytes).map_err(|_| CheckpointError::Form("not a text"));
     let verified = note.and_then(|note| {
-        let checkpoint = Checkpoint::verify(&note, &origin(store.site()), host)?;
+        let checkpoint = verified(&note, store, keys)?;
         Ok(Some((note, checkpoint)))
     });
     Ok(verified.map_err(|why| Problem::Checkpoint { path: store.path().with_file_name(CHECKPOINT), why }))
+}
+
+/// A checkpoint of this record, by one of these keys.
+fn verified(note: &str, store: &Store, keys: &[PeerKey]) -> Result<Checkpoint, CheckpointError> {
+    let tried = keys.iter().map(|key| Checkpoint::verify(note, &origin(store.site()), key));
+    // What is no checkpoint is none by any key.
+    tried.reduce(|first, next| first.or_else(|why| next.map_err(|_| why))).unwrap_or(Err(CheckpointError::Unsigned))
 }
 
 /// Folds what is stored after `log` up to the first entry that is damaged or does not hold, or to the end of what was
@@ -189,13 +196,13 @@ fn fold_verified(log: &mut Log, entries: Vec<Vec<u8>>) -> Result<(), Damaged> {
 fn mend(
     store: &mut Store,
     snapshots: &mut Snapshots,
-    host: &PeerKey,
+    keys: &[PeerKey],
     mirrored: Option<&str>,
     mirror: impl FnMut(Range<u64>) -> Option<Vec<Vec<u8>>>,
 ) -> Result<u64, SiteDirError> {
-    let kept = kept_checkpoint(store, host)?.ok().flatten();
+    let kept = kept_checkpoint(store, keys)?.ok().flatten();
     let mirrored = match mirrored {
-        Some(note) => Some((note.to_owned(), Checkpoint::verify(note, &origin(store.site()), host)?)),
+        Some(note) => Some((note.to_owned(), verified(note, store, keys)?)),
         None => None,
     };
     let kept_is_whole = kept.is_some() || store.small(CHECKPOINT)?.is_none();
@@ -203,7 +210,7 @@ fn mend(
     if let Some((_, checkpoint)) = &newest {
         store.expect_entries(checkpoint.size);
     }
-    let problems = examine(store, snapshots, host, &mut unseen)?.problems;
+    let problems = examine(store, snapshots, keys, &mut unseen)?.problems;
     if problems.is_empty() {
         return Ok(0);
     }

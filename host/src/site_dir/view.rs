@@ -12,7 +12,7 @@ use gemba_record::site::Site;
 use crate::blobs::Blobs;
 use crate::disk::FileDisk;
 use crate::problem::{Problem, SiteDirError};
-use crate::site_dir::repair::{Examined, examine};
+use crate::site_dir::repair::{Examined, examine, kept_checkpoint};
 use crate::site_dir::snapshots::{SNAPSHOTS, Snapshots};
 use crate::site_dir::{State, state};
 use crate::store::Store;
@@ -45,7 +45,13 @@ impl SiteView {
         });
         let host = host.ok_or_else(|| SiteDirError::NoRecord(store.path().to_owned()))?;
         let mut snapshots = Snapshots::new(Blobs::existing(disk, SNAPSHOTS));
-        let Examined { log, problems, .. } = examine(&mut store, &mut snapshots, &host, progress)?;
+        let Examined { log, mut problems, .. } = examine(&mut store, &mut snapshots, &[host], progress)?;
+        if let Some(site) = log.site() {
+            // Who has signed it may be a later host, or the same one by a later key: the record tells.
+            let keys: Vec<_> = site.host_keys().collect();
+            let is_signed = kept_checkpoint(&store, &keys)?.is_ok();
+            problems.retain(|problem| !(is_signed && matches!(problem, Problem::Checkpoint { .. })));
+        }
         if log.site().is_none() {
             let problem = problems.into_iter().next();
             return Err(problem.map_or(SiteDirError::NoRecord(store.path().to_owned()), SiteDirError::Unreadable));

@@ -76,7 +76,7 @@ fn watching(number: usize, host: PeerKey, record: Option<&str>) -> Witness {
     let cosigner = Cosigner::new(&format!("witness.example/{number}"), secret(100 + number as u8, 0));
     let mut witness = Witness::new(cosigner.expect("a name that a note can hold"));
     let log = VerifierKey::new(&origin(SITE), SignatureKind::Log, host).expect("a log's key");
-    witness.watch(log, record).expect("its own record");
+    witness.watch(log, &[], record).expect("its own record");
     witness
 }
 

@@ -27,9 +27,25 @@ impl Site {
         &self.state.name
     }
 
-    /// The key of the host that sequences it now.
+    /// The identity of the host that sequences it now: the first key that it had.
     pub fn host(&self) -> PeerKey {
         self.state.host
+    }
+
+    /// The key of that host that is in force: it signs checkpoints, and whoever comes in expects it. None while it is
+    /// revoked and no other has come.
+    pub fn host_key(&self) -> Option<PeerKey> {
+        self.key_of(&self.host())
+    }
+
+    /// All keys that this host ever had, the newest first.
+    pub fn host_keys(&self) -> impl Iterator<Item = PeerKey> {
+        self.peer(&self.host()).into_iter().flat_map(|host| host.keys.all().iter().rev().copied())
+    }
+
+    /// Whether this is the key of the host, or was before it was replaced.
+    pub fn is_or_was_host_key(&self, key: &PeerKey) -> bool {
+        self.peer(&self.host()).is_some_and(|host| host.keys.had(key))
     }
 
     /// Machines that may host it, in the order in which they succeed; none while the owners have not said.
@@ -40,6 +56,15 @@ impl Site {
     /// The one that takes over when the host has died: the first that is not the host.
     pub fn heir(&self) -> Option<&SiteHost> {
         self.hosts().iter().find(|named| named.key != self.host())
+    }
+
+    /// The named hosts by the keys by which they are reached, the one that hosts now first. One whose key is revoked is
+    /// reached by nobody.
+    pub fn reachable_hosts(&self) -> Vec<(PeerKey, &SiteHost)> {
+        let mut hosts: Vec<_> =
+            self.hosts().iter().filter_map(|named| Some((self.key_of(&named.key)?, named))).collect();
+        hosts.sort_by_key(|(_, named)| named.key != self.host());
+        hosts
     }
 
     /// How often the site has changed its host.
@@ -79,6 +104,20 @@ impl Site {
             Some(peer) if holds(peer) => Some(*key),
             _ => self.state.peers.iter().find(|(_, peer)| holds(peer)).map(|(identity, _)| *identity),
         }
+    }
+
+    /// The key in force of this identity; none while it is revoked.
+    pub fn key_of(&self, identity: &PeerKey) -> Option<PeerKey> {
+        let keys = &self.peer(identity)?.keys;
+        keys.in_force(keys.number())
+    }
+
+    /// The identity whose key this is, or was: the host's first.
+    pub fn identity_of(&self, key: &PeerKey) -> Option<PeerKey> {
+        if self.is_or_was_host_key(key) {
+            return Some(self.host());
+        }
+        self.holder_of(key).or_else(|| self.peers().find(|(_, peer)| peer.keys.had(key)).map(|(identity, _)| *identity))
     }
 
     /// Whether this peer's roles allow it to say this, here. Whether the site can take it is another question.

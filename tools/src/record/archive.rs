@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use gemba_host::audit::{AuditConfig, audit};
 use gemba_host::disk::FileDisk;
+use gemba_host::site_dir::{HOST_KEY, is_earlier};
 
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -27,8 +28,11 @@ const FILES: [&str; 3] = ["site.record", "checkpoint", "final"];
 /// Folders of it, with all plain files in them.
 const FOLDERS: [&str; 3] = ["blobs", "snapshots", "history"];
 
-/// Secret keys.
-const KEYS: [&str; 2] = ["host.key", "gateway.key"];
+/// Whether a file of this name holds a secret key that whoever hosts the site has: not the one that is promised, which is
+/// kept elsewhere.
+fn is_key(name: &str) -> bool {
+    name == HOST_KEY || name == "gateway.key" || is_earlier(name)
+}
 
 /// Deepest path: history/segments/NAME.
 const DEPTH: usize = 4;
@@ -110,7 +114,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<()> {
     let mut names: Vec<PathBuf> =
         FILES.iter().map(PathBuf::from).filter(|name| args.dir.join(name).is_file()).collect();
     if args.with_keys {
-        names.extend(KEYS.iter().map(PathBuf::from).filter(|name| args.dir.join(name).is_file()));
+        names.extend(keys(&args.dir)?);
     }
     for folder in FOLDERS {
         list(&args.dir, Path::new(folder), &mut names)?;
@@ -149,7 +153,7 @@ fn append<W: Write>(archive: &mut tar::Builder<W>, dir: &Path, name: &Path, inte
     let length = file.metadata().with_context(failed)?.len();
     let mut header = tar::Header::new_gnu();
     header.set_size(length);
-    header.set_mode(if KEYS.iter().any(|key| Path::new(key) == name) { 0o600 } else { 0o644 });
+    header.set_mode(if name.to_str().is_some_and(is_key) { 0o600 } else { 0o644 });
     header.set_mtime(0);
     let watched = Watched { file: file.take(length), interrupt };
     archive.append_data(&mut header, name, watched).with_context(failed)
@@ -166,6 +170,14 @@ impl<R: Read> Read for Watched<'_, R> {
         self.interrupt.check().map_err(io::Error::other)?;
         self.file.read(bytes)
     }
+}
+
+/// The keys in a site's directory.
+fn keys(dir: &Path) -> Result<Vec<PathBuf>> {
+    let read = || fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>();
+    let mut names = read().with_context(|| format!("cannot read {}", dir.display()))?;
+    names.sort();
+    Ok(names.into_iter().filter(|name| name.to_str().is_some_and(is_key)).map(PathBuf::from).collect())
 }
 
 /// The plain files in a folder and those below it, in order.
@@ -225,15 +237,15 @@ pub(crate) fn import(args: &ImportArgs) -> Result<()> {
     unfinished.leave();
     let name = audited.site.as_ref().map_or("", |site| site.name());
     if args.json {
-        let has_key = args.dir.join(KEYS[0]).exists();
+        let has_key = args.dir.join(HOST_KEY).exists();
         let said =
             serde_json::json!({ "dir": args.dir, "site": name, "entries": audited.entries, "with_keys": has_key });
         println!("{said}");
         return Ok(());
     }
     println!("{}: {name}, all {} entries hold", args.dir.display(), audited.entries);
-    if !args.dir.join(KEYS[0]).exists() {
-        println!("without its host's key: it can be verified, proved from and read; put {} there to host it", KEYS[0]);
+    if !args.dir.join(HOST_KEY).exists() {
+        println!("without its host's key: it can be verified, proved from and read; put {HOST_KEY} there to host it");
     }
     Ok(())
 }
@@ -248,7 +260,7 @@ fn unpack<R: Read>(entry: &mut tar::Entry<'_, R>, to: &Path, interrupt: &Interru
         fs::create_dir_all(folder)?;
     }
     // New files only: what is named twice is no site's.
-    let mut file = create(&path, KEYS.iter().any(|key| Path::new(key) == name))?;
+    let mut file = create(&path, name.to_str().is_some_and(is_key))?;
     let size = entry.size();
     let copied = io::copy(&mut Watched { file: entry, interrupt }, &mut file)?;
     if copied != size {
@@ -280,7 +292,7 @@ fn is_of_a_site(name: &Path) -> bool {
         .collect();
     let Some(parts) = parts else { return false };
     match parts[..] {
-        [file] => FILES.contains(&file) || KEYS.contains(&file),
+        [file] => FILES.contains(&file) || is_key(file),
         ["blobs" | "snapshots", hash] => {
             hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
         }

@@ -46,13 +46,14 @@ pub(crate) fn run(args: &HostsArgs) -> Result<()> {
         return Ok(());
     }
     let mut site = super::open(&args.dir)?;
-    let own = peer_key(site.host_key());
-    if !args.nobody && !args.host.iter().any(|host| host.key == own) {
-        bail!("the site's present host must be among its hosts: its key is {own}");
+    // A host is named by its identity, whichever key it has by now.
+    let identity = |host: &Address| site.site().identity_of(&host.key).unwrap_or(host.key);
+    if !args.nobody && !args.host.iter().any(|host| identity(host) == site.site().host()) {
+        bail!("the site's present host must be among its hosts: its key is {}", peer_key(site.host_key()));
     }
-    let is_known = |host: &&Address| site.site().peer(&host.key).is_some_and(|peer| peer.kind == PeerKind::Host);
+    let is_known = |host: &&Address| site.site().peer(&identity(host)).is_some_and(|peer| peer.kind == PeerKind::Host);
     let mut bodies: Vec<Body> = args.host.iter().filter(|host| !is_known(host)).map(admit).collect();
-    let hosts = args.host.iter().map(|host| SiteHost { key: host.key, place: place(host) }).collect();
+    let hosts = args.host.iter().map(|host| SiteHost { key: identity(host), place: place(host) }).collect();
     bodies.push(Body::NameHosts { hosts });
     let entries = site.submit_all(bodies)?;
     println!("entry {} names the hosts:", entries.end - 1);
@@ -76,6 +77,7 @@ fn tell(site: &Site) {
             () if site.heir() == Some(host) => "takes over when the host has died",
             () => "follows",
         };
-        println!("  {} at {} {what}", host.key.short(), host.place);
+        let key = site.key_of(&host.key).map_or_else(|| "(key revoked)".to_owned(), |key| key.short().to_string());
+        println!("  {key} at {} {what}", host.place);
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use gemba_host::disk::FileDisk;
 use gemba_host::http::Request;
@@ -43,9 +43,9 @@ pub(crate) struct MirrorArgs {
     /// The name it signs under; best its public URL without the scheme.
     #[arg(long)]
     name: String,
-    /// Key of the log, NAME+ID+KEY.
-    #[arg(long, value_name = "VKEY")]
-    log: VerifierKey,
+    /// Key of the log, NAME+ID+KEY. Where its host has got another key, the old one and behind it the new.
+    #[arg(long, value_name = "VKEY", required = true)]
+    log: Vec<VerifierKey>,
     /// Where to listen (TCP); port 0 takes any free one.
     #[arg(long, value_name = "ADDR", required_unless_present = "once")]
     listen: Option<SocketAddr>,
@@ -56,16 +56,19 @@ pub(crate) struct MirrorArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &MirrorArgs) -> Result<()> {
-    let mirror =
-        Arc::new(MirrorDir::open(Arc::new(FileDisk::new(&args.dir)), &args.name, std::slice::from_ref(&args.log))?);
+    let log = args.log.last().context("no key of the log")?;
+    if args.log.iter().any(|key| key.name() != log.name()) {
+        bail!("a mirror holds one log, and these are keys of several");
+    }
+    let mirror = Arc::new(MirrorDir::open(Arc::new(FileDisk::new(&args.dir)), &args.name, &args.log)?);
     let key = mirror.verifier()?;
-    let folder = origin_hash(args.log.name());
+    let folder = origin_hash(log.name());
     let Some(listen) = args.listen.filter(|_| !args.once) else {
-        let held = copy(&mirror, &args.log_files, &args.log, &key)?;
+        let held = copy(&mirror, &args.log_files, log, &key)?;
         println!("{held} entries are held and cosigned by {key} in {}", args.dir.join(folder).display());
         return Ok(());
     };
-    let (fetching, files, log, own) = (mirror.clone(), args.log_files.clone(), args.log.clone(), key.clone());
+    let (fetching, files, log, own) = (mirror.clone(), args.log_files.clone(), log.clone(), key.clone());
     // Ends with the process: whatever it is doing is whole on the disk or not there at all.
     std::thread::Builder::new().name("fetching".into()).spawn(move || {
         loop {

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use gemba_host::log_files::LogFiles;
+use gemba_host::site_dir::SiteView;
 use gemba_record::checkpoint::{SignedCheckpoint, origin};
 use gemba_record::entry::UnverifiedEntry;
 use gemba_record::limits::{ENTRY_BYTES, PROOF_FILE_BYTES};
+use gemba_record::merkle::{Frontier, leaf_hash};
 use gemba_record::note::{SignatureKind, VerifierKey};
 use gemba_record::proof_file::ProofFile;
 use gemba_record::quorum::{Members, Policy};
@@ -146,7 +148,7 @@ pub(crate) fn verify(args: &VerifyProofArgs) -> Result<()> {
         (None, Some(extra)) => extra.clone(),
         (None, None) => bail!("{} holds no entry; give it with --entry", args.file.display()),
     };
-    let policy = policy(args)?;
+    let policy = policy(args, &file.checkpoint)?;
     let failed = || format!("{} proves nothing", args.file.display());
     file.verify(&entry, policy.log()).with_context(failed)?;
     let wants_more = policy.witnesses().needed + policy.mirrors().needed > 0;
@@ -182,9 +184,9 @@ pub(crate) fn verify(args: &VerifyProofArgs) -> Result<()> {
     Ok(())
 }
 
-fn policy(args: &VerifyProofArgs) -> Result<Policy> {
+fn policy(args: &VerifyProofArgs, checkpoint: &SignedCheckpoint) -> Result<Policy> {
     if let Some(dir) = &args.site {
-        return policy_of(dir);
+        return policy_of(dir, checkpoint);
     }
     let log = args.log.clone().context("the log's key is missing; give it with --log")?;
     let all = |keys: &[VerifierKey]| {
@@ -194,14 +196,34 @@ fn policy(args: &VerifyProofArgs) -> Result<Policy> {
     Ok(Policy::new(log, all(&args.witness), all(&args.mirror))?)
 }
 
-fn policy_of(dir: &Path) -> Result<Policy> {
-    let site = super::look(dir)?;
-    let site = site.site();
-    match site.policy() {
-        Some(policy) => Ok(policy.quorum(site.id(), site.host())?),
-        None => {
-            let log = VerifierKey::new(&origin(site.id()), SignatureKind::Log, site.host())?;
-            Ok(Policy::new(log, Members::default(), Members::default())?)
+/// The policy of the site in this directory, for the key of its host that signed the checkpoint. One that was replaced
+/// since vouches for what is in the record, and for nothing else.
+fn policy_of(dir: &Path, checkpoint: &SignedCheckpoint) -> Result<Policy> {
+    let view = super::look(dir)?;
+    let site = view.site();
+    let log = |key| Ok::<_, anyhow::Error>(VerifierKey::new(&origin(site.id()), SignatureKind::Log, key)?);
+    let mut signer = site.host_key().context("the key of the site's host was revoked, and no other has come")?;
+    for key in site.host_keys().filter(|key| Some(*key) != site.host_key()) {
+        if checkpoint.verify(&log(key)?).is_ok() && is_of(checkpoint, &view)? {
+            signer = key;
         }
     }
+    match site.policy() {
+        Some(policy) => Ok(policy.quorum(site.id(), signer)?),
+        None => Ok(Policy::new(log(signer)?, Members::default(), Members::default())?),
+    }
+}
+
+/// Whether the record begins with what the checkpoint states.
+fn is_of(checkpoint: &SignedCheckpoint, view: &SiteView) -> Result<bool> {
+    let (stated, mut tree) = (checkpoint.checkpoint(), Frontier::default());
+    while tree.size() < stated.size {
+        let entries = view.read_entries(tree.size())?;
+        if entries.is_empty() {
+            return Ok(false);
+        }
+        let wanted = usize::try_from(stated.size - tree.size()).unwrap_or(usize::MAX);
+        entries.iter().take(wanted).for_each(|entry| tree.push(leaf_hash(entry)));
+    }
+    Ok(tree.root() == stated.root)
 }

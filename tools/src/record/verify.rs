@@ -45,6 +45,7 @@ struct Verified {
     holds: bool,
     site: Option<String>,
     id: Option<String>,
+    /// Its key in force; none where that was revoked.
     host: Option<String>,
     /// What outside verifiers check checkpoints with (C2SP signed-note).
     verifier_key: Option<String>,
@@ -124,8 +125,8 @@ fn verified(audit: &Audit, seconds: f64) -> Verified {
         holds: audit.findings.is_empty(),
         site: site.map(|site| site.name().to_owned()),
         id: site.map(|site| site.id().to_string()),
-        host: site.map(|site| site.host().to_string()),
-        verifier_key: site.map(|site| verifier_key(&origin(site.id()), &site.host())),
+        host: site.and_then(|site| site.host_key()).map(|key| key.to_string()),
+        verifier_key: site.and_then(|site| Some(verifier_key(&origin(site.id()), &site.host_key()?))),
         entries: audit.entries,
         entries_that_hold: audit.held,
         things: site.map_or(0, |site| site.things().len()),

@@ -30,7 +30,8 @@ pub(crate) struct WitnessArgs {
     /// Where to listen (TCP); port 0 takes any free one.
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
-    /// Key of a log to watch, NAME+ID+KEY; may be given several times.
+    /// Key of a log to watch, NAME+ID+KEY; may be given several times. Of a log whose host has got another key, the old
+    /// one and behind it the new.
     #[arg(long, value_name = "VKEY", required = true)]
     log: Vec<VerifierKey>,
 }
