@@ -1,6 +1,6 @@
 //! All avatars and bodies of a site, and what each peer is told of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Budget, Cell, Reach, apart, detail_at, urgency};
@@ -61,10 +61,16 @@ impl Subject {
     }
 }
 
+/// What is new in one tick. Bodies lie by cell, since whole cells are beyond a peer's reach.
+#[derive(Default)]
+struct News {
+    avatars: Vec<(Cell, Fresh)>,
+    bodies: BTreeMap<Cell, Vec<Fresh>>,
+}
+
 /// News of one subject in this tick.
 struct Fresh {
     name: Name,
-    cell: Cell,
     motions: u32,
     is_resting: bool,
 }
@@ -102,7 +108,7 @@ pub struct Crowd {
     /// Milliseconds that have passed since the first tick: the host's clock, but for its jumps.
     now: u64,
     clock: Option<u64>,
-    subjects: BTreeMap<Name, Subject>,
+    subjects: HashMap<Name, Subject>,
     bodies: BTreeMap<Cell, BTreeSet<Name>>,
     moving: BTreeSet<Name>,
     watchers: BTreeMap<PeerNumber, Watcher>,
@@ -253,18 +259,18 @@ impl Crowd {
     pub fn tick(&mut self, clock: u64, taken: impl Fn(PeerNumber) -> usize) -> Vec<(PeerNumber, Vec<Vec<u8>>)> {
         let passed = clock.saturating_sub(self.clock.replace(clock).unwrap_or(clock)).min(1_000);
         self.now += passed;
-        let fresh = self.fresh(clock);
+        let news = self.news(clock);
         let mut out = Vec::new();
         self.stats.waiting = 0;
         for (peer, watcher) in &mut self.watchers {
             watcher.budget.pass(passed);
             watcher.look(*peer, self.now, &self.subjects, &self.bodies);
-            watcher.notice(*peer, self.now, &fresh, &self.presenters);
-            let news = watcher.choose(self.now, &mut self.subjects, &self.presenters, &mut self.stats);
-            if !news.is_empty() {
-                let packets = watcher.sender.write(clock, &news, taken(*peer));
-                watcher.charge(&packets, news.len());
-                self.stats.told += news.len() as u64;
+            watcher.notice(*peer, self.now, &news, &self.presenters);
+            let told = watcher.choose(self.now, &mut self.subjects, &self.presenters, &mut self.stats);
+            if !told.is_empty() {
+                let packets = watcher.sender.write(clock, &told, taken(*peer));
+                watcher.charge(&packets, told.len());
+                self.stats.told += told.len() as u64;
                 self.stats.bytes += packets.iter().map(|packet| packet.len() as u64).sum::<u64>();
                 out.push((*peer, packets));
             }
@@ -274,8 +280,8 @@ impl Crowd {
     }
 
     /// What has moved since it was last told to anyone, or has come to rest.
-    fn fresh(&mut self, clock: u64) -> Vec<Fresh> {
-        let (now, subjects, mut fresh) = (self.now, &mut self.subjects, Vec::new());
+    fn news(&mut self, clock: u64) -> News {
+        let (now, subjects, mut news) = (self.now, &mut self.subjects, News::default());
         self.moving.retain(|name| {
             let Some(subject) = subjects.get_mut(name) else { return false };
             let rests = subject.will_stay || now - subject.heard >= subject.rests_after();
@@ -289,10 +295,15 @@ impl Crowd {
             }
             (subject.is_resting, subject.has_news, subject.news_at) = (rests, false, now);
             subject.motions = subject.motions.wrapping_add(1);
-            fresh.push(Fresh { name: *name, cell: subject.cell, motions: subject.motions, is_resting: rests });
+            let fresh = Fresh { name: *name, motions: subject.motions, is_resting: rests };
+            if name.is_avatar() {
+                news.avatars.push((subject.cell, fresh));
+            } else {
+                news.bodies.entry(subject.cell).or_default().push(fresh);
+            }
             !rests
         });
-        fresh
+        news
     }
 
     /// A peer is where its avatar is.
@@ -333,7 +344,7 @@ impl Watcher {
         &mut self,
         peer: PeerNumber,
         now: u64,
-        subjects: &BTreeMap<Name, Subject>,
+        subjects: &HashMap<Name, Subject>,
         bodies: &BTreeMap<Cell, BTreeSet<Name>>,
     ) {
         let (soon, late) = (limits::LOOK_INTERVAL.0.as_millis() as u64, limits::LOOK_INTERVAL.1.as_millis() as u64);
@@ -359,17 +370,26 @@ impl Watcher {
         }
     }
 
-    fn notice(&mut self, peer: PeerNumber, now: u64, fresh: &[Fresh], presenters: &BTreeSet<Name>) {
-        let own = Name::of_avatar(peer);
-        for Fresh { name, cell, motions, is_resting } in fresh {
-            // Who has not shown where they are may be anywhere among the others, and near no body.
-            let nowhere = if name.is_avatar() { Reach::Near } else { Reach::Beyond };
-            let reach = self.cell.map_or(nowhere, |here| here.reach(*cell));
-            let turn = motions.wrapping_add(name.turn()).wrapping_add(u32::from(peer.0));
-            let is_turn = *is_resting || turn.is_multiple_of(reach.every()) || self.is_hero(*name, presenters);
-            if !is_turn || *name == own || (reach == Reach::Beyond && !name.is_avatar()) {
-                continue;
+    fn notice(&mut self, peer: PeerNumber, now: u64, news: &News, presenters: &BTreeSet<Name>) {
+        let here = self.cell;
+        // Who has not shown where they are may be anywhere among the others, and near no body.
+        for (cell, fresh) in &news.avatars {
+            let reach = here.map_or(Reach::Near, |here| here.reach(*cell));
+            if fresh.name != Name::of_avatar(peer) {
+                self.notice_one(peer, now, fresh, reach, presenters);
             }
+        }
+        let Some(here) = here else { return };
+        let in_reach = news.bodies.iter().map(|(cell, fresh)| (here.reach(*cell), fresh));
+        for (reach, fresh) in in_reach.filter(|(reach, _)| *reach != Reach::Beyond) {
+            fresh.iter().for_each(|fresh| self.notice_one(peer, now, fresh, reach, presenters));
+        }
+    }
+
+    fn notice_one(&mut self, peer: PeerNumber, now: u64, fresh: &Fresh, reach: Reach, presenters: &BTreeSet<Name>) {
+        let Fresh { name, motions, is_resting } = fresh;
+        let turn = motions.wrapping_add(name.turn()).wrapping_add(u32::from(peer.0));
+        if *is_resting || turn.is_multiple_of(reach.every()) || self.is_hero(*name, presenters) {
             let waiting = self.waiting.entry(*name).or_insert(Waiting { since: now, tried: 0, tries: 0 });
             // A new rest is told at once.
             waiting.tries = 0;
@@ -384,7 +404,7 @@ impl Watcher {
     fn choose(
         &mut self,
         now: u64,
-        subjects: &mut BTreeMap<Name, Subject>,
+        subjects: &mut HashMap<Name, Subject>,
         presenters: &BTreeSet<Name>,
         stats: &mut CrowdStats,
     ) -> Vec<(Name, Arc<Sample>)> {

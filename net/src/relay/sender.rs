@@ -1,7 +1,7 @@
 //! Tells one receiver. What is told builds on what that receiver has acknowledged and on nothing else, so whatever is
 //! lost is simply not built on. Samples are shared by all receivers; a lane holds only which of them it told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Name;
@@ -38,7 +38,7 @@ struct Sent {
 pub struct RelaySender {
     next: u32,
     sent: VecDeque<Sent>,
-    tracks: BTreeMap<Name, Track>,
+    tracks: HashMap<Name, Track>,
 }
 
 impl RelaySender {
