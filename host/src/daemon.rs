@@ -31,7 +31,7 @@ use crate::history::{self, History, HistorySetup};
 use crate::http;
 use crate::key_file::{self, peer_key};
 use crate::limits;
-use crate::mending;
+use crate::mending::{self, Fetched, Mending};
 use crate::publisher::Publishing;
 use crate::scrub::Scrub;
 use crate::sequencer::{Newcomer, Sequencer, Submission};
@@ -172,8 +172,11 @@ impl Daemon {
 
     fn write_counters(&self) {
         let Some(file) = &self.counters else { return };
-        let counters: serde_json::Map<_, _> =
+        let mut counters: serde_json::Map<_, _> =
             self.port.stats().named().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+        let (damaged, mended) = self.sequencer.damaged_and_mended();
+        let of_record = [("record_damaged_entries", damaged), ("record_mended_entries", mended)];
+        counters.extend(of_record.map(|(name, count)| (name.to_owned(), count.into())));
         let text = format!("{}\n", serde_json::Value::Object(counters));
         let written = key_file::write_whole(file, text.as_bytes(), false);
         written.unwrap_or_else(|error| tracing::warn!(%error, "the counters are not written"));
@@ -243,10 +246,11 @@ impl Daemon {
                     self.bonding.apply(&mut self.sequencer);
                     tokio::task::block_in_place(|| self.sequencer.handle_retry())?;
                 }
-                now = self.slow.due(&mut self.rests, &mut self.publishing) => due = Some(now),
+                now = self.slow.due(self.sequencer.site(), &mut self.rests, &mut self.publishing) => due = Some(now),
             }
             if let Some(due) = due {
-                tokio::task::block_in_place(|| self.handle_due(due));
+                self.bonding.apply(&mut self.sequencer);
+                tokio::task::block_in_place(|| self.handle_due(due))?;
             }
             if !events.is_empty() {
                 self.bonding.apply(&mut self.sequencer);
@@ -262,7 +266,7 @@ impl Daemon {
     }
 
     /// Does what is due.
-    fn handle_due(&mut self, due: Due) {
+    fn handle_due(&mut self, due: Due) -> anyhow::Result<()> {
         match due {
             Due::Scrub => {
                 let is_done = self.sequencer.handle_scrub(&mut self.slow.scrub);
@@ -273,8 +277,10 @@ impl Daemon {
                 self.publishing.offer(&mut self.sequencer);
                 self.write_counters();
             }
+            Due::Copies(copies) => self.sequencer.handle_copies(&copies)?,
             Due::Farewell => {}
         }
+        Ok(())
     }
 
     /// Where an entry says that our key counts no more: goes on with the one in force, as soon as whoever brought that entry
@@ -338,6 +344,7 @@ impl Daemon {
 struct Slow {
     scrub: Scrub,
     scrub_at: Instant,
+    mending: Mending,
     /// When our key was found to count no more.
     key_lost: Option<Instant>,
 }
@@ -347,18 +354,22 @@ enum Due {
     Scrub,
     Rests,
     Publishing,
+    /// Mirrors have been asked for copies of what is damaged.
+    Copies(Vec<Fetched>),
     Farewell,
 }
 
 impl Slow {
     fn begin() -> Self {
-        Self { scrub: Scrub::default(), scrub_at: Instant::now() + limits::SCRUB_EVERY, key_lost: None }
+        let scrub_at = Instant::now() + limits::SCRUB_EVERY;
+        Self { scrub: Scrub::default(), scrub_at, mending: Mending::default(), key_lost: None }
     }
 
-    async fn due(&self, rests: &mut Rests, publishing: &mut Publishing) -> Due {
+    async fn due(&mut self, site: &SiteDir, rests: &mut Rests, publishing: &mut Publishing) -> Due {
         tokio::select! {
             () = tokio::time::sleep_until(self.scrub_at) => Due::Scrub,
             () = tokio::time::sleep(limits::FAREWELL), if self.key_lost.is_some() => Due::Farewell,
+            copies = self.mending.next_copies(site) => Due::Copies(copies),
             () = rests.due() => Due::Rests,
             () = publishing.due() => Due::Publishing,
         }

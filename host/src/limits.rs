@@ -12,6 +12,9 @@ pub const DISK_RETRY: Duration = Duration::from_secs(1);
 /// million entries in 70 s.
 pub const SCRUB_EVERY: Duration = Duration::from_millis(250);
 
+/// How long mirrors that could not mend the record are left alone: somebody has to bring one up first.
+pub const MEND_AGAIN: Duration = Duration::from_secs(10);
+
 /// Time before it is read once more.
 pub const SCRUB_AGAIN: Duration = Duration::from_secs(24 * 3600);
 

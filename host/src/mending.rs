@@ -1,4 +1,5 @@
-//! A damaged record mends itself: when a host opens one, it asks the mirrors that the site's policy names for copies.
+//! A damaged record mends itself: a host that opens one, or finds out while it runs, asks the mirrors that the site's policy
+//! names for copies.
 //!
 //! Nobody is believed for that. Which mirrors there are is read from whatever entries can still be read, also behind the
 //! damage, where nothing can be verified; but what a mirror gives is taken only where it adds up to a root that this site's
@@ -14,10 +15,13 @@ use gemba_record::checkpoint::origin;
 use gemba_record::entry::UnverifiedEntry;
 use gemba_record::mirror::origin_hash;
 use gemba_record::tile_tree::TileTree;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::disk::FileDisk;
+use crate::limits;
 use crate::log_files::{LogFiles, LogFilesError};
-use crate::problem::SiteDirError;
+use crate::problem::{Problem, SiteDirError};
 use crate::site_dir::SiteDir;
 use crate::store::Store;
 
@@ -110,6 +114,66 @@ fn mend<T>(mirror: &LogFiles, repair: impl FnOnce(&mut Copies<'_>) -> Result<T, 
             tracing::warn!("{mirror} could not mend the record: {why}");
             None
         }
+    }
+}
+
+/// A mirror's copies of all that is damaged.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Whose they are.
+    pub mirror: String,
+    /// The mirror's newest checkpoint.
+    pub note: String,
+    copies: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Fetched {
+    /// Copies of these entries; none where one of them is missing.
+    pub fn take(&self, wanted: Range<u64>) -> Option<Vec<Vec<u8>>> {
+        wanted.map(|index| self.copies.get(&index).cloned()).collect()
+    }
+}
+
+/// Copies of what is damaged, from each mirror that has them.
+fn fetch(dir: &Path, problems: &[Problem]) -> Vec<Fetched> {
+    let of = |mirror: &LogFiles| {
+        let fetched = Copies::of(mirror).and_then(|mut copies| {
+            let mut taken = BTreeMap::new();
+            for wanted in problems.iter().filter_map(Problem::wanted) {
+                let Some(some) = copies.take(wanted.clone()) else { break };
+                taken.extend(wanted.zip(some));
+            }
+            match copies.failed {
+                Some(why) => Err(why),
+                None => Ok(Fetched { mirror: mirror.to_string(), note: copies.note, copies: taken }),
+            }
+        });
+        fetched.map_err(|why| tracing::warn!("a mirror is of no use: {why}")).ok()
+    };
+    mirrors(dir).iter().filter_map(of).collect()
+}
+
+/// Asks for copies beside a host that runs, as long as anything of its record is damaged.
+#[derive(Debug, Default)]
+pub(crate) struct Mending {
+    fetching: Option<JoinHandle<Vec<Fetched>>>,
+    again: Option<Instant>,
+}
+
+impl Mending {
+    /// Ready with what the mirrors have, which may be nothing; they are asked again after a while.
+    pub(crate) async fn next_copies(&mut self, site: &SiteDir) -> Vec<Fetched> {
+        if site.problems().is_empty() {
+            return std::future::pending().await;
+        }
+        if self.fetching.is_none() {
+            tokio::time::sleep_until(self.again.unwrap_or_else(Instant::now)).await;
+        }
+        let (dir, problems) = (site.dir().to_owned(), site.problems().to_vec());
+        let begin = || tokio::task::spawn_blocking(move || fetch(&dir, &problems));
+        let fetched = self.fetching.get_or_insert_with(begin).await.unwrap_or_default();
+        (self.fetching, self.again) = (None, Some(Instant::now() + limits::MEND_AGAIN));
+        fetched
     }
 }
 

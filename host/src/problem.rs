@@ -191,6 +191,16 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// The entries of which copies are wanted; none where copies are of no help.
+    pub fn wanted(&self) -> Option<Range<u64>> {
+        match self {
+            Self::Damaged { entries, .. } => Some(entries.clone()),
+            Self::Refused { entry, .. } => Some(*entry..*entry + 1),
+            Self::OtherRoot { size, .. } => Some(0..*size),
+            Self::Header { .. } | Self::Checkpoint { .. } => None,
+        }
+    }
+
     /// The file it is about.
     pub fn path(&self) -> &Path {
         match self {

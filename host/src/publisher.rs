@@ -113,14 +113,21 @@ impl Publisher {
                 return Err(SiteDirError::Published { published: held, size });
             }
         }
-        if let Err(error) = self.write_tiles(size, root) {
-            // What failed to be written is made anew from the record.
-            (self.edge, self.bundle) = (TileEdge::default(), Vec::new());
-            self.reader = Reader::new(self.disk.clone(), self.site);
-            return Err(error);
+        if self.write_tiles(size, root).is_err() {
+            // The record may have been mended since, and lie otherwise in its file: all is made anew from it.
+            self.begin_anew();
+            if let Err(error) = self.write_tiles(size, root) {
+                self.begin_anew();
+                return Err(error);
+            }
         }
         self.file.put(&signed)?;
         Ok(self.newest.insert(signed))
+    }
+
+    fn begin_anew(&mut self) {
+        (self.edge, self.bundle) = (TileEdge::default(), Vec::new());
+        self.reader = Reader::new(self.disk.clone(), self.site);
     }
 
     fn write_tiles(&mut self, size: u64, root: Hash) -> Result<(), SiteDirError> {

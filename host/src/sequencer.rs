@@ -6,6 +6,7 @@
 //! Entries reach a peer in the order of the log and without a gap: a newcomer is first sent, from the disk and piece by
 //! piece, what it lacks; once it has caught up it hears of new entries with everyone else.
 
+mod damage;
 mod showing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -79,6 +80,12 @@ pub struct Sequencer {
     may_take: bool,
     /// Entries that others than hosts may be shown; none for all.
     shown: Option<u64>,
+    /// How many entries were said to wait for the record to be mended.
+    waits_for: usize,
+    /// Of a damaged record: the mirrors have been asked and could not mend it.
+    cannot_mend: bool,
+    /// Entries that were replaced by copies since the start.
+    mended: u64,
     /// Answers to entries that are not shown yet, with these. As many as peers have submissions without an answer.
     withheld: VecDeque<(u64, HostCommand)>,
 }
@@ -114,6 +121,9 @@ impl Sequencer {
             outcomes,
             may_take,
             shown,
+            waits_for: 0,
+            cannot_mend: false,
+            mended: 0,
             withheld,
         }
     }
@@ -193,8 +203,7 @@ impl Sequencer {
     ///
     /// When the disk fails, those of the commits before are answered and nobody else, since nobody knows what a crash would
     /// leave of the others: they wait for
-    /// [`Sequencer::handle_retry`], and their authors keep them. Nor is anybody answered while the record is damaged: an
-    /// entry may stand behind the damage.
+    /// [`Sequencer::handle_retry`], and their authors keep them. Likewise while the record is damaged and may be mended.
     pub fn handle_submissions(&mut self, batch: Vec<Submission>) -> Result<(), SiteDirError> {
         self.waiting.extend(batch);
         self.handle_retry()
@@ -231,7 +240,7 @@ impl Sequencer {
                 Ok(())
             }
             Some(SiteDirError::ReadOnly(problem)) => {
-                tracing::error!("{problem}; what peers say waits with them until the site is repaired");
+                self.hold_or_refuse(untaken, &problem);
                 Ok(())
             }
             Some(error) => Err(error),

@@ -257,6 +257,12 @@ impl SiteDir {
         damaged.fold(self.log.entries().min(self.store.entries()), u64::min)
     }
 
+    /// Whether the state is that of all entries there are, also of those that cannot be read any more: what was damaged has
+    /// been damaged since the site was opened.
+    pub fn is_known_whole(&self) -> bool {
+        self.log.entries() >= self.store.entries()
+    }
+
     /// Something was found to be damaged since the site was opened. All of the record is looked at then, since where one
     /// thing is damaged there may be more, and from now on nothing is added to it.
     pub fn add_problem(&mut self, found: Problem) {

@@ -2,7 +2,7 @@
 //! no names: a peer's key is its identity, and an address says which key it expects.
 //!
 //! A host whose key was replaced shows the one before it to whoever comes with an address from that time, and asks for it
-//! by the server name ([`server_name`]). That proves nothing but that this is where the address led; which key counts, the
+//! by the server name. That proves nothing but that this is where the address led; which key counts, the
 //! record says, and who has read it connects anew with that one.
 
 use std::sync::Arc;

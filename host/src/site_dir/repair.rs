@@ -245,12 +245,7 @@ fn fetch(
 ) -> Result<BTreeMap<u64, Vec<u8>>, SiteDirError> {
     let mut copies = BTreeMap::new();
     for problem in problems {
-        let mut wanted = match problem {
-            Problem::Damaged { entries, .. } => entries.clone(),
-            Problem::Refused { entry, .. } => *entry..entry + 1,
-            Problem::OtherRoot { size, .. } => 0..*size,
-            Problem::Header { .. } | Problem::Checkpoint { .. } => continue,
-        };
+        let Some(mut wanted) = problem.wanted() else { continue };
         if wanted.end > size {
             return Err(SiteDirError::NotCovered { entries: wanted, size });
         }
