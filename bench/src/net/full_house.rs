@@ -102,7 +102,9 @@ async fn live(connection: quinn::Connection, n: usize, motion: Arc<Tracked>, see
 async fn run(peers: usize, seconds: u32, motion: Arc<Tracked>) -> anyhow::Result<(f64, f64, f64)> {
     let key = SigningKey::from_bytes(&[1; 32]);
     let address = ([127, 0, 0, 1], 0).into();
-    let mut port = listen(ListenConfig { address, signing_key: key.clone(), earlier_keys: Vec::new(), site: "house".to_owned() }).await?;
+    let mut port =
+        listen(ListenConfig { address, signing_key: key.clone(), earlier_keys: Vec::new(), site: "house".to_owned() })
+            .await?;
     let to = port.local_addr();
     let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into())?;
     let host = PeerKey(key.verifying_key().to_bytes());

@@ -45,7 +45,8 @@ impl Line {
         let key = SigningKey::from_bytes(&[2; 32]);
         let mut client = quinn::ClientConfig::new(Arc::new(tls::client(&key, self.key)?));
         client.transport_config(transport.clone());
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls::server(&SigningKey::from_bytes(&[1; 32]), &[])?));
+        let mut server =
+            quinn::ServerConfig::with_crypto(Arc::new(tls::server(&SigningKey::from_bytes(&[1; 32]), &[])?));
         server.transport_config(transport);
         self.host.set_server_config(Some(server));
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into())?;

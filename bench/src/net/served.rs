@@ -35,7 +35,12 @@ impl Served {
         let key = PeerKey(signing_key.verifying_key().to_bytes());
         let any = ([127, 0, 0, 1], 0).into();
         let site = "bench".to_owned();
-        let mut port = runtime.block_on(listen(ListenConfig { address: any, signing_key, earlier_keys: Vec::new(), site: site.clone() }))?;
+        let mut port = runtime.block_on(listen(ListenConfig {
+            address: any,
+            signing_key,
+            earlier_keys: Vec::new(),
+            site: site.clone(),
+        }))?;
         let commands = port.commands.clone();
         let (up, down) = (conditions.parse()?, conditions.parse()?);
         let proxy = UdpProxy::start(ProxyConfig { listen: any, target: port.local_addr(), up, down, seed })?;

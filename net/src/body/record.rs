@@ -1,5 +1,7 @@
 //! One body in a packet: whether it rests, and how far it is from where both ends expect it.
 
+use std::sync::LazyLock;
+
 use super::entropy::{Bit, Coder, Size};
 use super::motion::{Expected, Known};
 use super::placement::{Placement, Precision, inverse, product, turn_of, turned, unit};
@@ -19,7 +21,13 @@ pub(super) struct Likely {
 }
 
 impl Likely {
+    /// As a packet begins. To work it out takes longer than to write most packets.
     pub(super) fn new() -> Self {
+        static BEGINNING: LazyLock<Likely> = LazyLock::new(Likely::work_out);
+        BEGINNING.clone()
+    }
+
+    fn work_out() -> Self {
         Self {
             resting: [0.001, 0.01, 0.03, 0.1, 0.4, 0.95].map(Bit::prior),
             same_largest: Bit::prior(0.95),
