@@ -78,7 +78,7 @@ pub(crate) fn plugin(app: &mut App) {
         .configure_sets(Update, Doing::all().chain().in_set(Frame::Hands))
         .configure_sets(Update, Seeing::all().chain().in_set(Frame::Worn))
         .add_systems(Update, (tell, stand).chain().in_set(Doing::Enter))
-        .add_systems(Update, (open_eyes, rest_desktop).chain().in_set(Seeing::Eyes));
+        .add_systems(Update, (open_eyes, rest_desktop, spare_shadows).chain().in_set(Seeing::Eyes));
 }
 
 /// What the person does, in the order it is found out: where they are, what they point at from there, what that means.
@@ -170,6 +170,17 @@ fn rest_desktop(state: Res<HeadsetState>, mut camera: Single<&mut Camera, With<P
     let is_active = !state.is_seen();
     if camera.is_active != is_active {
         camera.is_active = is_active;
+    }
+}
+
+/// Each eye would have a shadow map of its own, with all of the plant drawn into it: more than a software renderer can do at
+/// the rate of any display.
+fn spare_shadows(state: Res<HeadsetState>, quality: Res<Quality>, mut lights: Query<&mut DirectionalLight>) {
+    let has_shadows = quality.shadow_texels.is_some() && !(quality.cheap && state.is_seen());
+    for mut light in &mut lights {
+        if light.shadow_maps_enabled != has_shadows {
+            light.shadow_maps_enabled = has_shadows;
+        }
     }
 }
 
