@@ -224,3 +224,47 @@ fn a_thief_of_a_hosts_key_is_shut_out_and_what_he_signs_is_found() {
     fs::write(dir.join("checkpoint"), forged).unwrap();
     assert_eq!(plant.verify(&[])["holds"], false, "in the host's own place, too");
 }
+
+#[test]
+fn a_host_that_has_lost_all_its_keys_is_brought_back_by_its_guardians_and_by_no_fewer() {
+    let mut plant = Plant::start();
+    let old = plant.address.clone();
+    let file = |name: &str| plant.folder.path().join(name).to_str().unwrap().to_owned();
+    let guardians = [("Ada", 61), ("Ben", 62), ("Carl", 63)].map(|(name, seed)| {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        plant.tool(&["role", "admit", &peer_key(&key).to_string(), "viewer", "--name", name]);
+        fs::write(file(name), key.to_bytes()).unwrap();
+        file(name)
+    });
+    let named = ["--guardian", "Ada", "--guardian", "Ben", "--guardian", "Carl", "--needed", "2"];
+    plant.tool(&[&["key", "promise"][..], &named].concat());
+    fs::remove_file(plant.dir().join("host.key.next")).unwrap();
+    let stolen = plant.key_of_host();
+    plant.tool(&["key", "revoke"]);
+    assert_eq!(plant.host.take().unwrap().wait().code, Some(1), "a host whose key was revoked stops");
+
+    let fresh = file("fresh.key");
+    let request = gembactl(&["key", "new", &fresh], &[]).stdout.trim().to_owned();
+    let words =
+        guardians.map(|own| plant.tool(&["key", "vouch", "host", &request, "--key", &own]).stdout.trim().to_owned());
+    let site = [OsString::from("--site"), plant.dir().into()];
+    for too_few in [&words[..1], &[words[0].clone(), words[0].clone()]] {
+        let approvals = too_few.iter().flat_map(|word| ["--approval".into(), OsString::from(word)]);
+        let arguments = ["key", "recover", "host", &fresh].map(OsString::from).into_iter().chain(approvals);
+        let refused = Program::start("gembactl", arguments.chain(site.clone())).wait();
+        assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    }
+    plant.tool(&["key", "recover", "host", &fresh, "--approval", &words[2], "--approval", &words[0]]);
+
+    plant.serve_again();
+    let new = plant.told_address();
+    assert_eq!(new.key.to_string(), gembactl(&["key", "show", "--key", &fresh], &[]).stdout.trim());
+    let mut dora = Editor::join(&old.to_string(), "Dora", 64);
+    eventually("Dora is with the host by the recovered key", || {
+        dora.hear();
+        dora.is_at(&new.key).then_some(())
+    });
+    assert!(is_let_in(&new, &stolen).unwrap_err().contains("replaced or revoked"));
+    plant.stop();
+    assert_eq!(plant.verify(&[])["holds"], true);
+}

@@ -220,7 +220,10 @@ impl Session {
     }
 }
 
-/// The one peer of this name, or whose key begins so.
+/// What the machine that hosts the site can be called, whatever its name.
+const HOST: &str = "host";
+
+/// The one peer of this name, or whose key begins so; `host` is the site's host where nobody is named that.
 pub(crate) fn peer(site: &Site, text: &str) -> Result<PeerKey> {
     let digits = text.to_lowercase();
     let is_meant = |key: &PeerKey, name: &str| {
@@ -229,6 +232,7 @@ pub(crate) fn peer(site: &Site, text: &str) -> Result<PeerKey> {
     let mut found = site.peers().filter(|(key, peer)| is_meant(key, &peer.name)).map(|(key, _)| *key);
     match (found.next(), found.next()) {
         (Some(peer), None) => Ok(peer),
+        (None, _) if text == HOST => Ok(site.host()),
         (None, _) => bail!("{} knows nobody of the name or key {text}; gembactl role list names them", site.name()),
         (Some(a), Some(b)) => {
             bail!("several are called {text}, {} and {} among them: give the beginning of a key", a.short(), b.short())
