@@ -91,7 +91,11 @@ impl OwnKeys {
         if in_force != own {
             key_file::keep(disk, &format!("{HOST_KEY}.{number}"), &self.in_use)?;
             key_file::keep(disk, HOST_KEY, &next)?;
-            self.earlier.push(std::mem::replace(&mut self.in_use, next));
+            let before = std::mem::replace(&mut self.in_use, next);
+            // A replacement that was broken off may have kept it already.
+            if !self.earlier.contains(&before) {
+                self.earlier.push(before);
+            }
         }
         // It is in use: what lies there from now on is the one after it.
         let moved = match disk.size(AFTER_NEXT) {
