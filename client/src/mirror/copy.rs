@@ -1,5 +1,6 @@
 //! Draws things that people have made: as a copy of another thing, or, where it is like none, as a mark.
 
+use bevy::camera::visibility::VisibilityRange;
 use bevy::ecs::system::SystemParam;
 use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
@@ -23,7 +24,12 @@ pub(super) struct Originals<'w, 's> {
     surfaces: Query<
         'w,
         's,
-        (&'static Mesh3d, &'static MeshMaterial3d<StandardMaterial>, Option<&'static Extent>, Has<NotShadowCaster>),
+        (
+            &'static Mesh3d,
+            &'static MeshMaterial3d<StandardMaterial>,
+            (Option<&'static Extent>, Option<&'static VisibilityRange>),
+            Has<NotShadowCaster>,
+        ),
     >,
 }
 
@@ -66,9 +72,10 @@ pub(super) fn spawn(
                 return root;
             }
             let mut part = commands.spawn((drawn.0, Visibility::Inherited, NodeOf(thing), ChildOf(onto)));
-            if let Ok((mesh, surface, extent, is_dark)) = originals.surfaces.get(child) {
+            if let Ok((mesh, surface, (extent, range), is_dark)) = originals.surfaces.get(child) {
                 part.insert((mesh.clone(), surface.clone()));
                 extent.map(|extent| part.insert(*extent));
+                range.map(|range| part.insert(range.clone()));
                 is_dark.then(|| part.insert(NotShadowCaster));
             }
             let part = part.id();

@@ -14,7 +14,15 @@ const NOTICED: f32 = 1.2;
 
 /// Pixels that a length of one metre covers at a distance of one, in the sharpest picture; 0 before there is one.
 #[derive(Resource, Default)]
-struct Sharpness(f32);
+pub(super) struct Sharpness(f32);
+
+impl Sharpness {
+    /// From how far a part of this radius (metres) is drawn that must be `pixels` high; none before there is a picture. A part
+    /// is spawned with it: Bevy may lose the shadow of one that gets it later.
+    pub(super) fn range(&self, radius: f32, pixels: f32) -> Option<VisibilityRange> {
+        (self.0 > 0.0).then(|| VisibilityRange::abrupt(0.0, farthest(radius, self.0, pixels)))
+    }
+}
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Sharpness>().add_systems(Update, fit.in_set(Frame::Present));
@@ -25,7 +33,7 @@ fn fit(
     mut sharpness: ResMut<Sharpness>,
     cameras: Query<&Camera, With<Camera3d>>,
     parts: Query<(Entity, &Extent)>,
-    new: Query<(Entity, &Extent), Added<Extent>>,
+    new: Query<(Entity, &Extent), (Added<Extent>, Without<VisibilityRange>)>,
     quality: Res<Quality>,
 ) {
     let Some(pixels) = quality.smallest_pixels else { return };
@@ -34,18 +42,17 @@ fn fit(
         return;
     }
     let factor = sharpest / sharpness.0;
-    let mut give = |(part, extent): (Entity, &Extent), sharpness: f32| {
+    let is_noticed = !factor.is_finite() || !(1.0 / NOTICED..NOTICED).contains(&factor);
+    if is_noticed {
+        sharpness.0 = sharpest;
+    }
+    let mut give = |(part, extent): (Entity, &Extent)| {
         // A part may have gone since.
-        if let Ok(mut part) = commands.get_entity(part) {
-            part.try_insert(VisibilityRange::abrupt(0.0, farthest(extent.radius, sharpness, pixels)));
+        if let (Ok(mut part), Some(range)) = (commands.get_entity(part), sharpness.range(extent.radius, pixels)) {
+            part.try_insert(range);
         }
     };
-    if factor.is_finite() && (1.0 / NOTICED..NOTICED).contains(&factor) {
-        new.iter().for_each(|part| give(part, sharpness.0));
-    } else {
-        sharpness.0 = sharpest;
-        parts.iter().for_each(|part| give(part, sharpest));
-    }
+    if is_noticed { parts.iter().for_each(&mut give) } else { new.iter().for_each(&mut give) }
 }
 
 /// At a distance of one; none for a camera that has not drawn yet.

@@ -11,6 +11,7 @@ use gemba_twin::model::Outline;
 use gemba_twin::thing::Class;
 
 use super::material::standard_material;
+use super::reach::Sharpness;
 use super::{PlantProgress, PlantReady};
 use crate::mirror::{Drawn, Extent, NodeOf, ThingBounds, ThingEntities};
 use crate::quality::Quality;
@@ -75,7 +76,7 @@ pub(super) fn spawn(
     mut materials: ResMut<Assets<StandardMaterial>>,
     decoded: Decoded,
     site: Res<Site>,
-    quality: Res<Quality>,
+    (quality, sharpness): (Res<Quality>, Res<Sharpness>),
 ) {
     let Some(plan) = &mut spawning.0 else { return };
     let Some(gltf) = decoded.gltfs.get(&plan.gltf) else { return };
@@ -85,7 +86,12 @@ pub(super) fn spawn(
     }
     let end = (plan.next + SLICE).min(plan.outline.things.len());
     while plan.next < end {
-        plan.spawn_node(gltf, &mut commands, &mut things, &decoded, &mut materials, &site);
+        let parts = plan.spawn_node(gltf, &mut commands, &mut things, &decoded, &mut materials, &site);
+        for (part, radius) in parts {
+            if let Some(range) = quality.smallest_pixels.and_then(|pixels| sharpness.range(radius, pixels)) {
+                commands.entity(part).insert(range);
+            }
+        }
         plan.next += 1;
     }
     let total = plan.outline.things.len();
@@ -113,6 +119,7 @@ impl Plan {
         self.plain = materials.add(StandardMaterial { perceptual_roughness: 0.8, ..default() });
     }
 
+    /// Returns the meshes with the radius of each, metres.
     fn spawn_node(
         &mut self,
         gltf: &Gltf,
@@ -121,11 +128,12 @@ impl Plan {
         decoded: &Decoded,
         materials: &mut Assets<StandardMaterial>,
         site: &Site,
-    ) {
+    ) -> Vec<(Entity, f32)> {
+        let mut parts = Vec::new();
         let at = &self.outline.things[self.next];
         let index = at.node;
         let (path, class) = (at.thing.path.clone(), at.thing.class);
-        let Some(node) = gltf.nodes.get(index).and_then(|n| decoded.nodes.get(n)) else { return };
+        let Some(node) = gltf.nodes.get(index).and_then(|n| decoded.nodes.get(n)) else { return parts };
         let parent = self.parents[index];
         let world_from_parent = parent.map_or(Affine3A::IDENTITY, |p| self.world_from_node[p]);
         let world_from_node = world_from_parent * node.transform.compute_affine();
@@ -144,7 +152,7 @@ impl Plan {
             things.set(thing, id);
             self.origins.insert(thing, world_from_node.translation.into());
         }
-        let Some(mesh) = node.mesh.as_ref().and_then(|m| decoded.gltf_meshes.get(m)) else { return };
+        let Some(mesh) = node.mesh.as_ref().and_then(|m| decoded.gltf_meshes.get(m)) else { return parts };
         let inverted = world_from_node.matrix3.determinant() < 0.0;
         for primitive in &mesh.primitives {
             let material = self.material(primitive.material.as_ref(), inverted, decoded, materials);
@@ -164,10 +172,12 @@ impl Plan {
                 part.insert(NotShadowCaster);
             }
             part.insert(Extent { radius });
+            parts.push((part.id(), radius));
             if let Some(thing) = thing {
                 self.grow(thing, &aabb, &world_from_node);
             }
         }
+        parts
     }
 
     fn material(
