@@ -1,5 +1,6 @@
 //! Speaks to a site's record in somebody's name: through the site's host if that runs, else into its directory.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -210,7 +211,14 @@ impl Session {
         while begun.elapsed() < PATIENCE {
             match self.link.wait(Duration::from_millis(100)) {
                 Some(LinkEvent::State(LinkState::Refused { why })) => bail!("the host refuses: {why}"),
-                Some(LinkEvent::State(LinkState::Lost { why, .. })) => lost = Some(why),
+                Some(LinkEvent::State(LinkState::Lost { why, .. })) => {
+                    if lost.is_none() && std::io::stderr().is_terminal() {
+                        eprintln!("gembactl: {why}; trying for {} s", PATIENCE.as_secs());
+                    }
+                    lost = Some(why);
+                }
+                // That the link tries again is no word of the host's.
+                Some(LinkEvent::State(_)) => {}
                 Some(LinkEvent::Clock { offset_micros, .. }) => self.offset_micros = offset_micros,
                 Some(event) => return Ok(event),
                 None => {}

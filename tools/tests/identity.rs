@@ -231,3 +231,16 @@ fn guardians_bring_an_identity_back_whose_keys_are_lost() {
     let back = json(&["key", "show", "--site", &address, "--key", &fresh]);
     assert_eq!((&back["name"], &back["number"], &back["next_is_promised"]), (&"Aiko".into(), &1.into(), &true.into()));
 }
+
+#[test]
+fn an_address_where_nobody_answers_ends_with_a_line_and_does_not_wait_for_ever() {
+    // A port that is held and where nobody speaks.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("person.key");
+    std::fs::write(&file, [1; 32]).unwrap();
+    let host = peer_key(&SigningKey::from_bytes(&[2; 32]));
+    let address = format!("gemba://{}/plant#{host}", silent.local_addr().unwrap());
+    let said = fails(&["key", "show", "--site", &address, "--key", file.to_str().unwrap()]);
+    assert!(said.contains("the host does not answer"), "{said}");
+}
