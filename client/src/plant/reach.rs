@@ -17,8 +17,9 @@ const NOTICED: f32 = 1.2;
 pub(super) struct Sharpness(f32);
 
 impl Sharpness {
-    /// From how far a part of this radius (metres) is drawn that must be `pixels` high; none before there is a picture. A part
-    /// is spawned with it: Bevy may lose the shadow of one that gets it later.
+    /// From how far a part of this radius (metres) is drawn that must be `pixels` high; none before there is a picture. Parts
+    /// are spawned with it: when they got it a frame later, they had no shadows in one run of many. Another range in the
+    /// place of the first takes no shadow away.
     pub(super) fn range(&self, radius: f32, pixels: f32) -> Option<VisibilityRange> {
         (self.0 > 0.0).then(|| VisibilityRange::abrupt(0.0, farthest(radius, self.0, pixels)))
     }
