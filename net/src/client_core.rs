@@ -44,6 +44,7 @@ pub struct ClientCore {
     /// Places of bodies that were told together.
     joined: VecDeque<LinkEvent>,
     has_to_join: bool,
+    awaits_rest: bool,
 }
 
 /// The pose lane of a session of minor 4 or later.
@@ -87,6 +88,7 @@ impl ClientCore {
             newcomers: Default::default(),
             joined: VecDeque::new(),
             has_to_join: false,
+            awaits_rest: false,
         }
     }
 
@@ -161,6 +163,14 @@ impl ClientCore {
         std::mem::take(&mut self.has_to_join)
     }
 
+    /// Whether the bodies of the second connection are to be read, now that those around the newcomer are here; said once.
+    /// What is far would else be here first where the main connection is slower.
+    pub fn take_rest(&mut self) -> bool {
+        let is_due = self.awaits_rest && self.newcomers[0].is_done();
+        self.awaits_rest &= !is_due;
+        is_due
+    }
+
     /// The next place of those that were told together.
     pub fn poll_joined(&mut self) -> Option<LinkEvent> {
         self.joined.pop_front()
@@ -225,7 +235,7 @@ impl ClientCore {
         self.holding.handle_lost();
         self.newcomers = Default::default();
         self.joined.clear();
-        self.has_to_join = false;
+        (self.has_to_join, self.awaits_rest) = (false, false);
         let wait = limits::RETRY.0 * 2u32.saturating_pow(self.failures.min(16));
         self.failures += 1;
         wait.min(limits::RETRY.1)
@@ -287,7 +297,7 @@ impl ClientCore {
             ToPeer::InstantShared { peer, instant } => LinkEvent::InstantShared { peer, instant },
             ToPeer::Body(news) => self.holding.handle_body(news, &mut self.lane.teller),
             ToPeer::Bodies(_) => {
-                self.has_to_join = true;
+                (self.has_to_join, self.awaits_rest) = (true, true);
                 return Ok(None);
             }
             ToPeer::Piece(piece) => {
@@ -380,7 +390,12 @@ pub fn repeats_pose(pings_at_rest: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::{BodyNumber, Epoch, Placement};
+    use crate::interest::Cell;
+    use crate::join::{CellBlock, Manifest, StillBody};
     use crate::peers::{Pose, TrackedPoint};
+    use crate::relay::Sample;
+    use gemba_twin::path::ThingId;
 
     fn entries(first: u64, bodies: &[u8]) -> ToPeer {
         ToPeer::Entries { first, entries: bodies.iter().map(|b| vec![*b].into()).collect() }
@@ -397,6 +412,27 @@ mod tests {
         assert_eq!(event, Some(LinkEvent::Entries { first: 2, entries: vec![vec![3]] }));
         let gap = core.handle_message(entries(9, &[1]), Timestamp(0));
         assert!(matches!(gap, Err(SessionEnd::Broken(_))));
+    }
+
+    #[test]
+    fn what_is_far_is_read_once_all_that_is_near_is_here() {
+        let mut core = ClientCore::new(0);
+        assert!(!core.take_rest(), "nothing was asked for");
+        let mut hear = |message| {
+            core.handle_message(message, Timestamp(0)).unwrap();
+            (core.take_join(), core.take_rest(), core.take_rest())
+        };
+        let cell = Cell([0, 0, 0]);
+        let sample = Sample::of_body(&Placement::ORIGIN, Epoch(0), 5);
+        let (thing, holder) = (ThingId([1; 16]), PeerNumber(u16::MAX));
+        let bodies = vec![StillBody { body: BodyNumber(1), thing, holder, sample }];
+        let near = Manifest { cells: vec![(cell, 1)] };
+        let block = CellBlock { cell, millis: 0, bodies };
+        assert_eq!(hear(ToPeer::Bodies(3_000)), (true, false, false));
+        assert_eq!(hear(ToPeer::Piece(near.encode().into())), (false, false, false));
+        assert_eq!(hear(ToPeer::Piece(block.encode().into())), (false, true, false), "once");
+        // The host tells all over again where there is no second connection.
+        assert_eq!(hear(ToPeer::Piece(Manifest::default().encode().into())), (false, false, false));
     }
 
     #[test]

@@ -407,6 +407,8 @@ impl Worker {
         self.fetch(connection, readers, tasks);
         if self.core.take_join() {
             self.join(control, false).await?;
+        }
+        if self.core.take_rest() {
             tasks.spawn(readers.clone().pieces());
         }
         if std::mem::take(&mut self.has_no_pieces) {
