@@ -21,7 +21,7 @@ use crate::layer::EyesLayer;
 use crate::mask::{self, Masks};
 use crate::pose::transform;
 use crate::room::Room;
-use crate::session::{FrameNow, HiddenNow, Letting, Picture, Trouble, eye_texture};
+use crate::session::{FrameNow, HiddenNow, Letting, Picture, Trouble, code_of, eye_texture};
 
 /// The eyes as last located, and whether an image of the runtime is ours to draw into.
 #[derive(Resource, Default)]
@@ -141,8 +141,7 @@ fn acquire(
             }
             eyes.has_image = true;
         }
-        Err(bevy_mod_openxr::error::OxrError::OpenXrError(why)) => trouble.note(why),
-        Err(_) => trouble.note(openxr::sys::Result::ERROR_RUNTIME_FAILURE),
+        Err(why) => trouble.note(code_of(&why)),
     }
 }
 
@@ -212,8 +211,8 @@ fn end(
     let picture = &mut *picture;
     let has_image = std::mem::take(&mut eyes.has_image);
     let depth = own.outside(|| picture.depth.as_mut().and_then(depth::Depth::release));
-    if has_image && own.outside(|| picture.swapchain.release_image()).is_err() {
-        return trouble.note(openxr::sys::Result::ERROR_RUNTIME_FAILURE);
+    if has_image && let Err(why) = own.outside(|| picture.swapchain.release_image()) {
+        return trouble.note(code_of(&why));
     }
     let (blend, flags) = picture.blending.of_frame(*room);
     let Picture { swapchain, stage, size, .. } = &*picture;
@@ -228,8 +227,7 @@ fn end(
         below.into_iter().chain(layer.as_ref().map(|layer| layer as &dyn CompositionLayer)).collect();
     match own.outside(|| picture.stream.end(now.predicted_display_time, blend, &layers)) {
         Ok(()) => {}
-        Err(bevy_mod_openxr::error::OxrError::OpenXrError(why)) => trouble.note(why),
-        Err(_) => trouble.note(openxr::sys::Result::ERROR_RUNTIME_FAILURE),
+        Err(why) => trouble.note(code_of(&why)),
     }
 }
 

@@ -253,7 +253,8 @@ fn look_out(world: &mut World, headset: &mut Headset) -> Option<Result<(), XrUna
     Some(answer.and_then(|()| join(world)))
 }
 
-fn code_of(error: &OxrError) -> XrResult {
+/// What the runtime answered.
+pub(crate) fn code_of(error: &OxrError) -> XrResult {
     match error {
         OxrError::OpenXrError(why) => *why,
         _ => XrResult::ERROR_INITIALIZATION_FAILED,

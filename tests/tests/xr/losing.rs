@@ -49,12 +49,13 @@ fn the_desktop_goes_on_when_session_or_runtime_are_lost_and_the_headset_comes_ba
     let after = rig.look();
     assert!(after.eyes[0].colours() > 20, "the eyes see the plant again");
     assert_difference("xr-back", &after.eyes[0], &before.eyes[0], 0.0..=0.01);
+    let stderr = rig.stderr();
     let report = rig.leave();
     assert_eq!(report["headset"]["sessions"], 4, "{}", report["headset"]);
     assert_eq!(report["headset"]["mask_triangles"], 4, "{}", report["headset"]);
     let errors = report["errors"].as_array().unwrap();
     // The same words are kept once.
-    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert_eq!(errors.len(), 2, "{errors:?}\n{stderr}");
     assert!(errors[0].as_str().unwrap().contains("the headset was lost"), "{errors:?}");
     assert!(errors[1].as_str().unwrap().contains("runtime has gone"), "{errors:?}");
 }
