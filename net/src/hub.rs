@@ -42,13 +42,28 @@ struct Line {
     submissions: HashMap<u64, Place>,
     /// Its connection for blobs, and one that may not be known to have ended.
     bulk: Vec<Connection>,
+    /// A connection for blobs that was there before the site had let the peer in.
+    early: Option<Bulk>,
     /// Where all bodies are, as soon as there is a connection to tell it on.
     pieces: Vec<Arc<[u8]>>,
     /// Streams on which blobs are wished for.
     blobs: HashMap<(BlobHash, u64), Vec<SendStream>>,
 }
 
+/// A connection for blobs, and who waits to hear whose it is.
+type Bulk = (Connection, oneshot::Sender<PeerNumber>);
+
 impl Line {
+    /// Takes one more connection for blobs; one too many is told nothing, and ends.
+    fn add_bulk(&mut self, peer: PeerNumber, (connection, reply): Bulk, counters: &HostCounters) {
+        self.bulk.retain(|bulk| bulk.close_reason().is_none());
+        if self.bulk.len() < limits::BULK_LINES && reply.send(peer).is_ok() {
+            count(&counters.bulk_lines);
+            self.bulk.push(connection);
+            self.tell_pieces(Vec::new());
+        }
+    }
+
     /// Where all bodies are goes out on the newest connection for blobs, as soon as there is one.
     fn tell_pieces(&mut self, pieces: Vec<Arc<[u8]>>) {
         self.pieces.extend(pieces);
@@ -127,7 +142,14 @@ impl Hub {
 
     fn command(&mut self, command: HostCommand) {
         match command {
-            HostCommand::Admit { peer, entries } => self.core.admit(peer, &self.site, entries),
+            HostCommand::Admit { peer, entries } => {
+                self.core.admit(peer, &self.site, entries);
+                if let Some(line) = self.lines.get_mut(&peer)
+                    && let Some(bulk) = line.early.take()
+                {
+                    line.add_bulk(peer, bulk, &self.counters);
+                }
+            }
             HostCommand::Refuse { peer, why } => {
                 self.core.refuse(peer, &why, clock());
                 self.carry_out();
@@ -207,7 +229,7 @@ impl Hub {
             Input::Hello { connection, control, key, hello, reply } => {
                 return self.hello(connection, control, key, hello, reply);
             }
-            Input::Bulk { connection, key, reply } => self.bulk(connection, key, reply),
+            Input::Bulk { connection, key, reply } => self.bulk((connection, reply), key),
             Input::Message(peer, ToHost::Submit { submission, entry }, place) if self.core.is_admitted(peer) => {
                 let line = self.lines.get_mut(&peer)?;
                 if line.submissions.contains_key(&submission) {
@@ -317,6 +339,7 @@ impl Hub {
                     submissions,
                     blobs,
                     bulk,
+                    early: None,
                     pieces,
                 };
                 self.lines.insert(peer, line);
@@ -335,16 +358,17 @@ impl Hub {
         }
     }
 
-    /// Gives a connection for blobs to a session of the same key.
-    fn bulk(&mut self, connection: Connection, key: PeerKey, reply: oneshot::Sender<PeerNumber>) {
-        let core = &self.core;
-        let mut sessions = self.lines.iter_mut().filter(|(peer, line)| line.key == key && core.is_admitted(**peer));
-        let Some((peer, line)) = sessions.next() else { return };
-        line.bulk.retain(|bulk| bulk.close_reason().is_none());
-        if line.bulk.len() < limits::BULK_LINES && reply.send(*peer).is_ok() {
-            count(&self.counters.bulk_lines);
-            line.bulk.push(connection);
-            line.tell_pieces(Vec::new());
+    /// Gives a connection for blobs to a session of the same key: where there are several, to the one of the same socket.
+    /// Peers open it before they know whether the site lets them in.
+    fn bulk(&mut self, bulk: Bulk, key: PeerKey) {
+        let from = bulk.0.remote_address();
+        let sessions = self.lines.iter_mut().filter(|(_, line)| line.key == key && line.control.is_some());
+        let likeliest = |(_, line): &(_, &mut Line)| (line.connection.remote_address() != from, line.bulk.len());
+        let Some((peer, line)) = sessions.min_by_key(likeliest) else { return };
+        if self.core.is_admitted(*peer) {
+            line.add_bulk(*peer, bulk, &self.counters);
+        } else {
+            line.early = Some(bulk);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use quinn::{Connection, RecvStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::blob_hash::BlobHash;
@@ -185,12 +185,16 @@ impl Readers {
         Some(())
     }
 
-    /// Brings what a newcomer is told of bodies on the second connection, until it has all.
-    pub(crate) async fn pieces(self) {
+    /// Makes the second connection, so that it is there when something is wished for on it.
+    pub(crate) async fn bulk_line(self) {
+        // Whoever wishes for something tries again.
+        let _ = self.bulk.connection().await;
+    }
+
+    /// Brings what a newcomer is told of bodies on the second connection, until it has all; not before `is_due`.
+    pub(crate) async fn pieces(self, is_due: oneshot::Receiver<()>) {
         let mut left = None;
-        if let Some(bulk) = self.bulk.connection().await
-            && let Ok(mut stream) = bulk.accept_uni().await
-        {
+        if let Some(mut stream) = self.pieces_stream(is_due).await {
             while left != Some(0)
                 && let Ok(piece) = frames::read(&mut stream, limits::JOIN_PIECE_BYTES, || {}).await
             {
@@ -208,6 +212,20 @@ impl Readers {
             // A session that has ended reads no more.
             let _ = self.heard.send(Arrival::NoPieces).await;
         }
+    }
+
+    /// The stream of pieces. A connection that the host did not know whose it was has been closed: then another is made.
+    async fn pieces_stream(&self, is_due: oneshot::Receiver<()>) -> Option<RecvStream> {
+        let mut bulk = self.bulk.connection().await?;
+        // Whoever would say so is gone when the session is over, and so is this task.
+        let _ = is_due.await;
+        for _ in 0..2 {
+            if let Ok(stream) = bulk.accept_uni().await {
+                return Some(stream);
+            }
+            bulk = self.bulk.connection().await?;
+        }
+        None
     }
 
     async fn blob_failed(&self, hash: BlobHash, why: &str) -> Option<()> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
 use quinn::{Connection, SendStream, VarInt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug_span};
 
 use crate::address::Address;
@@ -57,6 +57,8 @@ pub(crate) struct Worker {
     selected: Option<Option<ThingId>>,
     shared_instant: Option<Option<Timestamp>>,
     wants: Option<Vec<Want>>,
+    /// Tells the reader of the second connection that what is near is here.
+    near_is_here: Option<oneshot::Sender<()>>,
     /// Whether the second connection does not bring where all bodies are.
     has_no_pieces: bool,
     /// The newest question for the past, as long as it has no answer.
@@ -95,6 +97,7 @@ impl Worker {
             selected: None,
             shared_instant: None,
             wants: None,
+            near_is_here: None,
             has_no_pieces: false,
             recall: None,
             sequence: 0,
@@ -129,7 +132,7 @@ impl Worker {
                 }
             };
             self.fetches.handle_lost();
-            self.has_no_pieces = false;
+            (self.near_is_here, self.has_no_pieces) = (None, false);
             let wait = match &state {
                 LinkState::Lost { retry_in, .. } => Some(*retry_in),
                 _ => None,
@@ -246,6 +249,8 @@ impl Worker {
         let bulk = BulkLine::new(endpoint.clone(), connection.remote_address(), key, host.key).map_err(|e| over(&e))?;
         let readers = Readers { heard, counters: self.counters.clone(), bulk: Arc::new(bulk) };
         let mut tasks = tokio::task::JoinSet::new();
+        // Before anything is wished for on it: it takes a round trip to make.
+        tasks.spawn(readers.clone().bulk_line());
         tasks.spawn(readers.clone().telemetry(connection.clone()));
         tasks.spawn(readers.clone().datagrams(connection.clone()));
         tasks.spawn(readers.clone().control(incoming));
@@ -407,9 +412,15 @@ impl Worker {
         self.fetch(connection, readers, tasks);
         if self.core.take_join() {
             self.join(control, false).await?;
+            let (near_is_here, is_due) = oneshot::channel();
+            self.near_is_here = Some(near_is_here);
+            tasks.spawn(readers.clone().pieces(is_due));
         }
-        if self.core.take_rest() {
-            tasks.spawn(readers.clone().pieces());
+        if self.core.take_rest()
+            && let Some(near_is_here) = self.near_is_here.take()
+        {
+            // A connection that brings no pieces has said so.
+            let _ = near_is_here.send(());
         }
         if std::mem::take(&mut self.has_no_pieces) {
             self.join(control, true).await?;
