@@ -11,8 +11,10 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
+use gemba_host::disk::FileDisk;
 use gemba_host::sequencer::{Sequencer, Submission};
 use gemba_host::site_dir::SiteDir;
+use gemba_host::store::hostile::without_room;
 use gemba_net::{Address, HostCommand, Link, LinkCommand, LinkConfig, LinkEvent, LinkState, PeerNumber, connect};
 use gemba_record::author::Author;
 use gemba_record::body::Body;
@@ -25,13 +27,6 @@ use gemba_twin::thing::Thing;
 
 /// Longer than anything here takes on a busy machine; only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The bytes of a record without the zeros that lie behind its last entry.
-fn without_room(path: &Path) -> Vec<u8> {
-    let mut bytes = fs::read(path).unwrap();
-    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
-    bytes
-}
 
 fn hall() -> ThingPath {
     "Hall1".parse().unwrap()
@@ -343,7 +338,7 @@ fn a_stranger_cannot_be_let_in_while_the_record_is_damaged_and_is_told_why() {
         site.site().id()
     };
     let record = temp.path().join("site.record");
-    let mut bytes = without_room(&record);
+    let mut bytes = without_room(&FileDisk::new(temp.path()));
     let last = bytes.len() - 10;
     bytes[last] ^= 1;
     fs::write(&record, bytes).unwrap();

@@ -12,6 +12,7 @@ use gemba_host::key_file::peer_key;
 use gemba_host::problem::SiteDirError;
 use gemba_host::scrub::{Scrub, Scrubbed};
 use gemba_host::site_dir::{Founding, SiteDir};
+use gemba_host::store::hostile::without_room;
 use gemba_record::author::Author;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{self, Checkpoint};
@@ -28,13 +29,6 @@ use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::thing::Thing;
 
 const FILE: &[u8] = b"glTF and so on";
-
-/// The bytes of a record without the zeros that lie behind its last entry.
-fn without_room(path: &Path) -> Vec<u8> {
-    let mut bytes = fs::read(path).unwrap();
-    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
-    bytes
-}
 
 fn thing(path: &str) -> Thing {
     Thing { path: path.parse().unwrap(), level: Default::default(), class: Default::default(), bindings: vec![] }
@@ -183,7 +177,7 @@ fn a_damaged_site_says_what_is_damaged() {
     drop(site);
 
     let record = temp.path().join("site.record");
-    let whole = without_room(&record);
+    let whole = without_room(&FileDisk::new(temp.path()));
     let mut flipped = whole.clone();
     let last = flipped.len() - 10;
     flipped[last] ^= 1;
@@ -255,7 +249,7 @@ fn damage_to_the_beginning_and_a_lost_tail_are_repaired_too() {
     let (entries, signed) = (site.read_entries(0).unwrap(), site.sign_checkpoint().unwrap());
     drop(site);
     let record = temp.path().join("site.record");
-    let whole = without_room(&record);
+    let whole = without_room(&FileDisk::new(temp.path()));
     let mut bytes = whole[..whole.len() - 20].to_vec();
     bytes[20] ^= 1;
     bytes[120] ^= 1;
@@ -421,7 +415,7 @@ fn damage_that_a_snapshot_hides_is_found_by_reading_all_again_and_mended() {
     }
     drop(site);
     let record = temp.path().join("site.record");
-    let mut bytes = without_room(&record);
+    let mut bytes = without_room(&FileDisk::new(temp.path()));
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&record, bytes).unwrap();

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use gemba_host::daemon::{Daemon, DaemonConfig};
+use gemba_host::disk::FileDisk;
 use gemba_host::site_dir::SiteDir;
+use gemba_host::store::hostile::without_room;
 use gemba_record::body::Body;
 use gemba_record::checkpoint::{Checkpoint, SignedCheckpoint, origin, verifier_key};
 use gemba_record::mirror::origin_hash;
@@ -26,13 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// More than one bundle.
 const ENTRIES: u64 = 400;
-
-/// The bytes of a record without the zeros that lie behind its last entry.
-fn without_room(path: &Path) -> Vec<u8> {
-    let mut bytes = fs::read(path).unwrap();
-    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
-    bytes
-}
 
 fn gembactl(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gembactl")).args(["record"]).args(args).output().unwrap()
@@ -277,7 +272,7 @@ fn copy_over_http(plant: &Plant, size: u64) {
 
 fn repair_from_the_mirror(plant: &Plant) {
     let dir = plant.dir();
-    let mut record = without_room(&dir.join("site.record"));
+    let mut record = without_room(&FileDisk::new(&dir));
     let middle = record.len() / 2;
     record[middle] ^= 4;
     fs::write(dir.join("site.record"), record).unwrap();
@@ -291,7 +286,7 @@ fn repair_from_the_mirror(plant: &Plant) {
 /// What is damaged lies before the policy that names the mirror; and the founding itself.
 fn a_host_mends_its_record_by_itself(plant: &Plant, size: u64) {
     let dir = plant.dir();
-    let record = without_room(&dir.join("site.record"));
+    let record = without_room(&FileDisk::new(&dir));
     for at in [record.len() / 2, 100] {
         let mut damaged = record.clone();
         damaged[at] ^= 4;

@@ -1,11 +1,11 @@
-//! The store's files for the fuzzer, which gets past no checksum by itself: what bytes mean once somebody has made the
-//! checksums fit. Nothing else uses this.
+//! The store's files for those who damage them: for the fuzzer, which gets past no checksum by itself, what bytes mean once
+//! somebody has made the checksums fit; for tests, where the entries end. Nothing else uses this.
 
 use std::sync::Arc;
 
 use gemba_record::entry::SiteId;
 
-use super::frame::{FILE_HEADER, FileHeader, Place, checksum, push};
+use super::frame::{FILE_HEADER, FileHeader, Place, Step, Walk, checksum, push};
 use super::index::Index;
 use super::mark::Mark;
 use super::{FORMAT, INDEX, MARK, RECORD, Store};
@@ -48,6 +48,19 @@ pub fn open(bytes: &[u8]) {
         store.each(&Default::default(), |index, _| count += u64::from(index == count)).expect("the disk is sound");
         assert_eq!(count, first + 1, "every entry in its place");
     }
+}
+
+/// A whole record up to its last entry: without the room behind it, but with the zeros that entry may end with.
+///
+/// # Panics
+/// If the record cannot be read.
+pub fn without_room(disk: &dyn Disk) -> Vec<u8> {
+    let size = disk.size(RECORD).expect("there is a record");
+    let bytes = disk.read(RECORD, 0, size as usize).expect("the record can be read");
+    let site = FileHeader::decode(&bytes[..FILE_HEADER as usize]).expect("its header is whole").site;
+    let mut walk = Walk::new(disk, RECORD, Place::start(site), size);
+    while let Step::Frame { .. } = walk.step().expect("the record can be read") {}
+    bytes[..walk.place().offset as usize].to_vec()
 }
 
 fn whole(disk: Arc<SimulatedDisk>) {
