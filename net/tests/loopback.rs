@@ -7,7 +7,7 @@ use ed25519_dalek::SigningKey;
 use gemba_net::telemetry::{Tags, Want, Window};
 use gemba_net::{
     Address, BlobHash, BlobParts, BlobTree, HostCommand, HostEvent, HostPort, Link, LinkCommand, LinkConfig, LinkEvent,
-    LinkState, ListenConfig, Pose, TagSample, TrackedPoint, connect, listen,
+    LinkState, ListenConfig, Pose, TagSample, TrackedPoint, connect, limits, listen,
 };
 use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::peer::{PeerKey, PeerKind};
@@ -20,6 +20,8 @@ struct TestHost {
     commands: tokio::sync::mpsc::Sender<HostCommand>,
 }
 
+/// Longer than anything here takes on a busy machine; only a failure waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A thing that nobody gets.
 const NAILED_DOWN: ThingId = ThingId([9; 16]);
 
@@ -110,11 +112,11 @@ fn join(address: &Address, seed: u8, name: &str) -> Link {
     })
 }
 
-/// Polls until `find` finds what it looks for; says what came instead if it does not within ten seconds.
+/// Polls until `find` finds what it looks for; says what came instead if it does not.
 fn until<T>(link: &mut Link, mut find: impl FnMut(&LinkEvent) -> Option<T>) -> T {
     let begun = Instant::now();
     let mut seen = Vec::new();
-    while begun.elapsed() < Duration::from_secs(10) {
+    while begun.elapsed() < PATIENCE {
         if let Some(event) = link.wait(Duration::from_millis(100)) {
             if let Some(found) = find(&event) {
                 return found;
@@ -197,9 +199,7 @@ fn after_the_host_has_died_and_come_back_the_log_continues_without_a_gap() {
     assert_eq!(first, (0, log));
     // No good-bye: the runtime goes with all its sockets, as a killed process does.
     host.runtime.shutdown_background();
-    let begun = Instant::now();
     until(&mut ada, |e| matches!(e, LinkEvent::State(LinkState::Lost { .. })).then_some(()));
-    assert!(begun.elapsed() < Duration::from_secs(3));
     ada.send(LinkCommand::Submit { submission: 7, entry: vec![9] }).unwrap();
     let _again = start(1, port, vec![vec![1], vec![2], vec![3]], vec![]);
     let next = until(&mut ada, |e| {
@@ -284,7 +284,8 @@ fn a_link_that_is_still_connecting_is_dropped_at_once() {
     until(&mut ada, |e| matches!(e, LinkEvent::State(LinkState::Connecting { .. })).then_some(()));
     let begun = Instant::now();
     drop(ada);
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    // Not when the attempt has come to its own end.
+    assert!(begun.elapsed() < limits::CONNECT * 2 / 3, "{:?}", begun.elapsed());
 }
 
 #[test]

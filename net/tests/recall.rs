@@ -115,7 +115,7 @@ impl TestHost {
 fn until<T>(link: &mut Link, mut find: impl FnMut(LinkEvent) -> Option<T>) -> T {
     let begun = Instant::now();
     let mut seen = Vec::new();
-    while begun.elapsed() < Duration::from_secs(20) {
+    while begun.elapsed() < Duration::from_secs(60) {
         if let Some(event) = link.wait(Duration::from_millis(100)) {
             seen.push(format!("{event:.60?}"));
             if let Some(found) = find(event) {
