@@ -267,7 +267,7 @@ impl StandBy {
             self.complete = held;
             return;
         };
-        if self.link.send(LinkCommand::Fetch { hash, metres: 0.0 }).is_ok() {
+        if self.link.send(LinkCommand::Fetch { hash, metres: 0.0, kept: Vec::new() }).is_ok() {
             self.fetching = Some(hash);
         }
     }

@@ -225,7 +225,10 @@ fn a_guest_gets_the_record_and_the_model_and_a_stranger_a_reason() {
     first.wait_entries(5);
     second.wait_entries(5);
     let model = first.log.site().unwrap().models()[0].blob;
-    first.link.send(LinkCommand::Fetch { hash: BlobHash(model), metres: 0.0 }).unwrap_or_else(|_| panic!("queue full"));
+    first
+        .link
+        .send(LinkCommand::Fetch { hash: BlobHash(model), metres: 0.0, kept: vec![] })
+        .unwrap_or_else(|_| panic!("queue full"));
     let bytes = first.wait("the model", |_, event| match event {
         LinkEvent::BlobDone { bytes, .. } => Some(bytes.clone()),
         LinkEvent::BlobFailed { why, .. } => panic!("{why}"),
@@ -234,7 +237,7 @@ fn a_guest_gets_the_record_and_the_model_and_a_stranger_a_reason() {
     assert_eq!(bytes, FILE);
     first
         .link
-        .send(LinkCommand::Fetch { hash: BlobHash([3; 32]), metres: 0.0 })
+        .send(LinkCommand::Fetch { hash: BlobHash([3; 32]), metres: 0.0, kept: vec![] })
         .unwrap_or_else(|_| panic!("queue full"));
     first.wait("the failure", |_, event| matches!(event, LinkEvent::BlobFailed { .. }).then_some(()));
     let entry = second.note(1);

@@ -212,6 +212,8 @@ pub enum LinkEvent {
         have: u64,
         /// Bytes in all.
         total: u64,
+        /// The last of those that are here: what has just come. A host of minor 4 or later has proven them.
+        bytes: Vec<u8>,
     },
     /// A blob is here, verified by its hash.
     BlobDone {
@@ -245,6 +247,8 @@ pub enum LinkCommand {
         hash: BlobHash,
         /// How far away what it shows is; may be said anew.
         metres: f32,
+        /// The first of its bytes, where they have been kept from before: what has come of it is not asked for again.
+        kept: Vec<u8>,
     },
     /// Shows the others how we stand. The newest is told a few times more, and again after a reconnect.
     Pose(Pose),

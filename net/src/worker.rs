@@ -1,6 +1,8 @@
 //! The thread behind a [`crate::Link`]: connects, talks, reconnects. What the messages mean is decided by [`ClientCore`];
 //! this file only carries bytes, commands and events.
 
+mod blobs;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,7 +15,6 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug_span};
 
 use crate::address::Address;
-use crate::blob_hash::BlobHash;
 use crate::bulk_line::BulkLine;
 use crate::client_core::{self, ClientCore, SessionEnd};
 use crate::clock::now as clock;
@@ -153,13 +154,13 @@ impl Worker {
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return Ok(()),
-                command = self.commands.recv() => drop(self.keep(&command.ok_or(())?).await?),
+                command = self.commands.recv() => drop(self.keep(&mut command.ok_or(())?).await?),
             }
         }
     }
 
     /// Notes what must outlive the session. False if it cannot be taken, which its owner is told.
-    async fn keep(&mut self, command: &LinkCommand) -> Result<bool, ()> {
+    async fn keep(&mut self, command: &mut LinkCommand) -> Result<bool, ()> {
         match command {
             LinkCommand::Submit { submission, .. } if self.unanswered.len() >= limits::SUBMISSIONS_PER_PEER => {
                 let outcome = Err("too many submissions without an answer".to_owned());
@@ -167,7 +168,7 @@ impl Worker {
                 return Ok(false);
             }
             LinkCommand::Submit { submission, entry } => drop(self.unanswered.insert(*submission, entry.clone())),
-            LinkCommand::Fetch { hash, metres } => self.fetches.want(*hash, *metres),
+            LinkCommand::Fetch { hash, metres, kept } => self.fetches.want(*hash, *metres, std::mem::take(kept)),
             LinkCommand::Select(thing) => self.selected = Some(*thing),
             LinkCommand::ShareInstant(instant) => self.shared_instant = Some(*instant),
             LinkCommand::Recall(recall) => self.recall = Some(recall.clone()),
@@ -190,7 +191,7 @@ impl Worker {
     }
 
     /// As [`Worker::keep`] in a session with this host, which ends where the host has another key by now.
-    async fn keep_in_session(&mut self, command: &LinkCommand, host: &Address) -> Result<bool, End> {
+    async fn keep_in_session(&mut self, command: &mut LinkCommand, host: &Address) -> Result<bool, End> {
         let is_kept = self.keep(command).await.map_err(|()| End::Left)?;
         if matches!(command, LinkCommand::Hosts(_)) && !self.hosts.iter().any(|at| at.key == host.key) {
             return Err(End::Lost("the host has another key than it had, and is asked for that".to_owned()));
@@ -278,13 +279,13 @@ impl Worker {
                     return Err(over(&error));
                 }
                 command = self.commands.recv() => {
-                    let Some(command) = command else {
+                    let Some(mut command) = command else {
                         // What was asked for last shall still arrive: closing a connection throws away what waits.
                         let _ = control.finish();
                         let _ = tokio::time::timeout(limits::GOODBYE, control.stopped()).await;
                         return Ok(End::Left);
                     };
-                    if self.keep_in_session(&command, host).await? && welcomed {
+                    if self.keep_in_session(&mut command, host).await? && welcomed {
                         self.carry_out(command, &mut control, connection, &readers, &mut tasks).await?;
                     }
                 }
@@ -434,14 +435,6 @@ impl Worker {
         self.say(control, &ToHost::Join { here, is_alone }).await
     }
 
-    /// Asks for the blobs whose turn it is.
-    fn fetch(&mut self, connection: &Connection, readers: &Readers, tasks: &mut tokio::task::JoinSet<()>) {
-        let how = (self.core.host_takes_bulk(), self.core.host_proves_blobs());
-        while let Some((hash, have)) = self.fetches.begin() {
-            tasks.spawn(readers.clone().blob(connection.clone(), how, hash, have));
-        }
-    }
-
     async fn ask_past(&mut self, recall: Recall, control: &mut SendStream) -> Result<(), End> {
         if self.core.host_knows_past() {
             return self.say(control, &ToHost::Recall(recall)).await;
@@ -536,18 +529,7 @@ impl Worker {
                 self.handover.offer(events);
             }
             Arrival::BlobPart { hash, offset, bytes, total } => {
-                let Some(have) = self.fetches.handle_part(hash, offset, &bytes) else { return Ok(false) };
-                self.tell(LinkEvent::BlobProgress { hash, have, total }).await.map_err(left)?;
-                if have == total {
-                    let bytes = self.fetches.end(hash);
-                    // What came of a host before minor 4 is verified only now.
-                    let event = if BlobHash::of(&bytes) == hash {
-                        LinkEvent::BlobDone { hash, bytes }
-                    } else {
-                        LinkEvent::BlobFailed { hash, why: "what the host sent is not what was asked for".to_owned() }
-                    };
-                    self.tell(event).await.map_err(left)?;
-                }
+                self.blob_part(hash, (offset, bytes), total).await.map_err(left)?;
             }
             Arrival::Piece(piece) => {
                 self.core
@@ -556,10 +538,7 @@ impl Worker {
                 self.tell_joined().await?;
             }
             Arrival::NoPieces => self.has_no_pieces = true,
-            Arrival::BlobFailed { hash, why } => {
-                self.fetches.end(hash);
-                self.tell(LinkEvent::BlobFailed { hash, why }).await.map_err(left)?;
-            }
+            Arrival::BlobFailed { hash, why } => self.blob_failed(hash, why).await.map_err(left)?,
             Arrival::Part => {}
             Arrival::Nonsense(why) => return Err(End::Lost(format!("from the host: {why}"))),
         }

@@ -252,7 +252,7 @@ fn a_blob_comes_on_a_connection_of_its_own_and_goes_on_after_a_cut() {
     let mut ada = join(proxy.local_addr(), 2);
     welcome(&mut ada);
     let (hash, bytes) = model();
-    ada.send(LinkCommand::Fetch { hash, metres: 0.0 }).unwrap();
+    ada.send(LinkCommand::Fetch { hash, metres: 0.0, kept: vec![] }).unwrap();
     until(&mut ada, "a part", |e| matches!(e, LinkEvent::BlobProgress { have, .. } if *have > 100_000).then_some(()));
     proxy.set_cut(true, true);
     until(&mut ada, "the loss", |e| matches!(e, LinkEvent::State(LinkState::Lost { .. })).then_some(()));

@@ -241,7 +241,7 @@ fn a_blob_arrives_whole_and_verified_and_one_that_is_not_there_fails() {
     let hash = BlobHash::of(&blob);
     let host = start(1, 0, vec![], blob.clone());
     let mut ada = join(&host.address, 2, "Ada");
-    ada.send(LinkCommand::Fetch { hash, metres: 0.0 }).unwrap();
+    ada.send(LinkCommand::Fetch { hash, metres: 0.0, kept: vec![] }).unwrap();
     let mut progress = 0;
     let bytes = until(&mut ada, |e| match e {
         LinkEvent::BlobProgress { .. } => {
@@ -252,9 +252,35 @@ fn a_blob_arrives_whole_and_verified_and_one_that_is_not_there_fails() {
         _ => None,
     });
     assert!(bytes == blob && progress > 2, "{progress} steps");
-    ada.send(LinkCommand::Fetch { hash: BlobHash([0; 32]), metres: 0.0 }).unwrap();
+    ada.send(LinkCommand::Fetch { hash: BlobHash([0; 32]), metres: 0.0, kept: vec![] }).unwrap();
     let why = until(&mut ada, |e| if let LinkEvent::BlobFailed { why, .. } = e { Some(why.clone()) } else { None });
     assert_eq!(why, "the host does not have it");
+}
+
+#[test]
+fn what_was_kept_of_a_blob_is_not_sent_again_and_what_was_kept_wrong_is() {
+    let blob: Vec<u8> = (0..3_000_000u32).map(|i| ((i * 31) >> 7) as u8).collect();
+    let hash = BlobHash::of(&blob);
+    let host = start(1, 0, vec![], blob.clone());
+    let mut wrong = blob[..2_000_000].to_vec();
+    wrong[5] ^= 1;
+    for (kept, least, most) in [(blob[..2_000_000].to_vec(), 1_000_000, 1_200_000), (wrong, 4_000_000, 4_200_000)] {
+        let mut ada = join(&host.address, 2, "Ada");
+        ada.send(LinkCommand::Fetch { hash, metres: 0.0, kept }).unwrap();
+        let mut here = blob.clone();
+        let bytes = until(&mut ada, |e| match e {
+            LinkEvent::BlobProgress { have, bytes, .. } => {
+                here[*have as usize - bytes.len()..*have as usize].copy_from_slice(bytes);
+                None
+            }
+            LinkEvent::BlobDone { bytes, .. } => Some(bytes.clone()),
+            LinkEvent::BlobFailed { why, .. } => panic!("{why}"),
+            _ => None,
+        });
+        assert!(bytes == blob && here == blob);
+        let sent = ada.stats().blob_bytes;
+        assert!((least..most).contains(&sent), "{sent} bytes came");
+    }
 }
 
 #[test]
@@ -474,7 +500,7 @@ fn a_host_that_sends_another_blob_is_found_out_long_before_the_end() {
         }
     });
     let mut ada = join(&address, 2, "Ada");
-    ada.send(LinkCommand::Fetch { hash, metres: 0.0 }).unwrap();
+    ada.send(LinkCommand::Fetch { hash, metres: 0.0, kept: vec![] }).unwrap();
     let mut here = 0;
     let why = until(&mut ada, |e| match e {
         LinkEvent::BlobProgress { have, .. } => {

@@ -67,6 +67,8 @@ pub enum BlobArrived {
         have: u64,
         /// Bytes in all.
         total: u64,
+        /// The last of those that are here.
+        bytes: Vec<u8>,
     },
     /// All of it, verified by its hash.
     Whole {

@@ -134,8 +134,8 @@ pub(crate) fn receive(
             LinkEvent::History { from, to } => drop(past.write(PastNews::History(from, to))),
             LinkEvent::Recalled(answer) => drop(past.write(PastNews::Answer(answer))),
             LinkEvent::InstantShared { peer, instant } => drop(shared.write(InstantShared { peer, instant })),
-            LinkEvent::BlobProgress { hash, have, total } => {
-                blobs.write(BlobArrived::Part { hash, have, total });
+            LinkEvent::BlobProgress { hash, have, total, bytes } => {
+                blobs.write(BlobArrived::Part { hash, have, total, bytes });
             }
             LinkEvent::BlobDone { hash, bytes } => {
                 blobs.write(BlobArrived::Whole { hash, bytes });

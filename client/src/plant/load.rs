@@ -10,6 +10,7 @@ use bevy::tasks::{AsyncComputeTaskPool, Task, block_on, futures_lite::future};
 use gemba_net::{BlobHash, LinkCommand};
 use gemba_twin::model::{self, Outline};
 
+use super::model_cache::{self, Download};
 use super::spawn::Spawning;
 use super::{ModelSource, PlantProgress};
 use crate::link::{BlobArrived, Connection};
@@ -21,6 +22,10 @@ pub(super) enum Loading {
     /// Nothing has been asked for.
     #[default]
     Idle,
+    /// A thread looks for what an earlier run left of the model.
+    TakingUp(BlobHash, Task<(Download, Vec<u8>)>),
+    /// The host is to be asked for the model, of which these bytes were kept.
+    Asking(BlobHash, Vec<u8>),
     /// The host was asked for the model.
     Fetching(BlobHash),
     /// A thread reads and checks the file.
@@ -33,6 +38,7 @@ pub(super) enum Loading {
 
 /// Moves the loading on by one step, if it can.
 pub(super) fn load(
+    mut download: Local<Option<Download>>,
     mut loading: ResMut<Loading>,
     mut progress: ResMut<PlantProgress>,
     mut spawning: ResMut<Spawning>,
@@ -43,8 +49,13 @@ pub(super) fn load(
     assets: Res<AssetServer>,
 ) {
     let next = match &mut *loading {
-        Loading::Idle => begin(&source, &mut connection),
-        Loading::Fetching(hash) => fetched(*hash, blobs.read(), &mut progress),
+        Loading::Idle => begin(&source, &connection),
+        Loading::TakingUp(hash, task) => block_on(future::poll_once(task)).map(|(begun, kept)| {
+            *download = Some(begun);
+            Ok(Loading::Asking(*hash, kept))
+        }),
+        Loading::Asking(hash, kept) => ask(*hash, kept, &mut connection),
+        Loading::Fetching(hash) => fetched(*hash, blobs.read(), &mut download, &mut progress),
         Loading::Checking(task) => block_on(future::poll_once(task)).map(|checked| {
             checked.map(|(path, outline)| Loading::Decoding { gltf: load_asset(&assets, &path), path, outline })
         }),
@@ -83,35 +94,44 @@ fn load_asset(assets: &AssetServer, path: &Path) -> Handle<Gltf> {
     assets.load(AssetPath::from_path_buf(below_root))
 }
 
-fn begin(source: &ModelSource, connection: &mut Connection) -> Option<Result<Loading, String>> {
+fn begin(source: &ModelSource, connection: &Connection) -> Option<Result<Loading, String>> {
     match source {
         ModelSource::File(path) => Some(Ok(check(path.clone()))),
         ModelSource::Site => {
             let hash = BlobHash(connection.log().site()?.models().last()?.blob);
-            let cached = cache_file(hash);
+            let cached = model_cache::path(hash);
             if cached.exists() {
                 return Some(Ok(check(cached)));
             }
-            let link = connection.link_mut()?;
-            // A full queue empties within a tick; the next frame asks again.
-            link.send(LinkCommand::Fetch { hash, metres: 0.0 }).ok().map(|()| Ok(Loading::Fetching(hash)))
+            let task = AsyncComputeTaskPool::get().spawn(async move { Download::begin(hash) });
+            Some(Ok(Loading::TakingUp(hash, task)))
         }
     }
+}
+
+fn ask(hash: BlobHash, kept: &[u8], connection: &mut Connection) -> Option<Result<Loading, String>> {
+    let link = connection.link_mut()?;
+    // A full queue empties within a tick; the next frame asks again.
+    let asked = link.send(LinkCommand::Fetch { hash, metres: 0.0, kept: kept.to_vec() });
+    asked.ok().map(|()| Ok(Loading::Fetching(hash)))
 }
 
 fn fetched<'a>(
     hash: BlobHash,
     blobs: impl Iterator<Item = &'a BlobArrived>,
+    download: &mut Option<Download>,
     progress: &mut PlantProgress,
 ) -> Option<Result<Loading, String>> {
     for blob in blobs {
         match blob {
-            BlobArrived::Part { hash: of, have, total } if *of == hash => {
+            BlobArrived::Part { hash: of, have, total, bytes } if *of == hash => {
+                if let Some(download) = download {
+                    download.keep(*have, bytes);
+                }
                 *progress = PlantProgress::Fetching { have: *have, total: *total };
             }
             BlobArrived::Whole { hash: of, bytes } if *of == hash => {
-                let path = cache_file(hash);
-                return Some(write_whole(&path, bytes).map(|()| check(path)));
+                return Some(download.take()?.finish(bytes).map(check));
             }
             BlobArrived::Failed { hash: of, why } if *of == hash => {
                 return Some(Err(format!("the host could not send the plant's model: {why}")));
@@ -128,21 +148,4 @@ fn check(path: PathBuf) -> Loading {
         let outline = model::outline(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
         Ok((path, outline))
     }))
-}
-
-/// Where a model is kept between runs, named by its hash, so that it can never be the wrong one.
-fn cache_file(hash: BlobHash) -> PathBuf {
-    crate::places::cache().join("models").join(format!("{hash}.glb"))
-}
-
-/// A reader never sees half a file, whenever this process dies.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let part = folder.join(format!(".{}.part", std::process::id()));
-        fs::write(&part, bytes)?;
-        fs::rename(part, path)
-    };
-    write().map_err(|e| format!("cannot keep the model in {}: {e}", path.display()))
 }

@@ -10,6 +10,7 @@ use crate::schedule::Frame;
 mod light;
 mod load;
 mod material;
+mod model_cache;
 mod plain_shading;
 mod reach;
 mod spawn;

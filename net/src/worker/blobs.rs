@@ -1,0 +1,49 @@
+//! What a link does for the blobs that its owner wants.
+
+use quinn::Connection;
+use tokio::task::JoinSet;
+
+use super::Worker;
+use crate::blob_hash::BlobHash;
+use crate::blob_intake::BlobError;
+use crate::link::LinkEvent;
+use crate::readers::Readers;
+
+impl Worker {
+    /// Asks for the blobs whose turn it is.
+    pub(super) fn fetch(&mut self, connection: &Connection, readers: &Readers, tasks: &mut JoinSet<()>) {
+        let how = (self.core.host_takes_bulk(), self.core.host_proves_blobs());
+        while let Some((hash, have)) = self.fetches.begin() {
+            tasks.spawn(readers.clone().blob(connection.clone(), how, hash, have));
+        }
+    }
+
+    /// The next bytes of one, which begin at an offset.
+    pub(super) async fn blob_part(
+        &mut self,
+        hash: BlobHash,
+        (offset, bytes): (u64, Vec<u8>),
+        total: u64,
+    ) -> Result<(), ()> {
+        let Some(have) = self.fetches.handle_part(hash, offset, &bytes) else { return Ok(()) };
+        self.tell(LinkEvent::BlobProgress { hash, have, total, bytes }).await?;
+        if have != total {
+            return Ok(());
+        }
+        // What came of a host before minor 4, and what was kept from before, is verified only now.
+        if BlobHash::of(self.fetches.held(hash)) != hash {
+            return self.blob_failed(hash, BlobError::Wrong.to_string()).await;
+        }
+        let bytes = self.fetches.end(hash);
+        self.tell(LinkEvent::BlobDone { hash, bytes }).await
+    }
+
+    /// One does not come, unless it does without what was kept of it.
+    pub(super) async fn blob_failed(&mut self, hash: BlobHash, why: String) -> Result<(), ()> {
+        if self.fetches.begin_anew(hash) {
+            return Ok(());
+        }
+        self.fetches.end(hash);
+        self.tell(LinkEvent::BlobFailed { hash, why }).await
+    }
+}
