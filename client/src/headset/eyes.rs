@@ -90,6 +90,8 @@ struct Standing {
     panel: bool,
     /// Where the panel's middle is, tracking space.
     panel_at: [f32; 3],
+    /// Whether it stays there as long as nobody moves.
+    panel_rests: bool,
     /// What it is held by.
     panel_hold: &'static str,
     /// What is written on it and where that is, tracking space.
@@ -181,6 +183,7 @@ impl Seen<'_, '_> {
                 .map(|side| hand(side).joints.get(FOREFINGER_TIP).map(|tip| tip.translation.to_array())),
             panel: self.panel.is_open(),
             panel_at: self.panel.middle().to_array(),
+            panel_rests: self.panel.nearness.rests(),
             panel_hold: self.panel.hold.words(),
             written: self.written(),
             live: *self.cursor == Cursor::Live,

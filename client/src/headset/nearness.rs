@@ -36,11 +36,15 @@ pub(super) struct Nearness {
     goal: f32,
     share: f32,
     waited_secs: f32,
+    /// Where the rig and the panel were when it was last looked.
+    stood: (Transform, Transform),
+    /// Ways that have been looked along since anything moved, or was about to.
+    still: usize,
 }
 
 impl Default for Nearness {
     fn default() -> Self {
-        Self { free: [1.0; COUNT], looked: 0, goal: 1.0, share: 1.0, waited_secs: 0.0 }
+        Self { free: [1.0; COUNT], looked: 0, goal: 1.0, share: 1.0, waited_secs: 0.0, stood: default(), still: 0 }
     }
 }
 
@@ -55,6 +59,19 @@ impl Nearness {
     fn found(&mut self, way: usize, free: f32) {
         self.free[way] = free;
         self.looked += 1;
+        self.still = self.still.saturating_add(1);
+    }
+
+    /// The person, or the panel with them, is somewhere else than before: what is in the way has to be found anew.
+    fn stands(&mut self, rig: Transform, place: Transform) {
+        if std::mem::replace(&mut self.stood, (rig, place)) != (rig, place) {
+            self.still = 0;
+        }
+    }
+
+    /// Whether the panel stays where it is as long as nobody moves.
+    pub(super) fn rests(&self) -> bool {
+        self.still >= COUNT
     }
 
     /// The share of its own distance at which the panel is, so many seconds later.
@@ -67,6 +84,9 @@ impl Nearness {
         }
         let part = if is_new { 1.0 } else { 1.0 - (-secs / SMOOTH_SECS).exp() };
         self.share += (self.goal - self.share) * part;
+        if self.waited_secs > 0.0 || (self.goal - self.share).abs() > 1e-3 {
+            self.still = 0;
+        }
         self.share
     }
 }
@@ -81,10 +101,13 @@ pub(super) fn approach(
 ) {
     let _own = figures.timed();
     if !panel.is_open() || matches!(panel.hold, Hold::Plant(_) | Hold::Wrist(_)) {
+        panel.nearness.still = usize::MAX;
         return;
     }
     let is_new = panel.nearness.looked == 0;
     panel.place.scale = Vec3::ONE;
+    let place = panel.place;
+    panel.nearness.stands(**rig, place);
     let from = rig.transform_point(panel.place.translation);
     for way in panel.nearness.due(time.delta_secs()) {
         let to = rig.transform_point(panel.place_of_share(share_of(way)));
@@ -123,6 +146,22 @@ mod tests {
         assert!(back > 0.95, "{back}");
         let closest = told(&mut nearness, 0.1, 2.0);
         assert!((closest - NEAREST).abs() < 1e-3, "nobody is made to squint: {closest}");
+    }
+
+    #[test]
+    fn it_rests_only_once_it_will_not_move_by_itself() {
+        let mut nearness = Nearness::default();
+        told(&mut nearness, 0.7, 1.0);
+        told(&mut nearness, 0.7, 0.1);
+        assert!(nearness.rests());
+        nearness.stands(Transform::from_xyz(1.0, 0.0, 0.0), Transform::IDENTITY);
+        assert!(!nearness.rests(), "who stands elsewhere may have something else before them");
+        told(&mut nearness, 1.0, 0.5);
+        told(&mut nearness, 1.0, 0.1);
+        assert!(!nearness.rests(), "it is about to go back");
+        told(&mut nearness, 1.0, 2.0);
+        told(&mut nearness, 1.0, 0.1);
+        assert!(nearness.rests());
     }
 
     #[test]

@@ -36,8 +36,10 @@ pub fn runtime(test: &str) -> Option<PathBuf> {
 /// How long the viewer may take to have the person where they are, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Frames for which a panel must have stood still before somebody presses it.
+/// Frames for which what is written on a panel must have stood still before somebody presses it.
 const STILL: u32 = 8;
+/// A panel before machines that move may never rest: so long it is waited for.
+const RESTLESS: Duration = Duration::from_secs(10);
 
 /// After this long without an effect, headset and controllers are connected anew.
 const UNHEARD: Duration = Duration::from_secs(10);
@@ -159,8 +161,9 @@ impl Rig {
 
     /// Waits for words on the panel; where what is drawn next after them is.
     pub fn find_after(&mut self, words: &str) -> [f32; 3] {
+        let begun = Instant::now();
         eventually(&format!("the panel says something after '{words}'"), || {
-            let standing = self.ask();
+            let standing = self.ask_at_rest(begun)?;
             let written = standing["written"].as_array()?;
             // What lies over the rest is drawn last.
             let at = written.iter().rposition(|written| written[0] == words)?;
@@ -170,8 +173,9 @@ impl Rig {
 
     /// Waits for words on the panel; where what is drawn right before them is.
     pub fn find_before(&mut self, words: &str) -> [f32; 3] {
+        let begun = Instant::now();
         eventually(&format!("the panel says something before '{words}'"), || {
-            let standing = self.ask();
+            let standing = self.ask_at_rest(begun)?;
             let written = standing["written"].as_array()?;
             let at = written.iter().position(|written| written[0] == words)?;
             written.get(at.checked_sub(1)?).map(place_in)
@@ -183,23 +187,28 @@ impl Rig {
         self.find("Space");
         for key in keys {
             // Keys are drawn last: what is written below them may read the same.
+            let begun = Instant::now();
             let at = eventually(&format!("there is a key '{key}'"), || {
-                self.ask()["written"].as_array()?.iter().rfind(|written| written[0] == *key).map(place_in)
+                self.ask_at_rest(begun)?["written"].as_array()?.iter().rfind(|written| written[0] == *key).map(place_in)
             });
             self.press_at(at);
         }
     }
 
-    /// Points with the right hand, and pulls the trigger, at words on the panel, as soon as they are there.
+    /// Points with the right hand, and pulls the trigger, at words on the panel, as soon as they are there and stay there.
     pub fn press(&mut self, words: &str) {
+        let begun = Instant::now();
         let mut at = self.find(words);
         let mut still = 0;
-        // A panel may be on its way nearer, before what stands behind it, and finds that within some frames.
+        // A panel may be on its way nearer, before what stands behind it, or about to go back a second later: whoever
+        // aims meanwhile presses something else.
         while still < STILL {
-            let now = self.find(words);
-            let moved = (0..3).map(|axis| (now[axis] - at[axis]).abs()).fold(0.0, f32::max);
-            still = if moved < 0.002 { still + 1 } else { 0 };
-            at = now;
+            let standing = self.ask();
+            let rests = is_at_rest(&standing, begun);
+            let now = place_of(&standing, words);
+            let moved = now.map_or(f32::MAX, |now| (0..3).map(|axis| (now[axis] - at[axis]).abs()).fold(0.0, f32::max));
+            still = if rests && moved < 0.002 { still + 1 } else { 0 };
+            at = now.unwrap_or_else(|| self.find(words));
         }
         self.press_at(at);
     }
@@ -273,6 +282,11 @@ impl Rig {
         self.say("")
     }
 
+    /// The same, unless the panel is still on its way: then, soon, what is aimed at is elsewhere.
+    fn ask_at_rest(&mut self, since: Instant) -> Option<Value> {
+        Some(self.ask()).filter(|standing| is_at_rest(standing, since))
+    }
+
     fn say(&mut self, kind: &str) -> Value {
         self.looks += 1;
         let word = format!("{kind}{}-{}", self.name, self.looks);
@@ -307,6 +321,11 @@ impl Rig {
         let report = std::fs::read_to_string(self.folder.join(format!("{}.json", self.name))).expect("its report");
         serde_json::from_str(&report).expect("the report is JSON")
     }
+}
+
+/// Whether the panel stays where it is, or has been waited for since long enough.
+fn is_at_rest(standing: &Value, since: Instant) -> bool {
+    standing["panel_rests"] == true || since.elapsed() > RESTLESS
 }
 
 /// Where these words are on the panel, tracking space.
