@@ -1,6 +1,6 @@
 //! N7: whether one host keeps its beat with 500 connected peers: real QUIC on the loopback, each peer moving head and hands at
-//! 30 Hz and answering, in rooms of 21 so that each has 20 neighbours. The peers are tasks of this process, on the same
-//! cores as the host: what they take the host does not get.
+//! 30 Hz and answering, in rooms of 21 so that each has 20 neighbours. All of them come before anyone moves. The peers are
+//! tasks of this process, on the same cores as the host: what they take the host does not get.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -14,6 +14,8 @@ use gemba_net::{Hello, HostCommand, HostEvent, LinkEvent, ListenConfig, limits, 
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::Timestamp;
 use quinn::{Endpoint, RecvStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use super::Sizes;
 use super::tracked::Tracked;
@@ -24,6 +26,8 @@ const GOAL_MS: f64 = 20.0;
 const ROOM: usize = 21;
 const APART_METRES: f32 = 400.0;
 const FRAME: Duration = Duration::from_millis(33);
+/// How often a peer says that it is there, until all are.
+const WAITING: Duration = Duration::from_secs(1);
 
 /// What all peers have seen together.
 #[derive(Default)]
@@ -49,7 +53,13 @@ async fn frame(recv: &mut RecvStream) -> anyhow::Result<Vec<u8>> {
 }
 
 /// One peer, from hello to the end.
-async fn live(connection: quinn::Connection, n: usize, motion: Arc<Tracked>, seen: Arc<Seen>) -> anyhow::Result<()> {
+async fn live(
+    connection: quinn::Connection,
+    n: usize,
+    motion: Arc<Tracked>,
+    seen: Arc<Seen>,
+    mut begins: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
     let (mut send, mut recv) = connection.open_bi().await?;
     let kind = PeerKind::Person;
     let (oldest_minor, newest_minor) = (*wire::MINORS.start(), *wire::MINORS.end());
@@ -66,12 +76,22 @@ async fn live(connection: quinn::Connection, n: usize, motion: Arc<Tracked>, see
     let mut core = ClientCore::new(0);
     let begun = Instant::now();
     let room = [(n / ROOM) as f32 * APART_METRES + (n % 5) as f32, (n % ROOM / 5) as f32];
-    tokio::time::sleep(FRAME * (n % 33) as u32 / 33).await;
-    let mut beat = tokio::time::interval(FRAME);
-    let mut pings = 0;
+    // No two of a room at the same moment.
+    let offset = FRAME * (n % 33) as u32 / 33;
+    // A word now and then, until all move.
+    let (mut beat, mut moves, mut pings) = (tokio::time::interval(WAITING), false, 0);
     while !seen.stops.load(Relaxed) {
         tokio::select! {
+            begun = begins.changed(), if !moves => {
+                begun?;
+                moves = true;
+                beat = tokio::time::interval_at(tokio::time::Instant::now() + offset, FRAME);
+            }
             _ = beat.tick() => {
+                if !moves {
+                    send.write_all(&wire::frame(&ToHost::Ping { sent: clock().0 })).await?;
+                    continue;
+                }
                 core.tell_pose(&motion.at(n, begun.elapsed().as_secs_f64(), room), false);
                 for bytes in core.poll_datagrams() {
                     // Lost here or on the way is the same.
@@ -98,27 +118,32 @@ async fn live(connection: quinn::Connection, n: usize, motion: Arc<Tracked>, see
     Ok(())
 }
 
+/// One for the host, one for all others.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
 /// p99 of a burst (ms), ticks skipped, and poses a second and neighbour that peers were told.
-async fn run(peers: usize, seconds: u32, motion: Arc<Tracked>) -> anyhow::Result<(f64, f64, f64)> {
+async fn run(host: &Runtime, peers: usize, seconds: u32, motion: Arc<Tracked>) -> anyhow::Result<(f64, f64, f64)> {
     let key = SigningKey::from_bytes(&[1; 32]);
     let address = ([127, 0, 0, 1], 0).into();
-    let mut port =
-        listen(ListenConfig { address, signing_key: key.clone(), earlier_keys: Vec::new(), site: "house".to_owned() })
-            .await?;
+    let config = ListenConfig { address, signing_key: key.clone(), earlier_keys: vec![], site: "house".to_owned() };
+    let mut port = host.spawn(listen(config)).await??;
     let to = port.local_addr();
     let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into())?;
     let host = PeerKey(key.verifying_key().to_bytes());
     let seen = Arc::new(Seen::default());
     let mut tasks = Vec::new();
+    let (begin, begins) = watch::channel(false);
     for n in 0..peers {
         let mut seed = [2; 32];
         seed[..8].copy_from_slice(&(n as u64 + 1).to_le_bytes());
         let mut client = quinn::ClientConfig::new(Arc::new(tls::client(&SigningKey::from_bytes(&seed), host)?));
         client.transport_config(Arc::new(transport::real_time()));
         let connection = endpoint.connect_with(client, to, "gemba")?.await?;
-        let (motion, seen) = (motion.clone(), seen.clone());
+        let (motion, seen, begins) = (motion.clone(), seen.clone(), begins.clone());
         tasks.push(tokio::spawn(async move {
-            if let Err(error) = live(connection, n, motion, seen.clone()).await
+            if let Err(error) = live(connection, n, motion, seen.clone(), begins).await
                 && seen.lost.fetch_add(1, Relaxed) == 0
             {
                 eprintln!("gemba bench: a peer was lost: {error:#}");
@@ -130,7 +155,8 @@ async fn run(peers: usize, seconds: u32, motion: Arc<Tracked>) -> anyhow::Result
         port.commands.send(HostCommand::Admit { peer, entries: 0 }).await?;
     }
     let commands = port.commands.clone();
-    // All are there; what it took to come does not count.
+    begin.send_replace(true);
+    // All are there and move; what it took to come does not count.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (before, told) = (port.stats(), seen.poses.load(Relaxed));
     tokio::time::sleep(Duration::from_secs(seconds.into())).await;
@@ -154,8 +180,10 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let [mut p99, mut skipped, mut rate] = std::array::from_fn(|_| Runs::default());
     let (peers, seconds) = sizes.house;
     for _ in 0..sizes.runs {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let (burst, missed, told) = runtime.block_on(run(peers, seconds, motion.clone()))?;
+        let host = runtime()?;
+        let guests = runtime()?;
+        let (burst, missed, told) = guests.block_on(run(&host, peers, seconds, motion.clone()))?;
+        host.shutdown_background();
         (p99.push(burst), skipped.push(missed), rate.push(told));
     }
     let row = |id: &str, what: String, unit, runs: &Runs, goal: Option<f64>, pass: Option<bool>| Row {
