@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gemba_devices::gateway::{self, GatewayConfig, GatewayEvent};
+use gemba_net::Address;
+use gemba_net::test_network::{ProxyConfig, UdpProxy};
 use gemba_twin::sample::Value;
 
 use crate::program::{self, Program};
@@ -58,6 +60,17 @@ impl PlantSite {
         let (host, address) = serve(&self.site(), &listen, Some(&self.endpoint));
         assert_eq!(address, self.address, "the same site has the same address");
         self.host = host;
+    }
+
+    /// A bad line to the host, the same both ways, and the site's address behind it.
+    pub fn behind(&self, line: &str) -> (UdpProxy, String) {
+        let host: Address = self.address.parse().expect("a site has an address");
+        let line = line.parse().expect("the line's conditions");
+        let target = format!("{}:{}", host.host, host.port).parse().expect("a test's host has a number for a name");
+        let config = ProxyConfig { listen: ([127, 0, 0, 1], 0).into(), target, up: line, down: line, seed: 4 };
+        let proxy = UdpProxy::start(config).expect("a free port");
+        let through = Address { port: proxy.local_addr().port(), ..host }.to_string();
+        (proxy, through)
     }
 
     /// A link that lets one person in with this role. The host rests while it is made.

@@ -5,8 +5,6 @@
 use std::fs;
 use std::path::Path;
 
-use gemba_net::Address;
-use gemba_net::test_network::{ProxyConfig, UdpProxy};
 use gemba_tests::plant_site::{PlantSite, eventually};
 use gemba_tests::program::Program;
 use serde_json::{Value, json};
@@ -40,13 +38,7 @@ fn a_viewer_that_dies_while_the_plant_comes_goes_on_there_the_next_time() {
     fs::create_dir(&folder).unwrap();
     let model = fs::read(site.folder.path().join("plant.glb")).unwrap();
     assert!(model.len() as u64 > 3 * COME, "{} bytes are too few to be broken off", model.len());
-    let host: Address = site.address.parse().unwrap();
-    let line = LINE.parse().unwrap();
-    let target = format!("{}:{}", host.host, host.port).parse().unwrap();
-    let listen = ([127, 0, 0, 1], 0).into();
-    let proxy = UdpProxy::start(ProxyConfig { listen, target, up: line, down: line, seed: 4 }).unwrap();
-    let through = Address { port: proxy.local_addr().port(), ..host }.to_string();
-
+    let (_proxy, through) = site.behind(LINE);
     let mut first = view(&through, &folder);
     let come = || cached(&folder, "part").map_or(0, |part| part.len() as u64);
     eventually("some of the model is here", || (come() >= COME).then_some(()));

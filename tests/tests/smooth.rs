@@ -6,8 +6,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, and the line says where")]
 
-use gemba_net::Address;
-use gemba_net::test_network::{ProxyConfig, UdpProxy};
 use gemba_tests::plant_site::PlantSite;
 use gemba_tests::program::Viewer;
 use serde_json::{Value, json};
@@ -122,12 +120,7 @@ fn speed(report: &Value) -> f64 {
 #[test]
 fn two_people_on_a_bad_line_see_each_other_move_without_jumps_and_halts() {
     let site = PlantSite::start();
-    let host: Address = site.address.parse().unwrap();
-    let line = LINE.parse().unwrap();
-    let target = format!("{}:{}", host.host, host.port).parse().unwrap();
-    let listen = ([127, 0, 0, 1], 0).into();
-    let proxy = UdpProxy::start(ProxyConfig { listen, target, up: line, down: line, seed: 4 }).unwrap();
-    let through = Address { port: proxy.local_addr().port(), ..host }.to_string();
+    let (proxy, through) = site.behind(LINE);
     let more = ["--size", "160x90", "--plain", "--circle", CIRCLE_SECS, "--seconds", SECONDS, "--trace"];
     let start = |name| Viewer::start(&through, site.folder.path(), name, &more);
     let (ada, grace) = (start("Ada"), start("Grace"));
