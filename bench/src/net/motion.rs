@@ -114,18 +114,22 @@ async fn run(transport: TransportConfig, seed: u64, seconds: u32) -> anyhow::Res
     };
     let receiving = async {
         loop {
-            let datagram = peer.read_datagram().await?;
+            let datagram = match peer.read_datagram().await {
+                Ok(datagram) => datagram,
+                Err(lost) => break anyhow::Error::from(lost),
+            };
             let now = Instant::now();
             let tick = datagram.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes) as usize);
             let place = tick.and_then(|tick| arrived.get_mut(tick)?.get_mut(usize::from(*datagram.get(4)?)));
-            place.context("a datagram was damaged")?.get_or_insert(now);
+            match place {
+                Some(place) => *place = place.or(Some(now)),
+                None => break anyhow::anyhow!("a datagram was damaged"),
+            }
         }
-        #[allow(unreachable_code)]
-        anyhow::Ok(())
     };
     tokio::select! {
         sent = sending => sent?,
-        received = receiving => received?,
+        error = receiving => return Err(error),
     }
     Ok(judge(&arrived, moved))
 }
