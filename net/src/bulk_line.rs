@@ -1,5 +1,6 @@
-//! A peer's second connection to its host, for blobs alone: what is bulk has a congestion control and a queue of its
-//! own, so that it cannot delay poses. Made beside the first, and again when it has ended and something is wished for.
+//! A peer's second connection to its host, for blobs and for where all bodies are: what is bulk has a congestion control
+//! and a queue of its own, so that it cannot delay poses. Made beside the first, and again when it has ended and something
+//! is wished for.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
