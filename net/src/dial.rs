@@ -105,7 +105,7 @@ async fn connect(to: &Address, key: &SigningKey, attempt: u32) -> Result<Reached
     };
     let mut client = quinn::ClientConfig::new(Arc::new(crypto));
     client.transport_config(Arc::new(transport::real_time()));
-    let endpoint = Endpoint::client(any).map_err(ConnectError::Socket)?;
+    let endpoint = transport::endpoint(any, None).map_err(ConnectError::Socket)?;
     let connecting = endpoint.connect_with(client, place, &tls::server_name(&to.key)).map_err(ConnectError::Connect)?;
     let connection = connecting.await.map_err(ConnectError::Connection)?;
     Ok(Reached { endpoint, connection, host: to.clone() })

@@ -98,6 +98,7 @@ impl Hub {
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<HostCommand>, mut inputs: mpsc::Receiver<Input>) {
         let events = self.events.clone();
         let (mut ticks, mut before) = (0u64, Instant::now());
+        let mut next_burst = before;
         let mut tick = tokio::time::interval(limits::TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -106,11 +107,14 @@ impl Hub {
                     ticks += 1;
                     let now = Instant::now();
                     self.counters.beat.note_tick(now - std::mem::replace(&mut before, now), limits::TICK);
-                    if ticks.is_multiple_of(limits::ticks_per_burst(self.lines.len())) {
+                    if ticks.is_multiple_of(limits::ticks_per_burst(self.lines.len())) && now >= next_burst {
                         let _span = trace_span!("tick", peers = self.lines.len()).entered();
                         self.core.tick(clock());
                         self.carry_out();
-                        self.counters.beat.note(now.elapsed());
+                        let took = now.elapsed();
+                        self.counters.beat.note(took);
+                        // Half of the time is for what peers say: a host that cannot keep up tells all of them less often.
+                        next_burst = now + 2 * took;
                     }
                     let (refused, fenced) = (self.core.poses_dropped, self.core.moves_fenced());
                     self.counters.note(refused, fenced, &self.core.crowd_stats());

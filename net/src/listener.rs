@@ -275,7 +275,7 @@ fn begin(config: ListenConfig, is_open: bool) -> Result<HostPort, ListenError> {
     let mut server =
         quinn::ServerConfig::with_crypto(Arc::new(tls::server(&config.signing_key, &config.earlier_keys)?));
     server.transport_config(Arc::new(transport::real_time()));
-    let endpoint = Endpoint::server(server.clone(), config.address).map_err(|error| match error.kind() {
+    let endpoint = transport::endpoint(config.address, Some(server.clone())).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => ListenError::PortInUse(config.address),
         _ => ListenError::Address(config.address, error),
     })?;

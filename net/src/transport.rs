@@ -1,12 +1,39 @@
-//! What quinn is told about connections: how long silence may last, how much may wait, how fast to send.
+//! What quinn is told: where it listens, and of connections how long silence may last, how much may wait, how fast to send.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use quinn::{TransportConfig, VarInt};
+use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt};
+use socket2::{Domain, Protocol, Socket, Type};
+use tracing::debug;
 
 use crate::limits;
 use crate::rt_controller::RtConfig;
+
+/// An endpoint at `address`, for both families where that is IPv6's any. It has room for what arrives while this program
+/// is busy: a packet that the kernel drops looks like a line that is full, and real-time connections would back off.
+pub fn endpoint(address: SocketAddr, server: Option<ServerConfig>) -> std::io::Result<Endpoint> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6()
+        && let Err(error) = socket.set_only_v6(false)
+    {
+        debug!("IPv4 cannot be reached by this socket: {error}");
+    }
+    socket.bind(&address.into())?;
+    widen(&socket);
+    Endpoint::new(EndpointConfig::default(), server, socket.into(), Arc::new(TokioRuntime))
+}
+
+/// A system that gives less (`net.core.rmem_max`) is served all the same.
+fn widen(socket: &Socket) {
+    let given = socket.set_recv_buffer_size(limits::SOCKET_BYTES).and_then(|()| socket.recv_buffer_size());
+    match given {
+        Ok(given) if given >= limits::SOCKET_BYTES => {}
+        Ok(given) => debug!("the system gives a socket room for {given} bytes only; see net.core.rmem_max"),
+        Err(error) => debug!("a socket has the room that the system gives by itself: {error}"),
+    }
+}
 
 /// Settings of the real-time connection, at both ends.
 pub fn real_time() -> TransportConfig {

@@ -305,6 +305,46 @@ fn who_is_heard_of_ten_times_a_second_rests_neither_between_two_words_nor_when_o
 }
 
 #[test]
+fn a_host_that_was_busy_takes_nobody_for_resting() {
+    let mut site = Site::new(&[calm(); 2], 6);
+    let name = Name::of_avatar(PeerNumber(1));
+    for tick in 0..600u32 {
+        swing(&mut site, 1);
+        // Of every second the host sleeps through 0.4.
+        if tick % 30 == 0 {
+            site.tick += 20;
+            site.step();
+        }
+        let rests = site.peers[0].seen.get(&name).is_some_and(|sample| sample.is_resting());
+        assert!(tick < 50 || !rests, "at rest in tick {tick}");
+    }
+}
+
+/// Some stand still for a moment all the time; five hundred of whom each such moment is told to everyone at once are more
+/// than a host can tell.
+#[test]
+fn who_is_far_and_stops_for_a_moment_costs_no_more_than_who_goes_on() {
+    let mut site = Site::new(&[calm(); 2], 7);
+    let name = Name::of_avatar(PeerNumber(1));
+    let mut seen = Vec::new();
+    for tick in 0..800u32 {
+        // Now and then the rest begins, by 0.4 s without a word.
+        if (tick / 20).is_multiple_of(2) {
+            let sample = Sample::of_pose(&pose(200.0, tick as f32 * 0.02, true), site.millis());
+            site.crowd.handle_sample(name, sample, false);
+        }
+        let here = Sample::of_pose(&pose(0.0, 0.0, false), site.millis());
+        site.crowd.handle_sample(Name::of_avatar(PeerNumber(0)), here, false);
+        site.step();
+        seen.push(site.peers[0].seen.get(&name).map(|sample| sample.millis()));
+    }
+    seen.dedup();
+    assert!(seen.len() < 15, "told {} times in 16 s", seen.len());
+    (0..100).for_each(|_| site.step());
+    assert!(site.peers[0].seen[&name].is_resting(), "who stands still in the end is known to");
+}
+
+#[test]
 fn a_peer_that_lies_about_what_arrived_or_never_answers_grows_nothing_and_harms_nobody() {
     let mut site = Site::new(&[calm(); 12], 3);
     let mut random = Seeded(5);

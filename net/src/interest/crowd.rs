@@ -10,6 +10,9 @@ use crate::relay::{Detail, Name, RelaySender, Sample};
 
 /// How much a gap between two words of a motion changes what is thought to be their pace.
 const GAP_SHARE: f32 = 0.2;
+/// Of a tick that comes later than this (ms) no more counts: a host that was busy has heard nobody, and must not take all for
+/// resting.
+const LATE_MILLIS: u64 = 100;
 /// Gaps without a word after which something rests: two words may be lost in a row.
 const REST_GAPS: f32 = 4.0;
 
@@ -79,9 +82,15 @@ struct Fresh {
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     since: u64,
-    /// Of a rest: when it was last told, and how often.
-    tried: u64,
+    /// Of a rest: until when it waits at least, and how often it was told.
+    not_before: u64,
     tries: u32,
+}
+
+impl Waiting {
+    fn since(since: u64) -> Self {
+        Self { since, not_before: 0, tries: 0 }
+    }
 }
 
 /// A peer that is told.
@@ -105,7 +114,7 @@ struct Watcher {
 /// All that a host tells.
 #[derive(Debug, Default)]
 pub struct Crowd {
-    /// Milliseconds that have passed since the first tick: the host's clock, but for its jumps.
+    /// Milliseconds that have passed since the first tick: the host's clock, but for its jumps, and for how late ticks were.
     now: u64,
     clock: Option<u64>,
     subjects: HashMap<Name, Subject>,
@@ -124,8 +133,7 @@ impl Crowd {
 
     /// A peer is to be told of everyone from now on, with so many bytes a second.
     pub fn join(&mut self, peer: PeerNumber, bytes_per_sec: u64) {
-        let since = self.now;
-        let waiting = Waiting { since, tried: 0, tries: 0 };
+        let waiting = Waiting::since(self.now);
         let others = self.subjects.keys().filter(|name| name.is_avatar() && **name != Name::of_avatar(peer));
         let watcher = Watcher {
             sender: RelaySender::default(),
@@ -257,7 +265,7 @@ impl Crowd {
 
     /// Packets for each peer at `clock` (ms), `taken` bytes of whose first one are somebody else's.
     pub fn tick(&mut self, clock: u64, taken: impl Fn(PeerNumber) -> usize) -> Vec<(PeerNumber, Vec<Vec<u8>>)> {
-        let passed = clock.saturating_sub(self.clock.replace(clock).unwrap_or(clock)).min(1_000);
+        let passed = clock.saturating_sub(self.clock.replace(clock).unwrap_or(clock)).min(LATE_MILLIS);
         self.now += passed;
         let news = self.news(clock);
         let mut out = Vec::new();
@@ -364,7 +372,7 @@ impl Watcher {
                 let was_told = self.joined_at.is_some_and(|at| subject.heard < at) && subject.is_resting;
                 let known = self.sender.known(*name);
                 if !was_told && !known.is_some_and(|known| known.is_resting() && known.is_as(&subject.exact)) {
-                    self.waiting.entry(*name).or_insert(Waiting { since: now, tried: 0, tries: 0 });
+                    self.waiting.entry(*name).or_insert(Waiting::since(now));
                 }
             }
         }
@@ -389,10 +397,19 @@ impl Watcher {
     fn notice_one(&mut self, peer: PeerNumber, now: u64, fresh: &Fresh, reach: Reach, presenters: &BTreeSet<Name>) {
         let Fresh { name, motions, is_resting } = fresh;
         let turn = motions.wrapping_add(name.turn()).wrapping_add(u32::from(peer.0));
-        if *is_resting || turn.is_multiple_of(reach.every()) || self.is_hero(*name, presenters) {
-            let waiting = self.waiting.entry(*name).or_insert(Waiting { since: now, tried: 0, tries: 0 });
-            // A new rest is told at once.
+        let turns_away = (reach.every() - turn % reach.every()) % reach.every();
+        let is_due = turns_away == 0 || self.is_hero(*name, presenters);
+        if *is_resting {
+            let waiting = self.waiting.entry(*name).or_insert(Waiting::since(now));
             waiting.tries = 0;
+            // What is far has its turn as if it moved on: most of what stops there will have gone on by then.
+            let wait = u64::from(turns_away) * limits::MOTION_INTERVAL.as_millis() as u64;
+            waiting.not_before = if is_due { now } else { now + wait };
+        } else if is_due {
+            self.waiting.entry(*name).or_insert(Waiting::since(now));
+        } else if self.waiting.get(name).is_some_and(|waiting| waiting.not_before > now) {
+            // It rests no more.
+            self.waiting.remove(name);
         }
     }
 
@@ -412,7 +429,7 @@ impl Watcher {
         let mut heroes = 0;
         for (name, waiting) in &self.waiting {
             let Some(subject) = subjects.get(name) else { continue };
-            if subject.is_resting && waiting.tries > 0 && now < waiting.tried + wait_millis(waiting.tries) {
+            if subject.is_resting && now < waiting.not_before {
                 continue;
             }
             let away = self.place.map_or(0.0, |here| apart(here, subject.exact.place()));
@@ -451,7 +468,8 @@ impl Watcher {
         }
         let waiting = self.waiting.get_mut(&name)?;
         stats.rests_repeated += u64::from(waiting.tries > 0);
-        *waiting = Waiting { since: now, tried: now, tries: waiting.tries + 1 };
+        let tries = waiting.tries + 1;
+        *waiting = Waiting { since: now, not_before: now + wait_millis(tries), tries };
         Some((name, subject.in_detail(Detail::Exact)))
     }
 
