@@ -90,6 +90,10 @@ impl HistoryArgs {
     }
 }
 
+/// Hundreds of peers are told small frames, by more than one thread.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let Args { dir, listen, opcua, admit, name, until_stdin_closes, publish, counters, standing, history } =
