@@ -1,8 +1,9 @@
 //! The report of a run: what it saw, as JSON, in the format `ARCHITECTURE.md` fixes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bevy::ecs::system::NonSendMarker;
 use bevy::prelude::*;
 use gemba_twin::peer::PeerKey;
 use serde::Serialize;
@@ -24,28 +25,63 @@ use crate::site::{Site, ThingIndex};
 /// Frames whose times are kept: some minutes.
 const FRAMES: usize = 20_000;
 
-/// How long the main thread worked on each frame.
+/// What each frame took on the main thread, milliseconds.
 #[derive(Resource, Default)]
 pub struct FrameTimes {
-    begun: Option<Instant>,
+    begun: Option<Moment>,
+    /// By the clock: with what the thread waited for, and what others took of its processor.
+    all_ms: VecDeque<f64>,
+    /// What the thread itself worked.
     cpu_ms: VecDeque<f64>,
     /// Frames since the start.
     pub frames: u64,
 }
 
+/// An instant of the main thread.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    at: Instant,
+    worked: Duration,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { at: Instant::now(), worked: worked() }
+    }
+}
+
+/// How long this thread has had a processor.
+#[cfg(unix)]
+fn worked() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    // The clock is never negative.
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Elsewhere by the clock, which is never less.
+#[cfg(not(unix))]
+fn worked() -> Duration {
+    static BEGUN: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    BEGUN.elapsed()
+}
+
 impl FrameTimes {
     /// Forgets what was measured so far: loading is not viewing.
     pub fn restart(&mut self) {
+        self.all_ms.clear();
         self.cpu_ms.clear();
         self.frames = 0;
     }
+}
 
-    fn percentile(&self, fraction: f64) -> Option<f64> {
-        let mut times: Vec<f64> = self.cpu_ms.iter().copied().collect();
-        times.sort_by(f64::total_cmp);
-        let at = (times.len().checked_sub(1)? as f64 * fraction).round() as usize;
+fn percentiles(of: &VecDeque<f64>) -> Percentiles {
+    let mut times: Vec<f64> = of.iter().copied().collect();
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        let at = (times.len().checked_sub(1)? as f64 * share).round() as usize;
         times.get(at).copied()
-    }
+    };
+    Percentiles { p50: at(0.5), p99: at(0.99) }
 }
 
 #[derive(Serialize)]
@@ -116,7 +152,10 @@ struct Report {
     samples_applied: u64,
     sample_age_ms: Percentiles,
     frames: u64,
+    /// What the main thread worked on each frame.
     frame_cpu_ms: Percentiles,
+    /// What each frame took there by the clock.
+    frame_ms: Percentiles,
     seconds: f64,
     peers: Vec<PeerReport>,
     selected: Option<String>,
@@ -180,7 +219,8 @@ impl Seen<'_, '_> {
             samples_applied: self.readings.applied,
             sample_age_ms: Percentiles { p50: self.readings.age_ms(0.5), p99: self.readings.age_ms(0.99) },
             frames: self.times.frames,
-            frame_cpu_ms: Percentiles { p50: self.times.percentile(0.5), p99: self.times.percentile(0.99) },
+            frame_cpu_ms: percentiles(&self.times.cpu_ms),
+            frame_ms: percentiles(&self.times.all_ms),
             seconds,
             peers: self.met.0.values().cloned().collect(),
             selected: self.selection.0.and_then(path_of),
@@ -264,15 +304,21 @@ fn meet(mut met: ResMut<Met>, people: Res<People>, site: Res<Site>) {
     }
 }
 
-pub(crate) fn begin(mut times: ResMut<FrameTimes>) {
-    times.begun = Some(Instant::now());
+/// Both in the main thread, whose clock is asked.
+fn begin(mut times: ResMut<FrameTimes>, _main: NonSendMarker) {
+    times.begun = Some(Moment::now());
 }
 
-pub(crate) fn end(mut times: ResMut<FrameTimes>) {
+fn end(mut times: ResMut<FrameTimes>, _main: NonSendMarker) {
     let Some(begun) = times.begun.take() else { return };
-    if times.cpu_ms.len() == FRAMES {
-        times.cpu_ms.pop_front();
+    let now = Moment::now();
+    let (all, worked) = (now.at - begun.at, now.worked.saturating_sub(begun.worked));
+    let FrameTimes { all_ms, cpu_ms, .. } = &mut *times;
+    for (kept, new) in [(all_ms, all), (cpu_ms, worked)] {
+        if kept.len() == FRAMES {
+            kept.pop_front();
+        }
+        kept.push_back(new.as_secs_f64() * 1000.0);
     }
-    times.cpu_ms.push_back(begun.elapsed().as_secs_f64() * 1000.0);
     times.frames += 1;
 }

@@ -51,6 +51,9 @@ pub struct HeadsetReport {
     /// What our systems have worked on each frame, milliseconds, the runtime's own work and waiting left out: middle and
     /// 99th of a hundred.
     pub own_ms: [f64; 2],
+    /// What the runtime has worked on our questions in each frame (hands, buttons, eyes), milliseconds: middle and 99th of a
+    /// hundred.
+    pub asked_ms: [f64; 2],
     /// Largest difference between the instant a picture was drawn for and that of the newest eyes the runtime had given
     /// for its frame, milliseconds.
     pub pose_age_ms: f64,
@@ -64,6 +67,9 @@ struct Kept {
     /// Of this frame so far.
     own: Duration,
     own_ms: VecDeque<f64>,
+    /// Of this frame so far.
+    asked: Duration,
+    asked_ms: VecDeque<f64>,
     /// How long this frame has been drawn.
     drawn: Duration,
     drawn_ms: VecDeque<f64>,
@@ -78,14 +84,14 @@ pub struct HeadsetFigures(Arc<Mutex<Kept>>);
 impl HeadsetFigures {
     /// Counts from now until the value is dropped as our own work on this frame.
     pub fn timed(&self) -> Timed<'_> {
-        Timed { figures: self, begun: Instant::now(), outside: Duration::ZERO }
+        Timed { figures: self, begun: Instant::now(), outside: Duration::ZERO, asked: Duration::ZERO }
     }
 
     /// All figures so far.
     pub fn report(&self) -> HeadsetReport {
         let kept = self.kept();
-        let (own_ms, drawn_ms) = (middle_and_most(&kept.own_ms), middle_and_most(&kept.drawn_ms));
-        HeadsetReport { own_ms, drawn_ms, ..kept.report.clone() }
+        let [own_ms, asked_ms, drawn_ms] = [&kept.own_ms, &kept.asked_ms, &kept.drawn_ms].map(middle_and_most);
+        HeadsetReport { own_ms, asked_ms, drawn_ms, ..kept.report.clone() }
     }
 
     /// Forgets what was counted so far: loading is not viewing.
@@ -94,6 +100,7 @@ impl HeadsetFigures {
         let HeadsetReport { fittings, sessions, .. } = kept.report.clone();
         kept.report = HeadsetReport { fittings, sessions, ..HeadsetReport::default() };
         kept.own_ms.clear();
+        kept.asked_ms.clear();
         kept.drawn_ms.clear();
     }
 
@@ -112,8 +119,10 @@ impl HeadsetFigures {
     pub(crate) fn note_frame(&self, shown: i64, period: i64) {
         let mut kept = self.kept();
         let (own, drawn) = (std::mem::take(&mut kept.own), std::mem::take(&mut kept.drawn));
+        let asked = std::mem::take(&mut kept.asked);
         if kept.report.frames > 0 {
             keep(&mut kept.own_ms, own);
+            keep(&mut kept.asked_ms, asked);
             keep(&mut kept.drawn_ms, drawn);
         }
         kept.report.frames += 1;
@@ -180,9 +189,18 @@ pub struct Timed<'a> {
     figures: &'a HeadsetFigures,
     begun: Instant,
     outside: Duration,
+    asked: Duration,
 }
 
 impl Timed<'_> {
+    /// Leaves out what the runtime takes to answer, and counts it for itself.
+    pub(crate) fn asking<T>(&mut self, runtime: impl FnOnce() -> T) -> T {
+        let before = self.outside;
+        let value = self.outside(runtime);
+        self.asked += self.outside - before;
+        value
+    }
+
     /// Leaves out what the runtime does, or waits for.
     pub(crate) fn outside<T>(&mut self, runtime: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
@@ -195,7 +213,9 @@ impl Timed<'_> {
 impl Drop for Timed<'_> {
     fn drop(&mut self) {
         let own = self.begun.elapsed().saturating_sub(self.outside);
-        self.figures.kept().own += own;
+        let mut kept = self.figures.kept();
+        kept.own += own;
+        kept.asked += self.asked;
     }
 }
 
@@ -231,11 +251,15 @@ mod tests {
     fn what_the_runtime_does_is_not_our_own_work() {
         let figures = HeadsetFigures::default();
         figures.note_frame(1, 1);
+        let begun = Instant::now();
         let mut timed = figures.timed();
         timed.outside(|| std::thread::sleep(Duration::from_millis(30)));
+        timed.asking(|| std::thread::sleep(Duration::from_millis(30)));
         drop(timed);
+        let all = begun.elapsed().as_secs_f64() * 1e3;
         figures.note_frame(2, 1);
-        assert!(figures.report().own_ms[1] < 20.0, "{:?}", figures.report());
+        let HeadsetReport { own_ms: [_, own], asked_ms: [_, asked], .. } = figures.report();
+        assert!(own <= all - 60.0 && (30.0..=all - 30.0).contains(&asked), "{own} and {asked} of {all}");
     }
 
     #[test]

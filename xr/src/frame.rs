@@ -6,7 +6,7 @@ use std::time::Instant;
 use bevy::core_pipeline::{Core3d, Core3dSystems};
 use bevy::prelude::*;
 use bevy::render::render_resource::{PollType, TextureFormat, TextureViewDescriptor, TextureViewDimension};
-use bevy::render::renderer::{RenderAdapterInfo, RenderDevice};
+use bevy::render::renderer::{RenderAdapterInfo, RenderDevice, RenderGraph, RenderGraphSystems};
 use bevy::render::texture::{ManualTextureView, ManualTextureViews};
 use bevy::render::view::ExtractedView;
 use bevy::render::{ExtractSchedule, MainWorld, Render, RenderApp};
@@ -38,11 +38,13 @@ pub(crate) fn plugin(app: &mut App) {
     render_app
         .init_resource::<Eyes>()
         .init_resource::<Masks>()
+        .init_resource::<Handed>()
         .add_systems(ExtractSchedule, (let_go, take).chain())
         .add_systems(
             Render,
             (begin, acquire, look, draw_into, mask::prepare).chain().in_set(XrRenderSystems::PreRender),
         )
+        .add_systems(RenderGraph, hand_over.after(RenderGraphSystems::Render).before(RenderGraphSystems::Submit))
         .add_systems(Core3d, mask::hide.after(Core3dSystems::Prepass).before(Core3dSystems::MainPass))
         .add_systems(Render, (depth::draw, rest, end).chain().in_set(XrRenderSystems::PostRender));
 }
@@ -153,12 +155,12 @@ fn look(
     trouble: Res<Trouble>,
     figures: Res<HeadsetFigures>,
 ) {
-    let _own = figures.timed();
+    let mut own = figures.timed();
     let (Some(picture), Some(now)) = (picture, frame.0) else { return };
     if !eyes.has_begun {
         return;
     }
-    match locate(&picture.session, &picture.stage, now.predicted_display_time) {
+    match own.asking(|| locate(&picture.session, &picture.stage, now.predicted_display_time)) {
         Ok(Some(views)) => (eyes.views, eyes.at) = (views, now.predicted_display_time.as_nanos()),
         // Not tracked for the moment: the picture stays where it was.
         Ok(None) => {}
@@ -231,18 +233,27 @@ fn end(
     }
 }
 
+/// When the frame was given to the renderer. One that is the processor itself may draw it before it returns.
+#[derive(Resource, Default)]
+struct Handed(Option<Instant>);
+
+fn hand_over(mut handed: ResMut<Handed>) {
+    handed.0 = Some(Instant::now());
+}
+
 /// Where the processor itself draws, a frame is drawn to its end before it is given to the runtime, which would only wait
 /// for it, and before the next begins: else both have the same cores by turns, and each takes as long as both.
 fn rest(
+    mut handed: ResMut<Handed>,
     device: Res<RenderDevice>,
     adapter: Res<RenderAdapterInfo>,
     picture: Option<Res<Picture>>,
     figures: Res<HeadsetFigures>,
 ) {
+    let begun = handed.0.take().unwrap_or_else(Instant::now);
     if picture.is_none() || adapter.device_type != wgpu::DeviceType::Cpu {
         return;
     }
-    let begun = Instant::now();
     if let Err(why) = device.poll(PollType::wait_indefinitely()) {
         warn!("the renderer could not finish: {why}");
     }

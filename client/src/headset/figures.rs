@@ -40,6 +40,7 @@ fn add_to_report(mut more: ResMut<MoreSeen>, figures: Res<HeadsetFigures>, first
             "late_by_us": report.late_by_us,
             "drawn_ms": {"p50": report.drawn_ms[0], "p99": report.drawn_ms[1]},
             "disordered": report.disordered,
+            "asked_ms": {"p50": report.asked_ms[0], "p99": report.asked_ms[1]},
             "own_ms": {"p50": report.own_ms[0], "p99": report.own_ms[1]},
             "pose_age_ms": report.pose_age_ms,
             "pose_off": report.pose_off,
