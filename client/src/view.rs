@@ -11,6 +11,7 @@ use bevy_egui::{EguiContexts, EguiPrimaryContextPass, EguiTextureHandle, EguiUse
 use crate::free_rect::FreeRect;
 use crate::quality::Quality;
 use crate::schedule::Screen;
+use crate::theme;
 
 /// Marks the camera that looks at the plant.
 #[derive(Component)]
@@ -86,16 +87,18 @@ fn show(
     mut view: ResMut<PlantView>,
     mut images: ResMut<Assets<Image>>,
     quality: Res<Quality>,
+    camera: Single<&Camera, With<PlantCamera>>,
 ) -> Result {
     let ctx = contexts.ctx_mut()?;
     let rect = free.0;
     let mut ui = free.ui(ctx, "plant");
-    ui.painter().image(
-        view.texture,
-        rect,
-        egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0)),
-        egui::Color32::WHITE,
-    );
+    if camera.is_active {
+        let whole = egui::Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
+        ui.painter().image(view.texture, rect, whole, egui::Color32::WHITE);
+    } else {
+        // A picture of a while ago would be taken for the plant as it is.
+        ui.painter().rect_filled(rect, 0.0, theme::FIELD);
+    }
     let response = ui.allocate_rect(rect, egui::Sense::hover());
     view.hovered = response.contains_pointer() && !ctx.egui_is_using_pointer();
     free.0 = rect;

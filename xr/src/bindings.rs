@@ -126,12 +126,15 @@ pub(crate) const PROFILES: &[Profile] = &[
     touch("/interaction_profiles/bytedance/pico4_controller"),
     // XR_EXT_hand_interaction: bare hands; pinching selects, a fist grabs.
     Profile {
-        path: "/interaction_profiles/ext/hand_interaction_ext",
+        path: BARE_PROFILE,
         both: &[GRIP, AIM, (Role::Trigger, "input/pinch_ext/value"), (Role::Squeeze, "input/grasp_ext/value")],
         left: &[],
         right: &[],
     },
 ];
+
+/// XR_EXT_hand_interaction: bare hands. They have no menu button; see `palm`.
+pub(crate) const BARE_PROFILE: &str = "/interaction_profiles/ext/hand_interaction_ext";
 
 /// XR_EXT_eye_gaze_interaction: where the person looks.
 pub(crate) const GAZE_PROFILE: &str = "/interaction_profiles/ext/eye_gaze_interaction";

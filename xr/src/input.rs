@@ -6,7 +6,7 @@ use std::time::Duration;
 use bevy::prelude::*;
 use openxr::{Action, ActionSet, AnyGraphics, Haptic, Instance, Path, Posef, Session, Space, Time, Vector2f};
 
-use crate::bindings::{GAZE, GAZE_PROFILE, HANDS, PROFILES, Role};
+use crate::bindings::{BARE_PROFILE, GAZE, GAZE_PROFILE, HANDS, PROFILES, Role};
 use crate::pose::{transform, transform_if_valid};
 use crate::tracked::{Buzz, Hand, Side, Tracked};
 
@@ -14,6 +14,7 @@ use crate::tracked::{Buzz, Hand, Side, Tracked};
 pub(crate) struct Input {
     set: ActionSet,
     hands: [Path; 2],
+    bare: Path,
     grips: [Space; 2],
     aims: [Space; 2],
     gaze: Option<Space>,
@@ -77,6 +78,7 @@ impl Input {
             joints: [tracker(openxr::Hand::LEFT), tracker(openxr::Hand::RIGHT)],
             set,
             hands,
+            bare: instance.string_to_path(BARE_PROFILE)?,
             trigger,
             squeeze,
             stick,
@@ -123,6 +125,8 @@ impl Input {
             primary: is_down(&self.primary),
             secondary: is_down(&self.secondary),
             menu: is_down(&self.menu),
+            is_bare: session.current_interaction_profile(path).is_ok_and(|profile| profile == self.bare),
+            offers_menu: false,
             joints: joints.map_or_else(Vec::new, |joints| joints.iter().map(|joint| transform(joint.pose)).collect()),
         }
     }

@@ -11,7 +11,7 @@
 //! - `frame`: draws, in the render world, with `depth` and `mask`, and gives it to the runtime as a `layer`
 //! - `display`: the refresh rate, and what the lenses hide
 //! - `room`: the person's own, behind the plant
-//! - `input` with `bindings`: actions; `pose`: poses of the runtime as transforms
+//! - `input` with `bindings`: actions; `palm`: the menu button of a bare hand; `pose`: poses of the runtime as transforms
 //!
 //! bevy_mod_openxr brings Vulkan's and wgpu's devices together, and its swapchains and layers are used; its start, session
 //! and frame systems are not, because they ask once, panic when a runtime dies, and merge the states that must be told
@@ -42,6 +42,7 @@ mod input;
 mod join;
 mod layer;
 mod mask;
+mod palm;
 mod pose;
 mod room;
 mod runtime;

@@ -27,6 +27,7 @@ use crate::figures::{Fittings, HeadsetFigures};
 use crate::frame::{locate, projection, view_texture};
 use crate::input::Input;
 use crate::join::{Lookout, join};
+use crate::palm::Palms;
 use crate::pose::{transform, transform_if_valid};
 use crate::room::{Blending, Room, RoomLayer};
 use crate::runtime::{Runtime, XrUnavailable};
@@ -90,6 +91,7 @@ struct Live {
     stage: Arc<Space>,
     head: Space,
     input: Option<Input>,
+    palms: Palms,
 }
 
 /// The session and its course.
@@ -303,7 +305,7 @@ fn create(world: &mut World) -> Result<Live, OxrError> {
         refresh_hz,
     });
     world.insert_resource(picture);
-    Ok(Live { session, waiter, stage, head, input })
+    Ok(Live { session, waiter, stage, head, input, palms: Palms::default() })
 }
 
 /// What a session is drawn into: one image of two layers, in a format that Bevy's own pictures have.
@@ -401,12 +403,13 @@ pub(crate) fn wait(
     let at = now.predicted_display_time;
     let mut person = Tracked::default();
     if state.is_seen() {
-        person.head = transform_if_valid(live.head.locate(&live.stage, at));
+        person.head = transform_if_valid(own.asking(|| live.head.locate(&live.stage, at)));
     }
     if let Some(input) = live.input.as_ref().filter(|_| *state == HeadsetState::Focused) {
-        if let Err(why) = input.read(&live.session, &live.stage, at, &mut person) {
+        if let Err(why) = own.asking(|| input.read(&live.session, &live.stage, at, &mut person)) {
             trouble.note(why);
         }
+        live.palms.read(&mut person);
         buzzes.read().for_each(|buzz| input.buzz(&live.session, buzz));
     }
     if recentred.is_some_and(|from| from.as_nanos() <= at.as_nanos()) {
@@ -434,9 +437,10 @@ pub(crate) fn look(
     mut eyes: Query<(&mut Transform, &mut Projection, &XrCamera)>,
     figures: Res<HeadsetFigures>,
 ) {
-    let _own = figures.timed();
+    let mut own = figures.timed();
     let (Some(live), Some(now)) = (headset.live.as_ref(), frame.0) else { return };
-    let Ok(Some(views)) = locate(&live.session, &live.stage, now.predicted_display_time) else { return };
+    let views = own.asking(|| locate(&live.session, &live.stage, now.predicted_display_time));
+    let Ok(Some(views)) = views else { return };
     for (mut place, mut lens, eye) in &mut eyes {
         let Some(view) = views.get(eye.0 as usize) else { continue };
         *place = transform(view.pose);

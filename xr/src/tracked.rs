@@ -38,8 +38,12 @@ pub struct Hand {
     pub primary: bool,
     /// The upper button (B, Y) is down.
     pub secondary: bool,
-    /// The menu button is down.
+    /// The menu button is down; of a bare hand, it pinches while it offers the menu.
     pub menu: bool,
+    /// Nothing with buttons is in it.
+    pub is_bare: bool,
+    /// The palm of a bare hand is turned to the eyes: it points at nothing, and pinching is its menu button.
+    pub offers_menu: bool,
     /// The 26 joints of XR_EXT_hand_tracking in its order, tracking space; empty while none are tracked.
     pub joints: Vec<Transform>,
 }

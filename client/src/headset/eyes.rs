@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::Stood;
 use super::moving::Arc;
+use super::notices::Notices;
 use super::panel::Panel;
 use super::written::Written;
 use crate::camera::CameraMode;
@@ -96,6 +97,10 @@ struct Standing {
     panel_hold: &'static str,
     /// What is written on it and where that is, tracking space.
     written: Vec<(String, [f32; 3])>,
+    /// What is told while it is closed.
+    notices: Vec<String>,
+    /// Which bare hands offer the menu, left first.
+    palms: [bool; 2],
     /// Whether the plant is shown as it is now.
     live: bool,
     /// How the desktop's camera moves: a choice that the panels show.
@@ -138,6 +143,7 @@ struct Seen<'w, 's> {
     arc: Res<'w, Arc>,
     panel: Res<'w, Panel>,
     written: Res<'w, Written>,
+    notices: Res<'w, Notices>,
     cursor: Res<'w, Cursor>,
     mode: Res<'w, CameraMode>,
     progress: Res<'w, PlantProgress>,
@@ -186,6 +192,8 @@ impl Seen<'_, '_> {
             panel_rests: self.panel.nearness.rests(),
             panel_hold: self.panel.hold.words(),
             written: self.written(),
+            notices: self.notices.lines().map(str::to_owned).collect(),
+            palms: Side::BOTH.map(|side| hand(side).offers_menu),
             live: *self.cursor == Cursor::Live,
             camera: self.mode.label(),
             pointed: [pointed(PointedBy::LeftHand), pointed(PointedBy::RightHand)],

@@ -1,14 +1,23 @@
 //! What the panel is held by. It opens before the person and goes with them. A hand that closes while its laser is on the
 //! panel carries it and leaves it where it opens again; the lower button (A, X) of that hand, pressed meanwhile, chooses
-//! what holds it then: the person, the plant (it stays beside its machine when the person goes on), the wrist of the
-//! other hand (small, like a watch).
+//! what holds it then: the person, the plant (it stays when the person goes on, and goes along with the machine that was
+//! selected), the wrist of the other hand (small, like a watch). Buttons on the panel choose the same, for hands without
+//! such a button.
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
-use gemba_xr::{Buzz, Rig, Side, Tracked};
+use bevy_egui::EguiContexts;
+use bevy_egui::egui::{self, RichText};
+use gemba_xr::{Buzz, HeadsetState, Rig, Side, Tracked};
 
 use super::panel::Panel;
 use super::point::pointed_by;
+use crate::mirror::ThingEntities;
 use crate::pointer::Pointers;
+use crate::selection::Selection;
+use crate::site::ThingIndex;
+use crate::theme;
+use crate::view::PlantView;
 
 /// A hand is closed from then on, and open again below the second.
 const CLOSED: (f32, f32) = (0.7, 0.4);
@@ -20,8 +29,8 @@ const WRIST_SCALE: f32 = 0.3;
 pub(super) enum Hold {
     /// It goes with the person: the rig's frame.
     Person(Transform),
-    /// It stays in the plant: world frame.
-    Plant(Transform),
+    /// It is in the plant: where in the frame of what it is beside, or in the world's if it is beside nothing.
+    Plant { place: Transform, beside: Option<ThingIndex> },
     /// It is worn.
     Wrist(Side),
     /// A hand carries it: its place in the frame of that hand's aim, what it will be held by, and whether the button that
@@ -58,6 +67,13 @@ impl Default for Hold {
 }
 
 impl Hold {
+    /// Before a person's face, a little below the eyes, as a page is held.
+    pub(super) fn before(head: Transform) -> Self {
+        let yaw = head.rotation.to_euler(EulerRot::YXZ).0;
+        let place = head.translation - Vec3::Y * 0.12;
+        Hold::Person(Transform::from_translation(place).with_rotation(Quat::from_rotation_y(yaw)))
+    }
+
     pub(super) fn is_carried(&self) -> bool {
         matches!(self, Hold::Hand { .. })
     }
@@ -66,10 +82,45 @@ impl Hold {
     pub(super) fn words(&self) -> &'static str {
         match self {
             Hold::Person(_) => "person",
-            Hold::Plant(_) => "plant",
+            Hold::Plant { .. } => "plant",
             Hold::Wrist(_) => "wrist",
             Hold::Hand { .. } => "hand",
         }
+    }
+}
+
+/// The machines that a panel can be beside.
+#[derive(SystemParam)]
+pub(super) struct Machines<'w, 's> {
+    selection: Res<'w, Selection>,
+    things: Res<'w, ThingEntities>,
+    places: Query<'w, 's, &'static GlobalTransform, Without<Rig>>,
+}
+
+impl Machines<'_, '_> {
+    /// The frame of a thing, upright and of life size: a panel beside it neither leans nor grows with it.
+    fn frame(&self, thing: ThingIndex) -> Option<Transform> {
+        let world_from_thing = self.places.get(self.things.entity(thing)?).ok()?;
+        Some(upright(world_from_thing.compute_transform()))
+    }
+
+    /// What holds a panel of this place of the world, now and when what is selected moves.
+    fn hold(&self, world_from_panel: Transform) -> Hold {
+        let selected = self.selection.0.and_then(|thing| Some((thing, self.frame(thing)?)));
+        let Some((thing, world_from_thing)) = selected else {
+            return Hold::Plant { place: world_from_panel, beside: None };
+        };
+        Hold::Plant { place: within(world_from_thing, world_from_panel), beside: Some(thing) }
+    }
+}
+
+/// A place of the world in a frame of the world, which has no scale.
+fn within(world_from_frame: Transform, world_from_place: Transform) -> Transform {
+    let back = world_from_frame.rotation.inverse();
+    Transform {
+        translation: back * (world_from_place.translation - world_from_frame.translation),
+        rotation: back * world_from_place.rotation,
+        scale: world_from_place.scale,
     }
 }
 
@@ -83,6 +134,7 @@ pub(super) fn carry(
     mut buzz: MessageWriter<Buzz>,
     tracked: Res<Tracked>,
     pointers: Res<Pointers>,
+    machines: Machines,
     rig: Single<&Transform, With<Rig>>,
 ) {
     if !panel.is_open() {
@@ -93,15 +145,61 @@ pub(super) fn carry(
         Hold::Hand { .. } => carried(before, &tracked, *rig),
         _ => Side::BOTH.into_iter().find_map(|side| taken(&panel, side, &tracked, &pointers, *rig)).unwrap_or(before),
     };
-    if let (Hold::Plant(place), true) = (&mut panel.hold, before.is_carried()) {
+    if let (Hold::Plant { place, .. }, true) = (panel.hold, before.is_carried()) {
         // As near, and so as large, as it was in the hand.
-        place.scale *= near;
+        panel.hold = machines.hold(place.with_scale(place.scale * near));
     }
     if panel.hold.is_carried() != before.is_carried() {
         let side = if let Hold::Hand { side, .. } = panel.hold { side } else { Side::Right };
         buzz.write(Buzz { side, strength: 0.4, secs: 0.03 });
     }
-    panel.place = place(&panel.hold, panel.place, &tracked, *rig);
+    let frame = match panel.hold {
+        Hold::Plant { beside: Some(thing), .. } => machines.frame(thing),
+        _ => Some(Transform::IDENTITY),
+    };
+    match frame {
+        Some(frame) => panel.place = place(&panel.hold, panel.place, &tracked, *rig, frame),
+        // The machine has gone: it stays where it was.
+        None => panel.hold = Hold::Plant { place: rig.mul_transform(panel.place), beside: None },
+    }
+}
+
+/// Buttons that choose what holds the panel, where the plant is on the desktop.
+pub(super) fn offer(
+    mut contexts: EguiContexts,
+    mut panel: ResMut<Panel>,
+    machines: Machines,
+    view: Res<PlantView>,
+    state: Res<HeadsetState>,
+    tracked: Res<Tracked>,
+    rig: Single<&Transform, With<Rig>>,
+) -> Result {
+    if !state.is_seen() {
+        return Ok(());
+    }
+    // A wrist that points at it cannot wear it.
+    let wrist = Side::BOTH.into_iter().find(|side| !panel.is_under(*side) && tracked.hand(*side).grip.is_some());
+    let mut offers = vec![("With me", "person"), ("In the plant", "plant")];
+    offers.extend(wrist.map(|_| ("On the wrist", "wrist")));
+    let area = egui::Area::new("panel's hold".into())
+        .order(egui::Order::Foreground)
+        .pivot(egui::Align2::LEFT_CENTER)
+        .fixed_pos(view.rect.left_center() + egui::vec2(12.0, 0.0));
+    let held = panel.hold.words();
+    let shown = area.show(contexts.ctx_mut()?, |ui| {
+        ui.vertical(|ui| {
+            ui.label(RichText::new("This panel").size(11.5).color(theme::QUIET));
+            let chosen = offers.iter().find(|(words, by)| ui.selectable_label(held == *by, *words).clicked());
+            chosen.map(|(_, by)| *by).filter(|by| *by != held)
+        })
+    });
+    panel.hold = match (shown.inner.inner, tracked.head, wrist) {
+        (Some("person"), Some(head), _) => Hold::before(head),
+        (Some("plant"), ..) => machines.hold(rig.mul_transform(panel.place)),
+        (Some("wrist"), _, Some(side)) => Hold::Wrist(side),
+        _ => return Ok(()),
+    };
+    Ok(())
 }
 
 /// The panel in a hand that has closed on it.
@@ -125,7 +223,7 @@ fn carried(hold: Hold, tracked: &Tracked, rig: &Transform) -> Hold {
         let last = upright(hand.aim.unwrap_or_default().mul_transform(grip));
         return match then {
             Then::Wrist if tracked.hand(other(side)).grip.is_some() => Hold::Wrist(other(side)),
-            Then::Plant => Hold::Plant(rig.mul_transform(last)),
+            Then::Plant => Hold::Plant { place: rig.mul_transform(last), beside: None },
             _ => Hold::Person(last),
         };
     }
@@ -134,11 +232,13 @@ fn carried(hold: Hold, tracked: &Tracked, rig: &Transform) -> Hold {
     Hold::Hand { side, grip, then, was_down: is_down }
 }
 
-/// Where the panel is now, the rig's frame.
-fn place(hold: &Hold, last: Transform, tracked: &Tracked, rig: &Transform) -> Transform {
+/// Where the panel is now, the rig's frame; `frame` is that of what it is beside.
+fn place(hold: &Hold, last: Transform, tracked: &Tracked, rig: &Transform, frame: Transform) -> Transform {
     match hold {
         Hold::Person(place) => *place,
-        Hold::Plant(place) => Transform::from_matrix(rig.to_matrix().inverse() * place.to_matrix()),
+        Hold::Plant { place, .. } => {
+            Transform::from_matrix(rig.to_matrix().inverse() * frame.to_matrix() * place.to_matrix())
+        }
         Hold::Hand { side, grip, .. } => tracked.hand(*side).aim.map_or(last, |aim| upright(aim.mul_transform(*grip))),
         // The middle of its curve is towards the face, so that it faces that from the wrist.
         Hold::Wrist(side) => match (tracked.hand(*side).grip, tracked.head) {
@@ -189,17 +289,32 @@ mod tests {
         let chosen = carried(held(), &hands(1.0, true), &rig);
         let still = carried(chosen, &hands(1.0, true), &rig);
         assert_eq!(chosen, still, "a button that is held chooses once");
-        let Hold::Plant(left) = carried(still, &hands(0.0, false), &rig) else { panic!("the plant has it") };
-        assert!(left.translation.distance(there + rig.translation) < 1e-5);
+        let left = carried(still, &hands(0.0, false), &rig);
+        let Hold::Plant { place: at, beside: None } = left else { panic!("the plant has it") };
+        assert!(at.translation.distance(there + rig.translation) < 1e-5);
         let gone_on = Transform::from_xyz(9.0, 0.0, 2.0);
-        let seen = place(&Hold::Plant(left), Transform::default(), &hands(0.0, false), &gone_on);
+        let seen = place(&left, Transform::default(), &hands(0.0, false), &gone_on, Transform::IDENTITY);
         assert!((seen.translation.x - (there.x - 4.0)).abs() < 1e-4, "it stays behind when the person goes on");
+    }
+
+    #[test]
+    fn a_panel_beside_a_machine_goes_along_with_it() {
+        let machine = Transform::from_xyz(4.0, 0.0, 1.0).with_rotation(Quat::from_rotation_y(0.4));
+        let panel = Transform::from_xyz(5.0, 1.5, 1.0).with_scale(Vec3::splat(0.7));
+        let hold = Hold::Plant { place: within(machine, panel), beside: Some(ThingIndex(3)) };
+        let at = |machine| place(&hold, Transform::default(), &hands(0.0, false), &Transform::IDENTITY, machine);
+        assert!(at(machine).translation.distance(panel.translation) < 1e-5 && (at(machine).scale.x - 0.7).abs() < 1e-5);
+        let moved = Transform::from_xyz(0.0, 0.0, 6.0);
+        let along = at(machine.with_translation(machine.translation + moved.translation));
+        assert!(along.translation.distance(panel.translation + moved.translation) < 1e-5);
+        let turned = at(machine.with_rotation(Quat::from_rotation_y(0.4 + std::f32::consts::PI)));
+        assert!(turned.translation.distance(Vec3::new(3.0, 1.5, 1.0)) < 1e-5, "{turned:?}");
     }
 
     #[test]
     fn a_worn_panel_is_small_faces_the_person_and_goes_with_the_hand() {
         let tracked = hands(0.0, false);
-        let worn = place(&Hold::Wrist(Side::Left), Transform::default(), &tracked, &Transform::default());
+        let worn = place(&Hold::Wrist(Side::Left), Transform::default(), &tracked, &Transform::default(), default());
         let middle = worn.transform_point(Vec3::NEG_Z * super::super::panel::RADIUS);
         let wrist = tracked.hands[0].grip.unwrap().translation;
         assert!(middle.distance(wrist) < 0.2 && worn.scale.x < 0.5, "{middle}");

@@ -12,6 +12,7 @@
 //! - `panel`: the desktop's panels, curved around the person; `hold`: what it is held by; `nearness`: before what
 //!   stands in its way; `touch`: fingers on it; `keyboard`: keys over it
 //! - `words`: names of people, what is pointed at, distances, in the plant
+//! - `notices`: what must not be missed while the panel is closed
 //! - `visit`: going to what the panels name
 //! - `room`: the plant on a table in the person's own room
 //! - `eyes`: what each eye sees, as files, for tests; `written`: what the panel reads, for the same
@@ -43,6 +44,7 @@ mod hold;
 mod keyboard;
 mod moving;
 mod nearness;
+mod notices;
 mod panel;
 mod point;
 mod posture;
@@ -56,7 +58,7 @@ mod written;
 pub(crate) use eyes::EyeFiles;
 
 pub(crate) fn plugin(app: &mut App) {
-    app.add_plugins((gemba_xr::plugin, front::plugin))
+    app.add_plugins((gemba_xr::plugin, front::plugin, notices::plugin))
         .add_plugins((
             comfort::plugin,
             moving::plugin,

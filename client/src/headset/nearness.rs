@@ -100,7 +100,7 @@ pub(super) fn approach(
     figures: Res<HeadsetFigures>,
 ) {
     let _own = figures.timed();
-    if !panel.is_open() || matches!(panel.hold, Hold::Plant(_) | Hold::Wrist(_)) {
+    if !panel.is_open() || matches!(panel.hold, Hold::Plant { .. } | Hold::Wrist(_)) {
         panel.nearness.still = usize::MAX;
         return;
     }

@@ -16,7 +16,7 @@ use bevy::mesh::{Indices, PrimitiveTopology};
 use bevy::prelude::*;
 use bevy::render::render_resource::{TextureFormat, TextureUsages};
 use bevy_egui::input::EguiInputEvent;
-use bevy_egui::{EguiContexts, PrimaryEguiContext, egui};
+use bevy_egui::{EguiContexts, EguiPrimaryContextPass, PrimaryEguiContext, egui};
 use gemba_xr::{Buzz, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 
 use super::front::FrontMaterial;
@@ -28,7 +28,7 @@ use super::touch::touch;
 use super::{Doing, Seeing};
 use crate::pointer::{Met, PointedBy, Pointer, Pointers};
 use crate::run::RunPlan;
-use crate::schedule::ScreenSeen;
+use crate::schedule::{Screen, ScreenSeen};
 
 /// Distance of the panel from the person's middle, metres: near enough to read, beyond a reaching hand.
 pub(super) const RADIUS: f32 = 1.2;
@@ -185,7 +185,8 @@ impl Panel {
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Panel>()
         .add_systems(Update, (open, hold::carry, nearness::approach, show, touch, press).chain().in_set(Doing::Cover))
-        .add_systems(Update, (wear, rest).chain().in_set(Seeing::Panel));
+        .add_systems(Update, (wear, rest).chain().in_set(Seeing::Panel))
+        .add_systems(EguiPrimaryContextPass, hold::offer.in_set(Screen::Room));
 }
 
 /// While the headset is worn the panels are drawn into an image; else into the window.
@@ -240,10 +241,7 @@ fn open(mut panel: ResMut<Panel>, tracked: Res<Tracked>, figures: Res<HeadsetFig
     if is_asked && let Some(head) = tracked.head {
         panel.is_open = !panel.is_open;
         panel.nearness = Nearness::default();
-        let yaw = head.rotation.to_euler(EulerRot::YXZ).0;
-        // A little below the eyes, as a page is held.
-        let place = head.translation - Vec3::Y * 0.12;
-        panel.hold = Hold::Person(Transform::from_translation(place).with_rotation(Quat::from_rotation_y(yaw)));
+        panel.hold = Hold::before(head);
     }
 }
 

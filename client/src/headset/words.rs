@@ -1,9 +1,12 @@
 //! Words in the plant, for whoever wears the headset: the names over the other people's heads, what each hand points at
-//! with the one value that says most about it, and measured distances. On the desktop the labels say this.
+//! with the one value that says most about it, measured distances, and what a bare hand offers. On the desktop the labels
+//! say this.
 //!
 //! Each is turned to the eyes and as large as it must be to be read from where they are.
 
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
+use bevy_egui::egui::Color32;
 use gemba_twin::peer::PeerKind;
 use gemba_xr::{HeadsetState, Rig, Tracked};
 
@@ -24,6 +27,8 @@ const SIZE: f32 = 0.036;
 const ABOVE: f32 = 0.05;
 /// Height of a name above the eyes of who it belongs to, metres.
 const OVER_HEAD: f32 = 0.27;
+/// Height of words over the middle of a hand, metres.
+const OVER_PALM: f32 = 0.11;
 /// Names shown, and how far away their people are at most, metres: beyond that nobody reads one.
 const NAMES: (usize, f32) = (30, 40.0);
 /// Longest name, characters.
@@ -33,78 +38,90 @@ const NAME_CHARS: usize = 32;
 #[derive(Default, Reflect, GizmoConfigGroup)]
 struct Words;
 
+/// Dark, broader lines behind the words': they are read before whatever stands there, a white wall too.
+#[derive(Default, Reflect, GizmoConfigGroup)]
+struct Outline;
+
 pub(super) fn plugin(app: &mut App) {
     app.init_gizmo_group::<Words>()
+        .init_gizmo_group::<Outline>()
         .add_systems(Startup, configure)
-        .add_systems(Update, (names, pointed, measured).chain().in_set(Seeing::Words).run_if(is_seen));
+        .add_systems(Update, (names, pointed, measured, menus).chain().in_set(Seeing::Words).run_if(is_seen));
 }
 
-fn is_seen(state: Res<HeadsetState>) -> bool {
+pub(super) fn is_seen(state: Res<HeadsetState>) -> bool {
     state.is_seen()
 }
 
 /// Before everything else: half a word is none.
 fn configure(mut store: ResMut<GizmoConfigStore>) {
     let (config, _) = store.config_mut::<Words>();
-    config.depth_bias = -1.0;
-    config.line.width = 2.0;
+    (config.depth_bias, config.line.width) = (-1.0, 2.0);
+    let (config, _) = store.config_mut::<Outline>();
+    // Right behind the words.
+    (config.depth_bias, config.line.width) = (-0.98, 5.0);
 }
 
-/// Writes towards the eyes. `place` is in the world.
-struct Writer<'a, 'w, 's> {
-    gizmos: Gizmos<'w, 's, Words>,
-    rig: &'a Transform,
-    head: Transform,
+/// Writes towards the eyes.
+#[derive(SystemParam)]
+pub(super) struct Writer<'w, 's> {
+    words: Gizmos<'w, 's, Words>,
+    outline: Gizmos<'w, 's, Outline>,
+    tracked: Res<'w, Tracked>,
+    rig: Single<'w, 's, &'static Transform, With<Rig>>,
 }
 
-impl Writer<'_, '_, '_> {
-    fn distance(&self, place: Vec3) -> f32 {
-        self.rig.transform_point(self.head.translation).distance(place)
+impl Writer<'_, '_> {
+    /// How far a place of the world is from the eyes; none while nobody looks.
+    fn distance(&self, place: Vec3) -> Option<f32> {
+        Some(self.rig.transform_point(self.tracked.head?.translation).distance(place))
     }
 
-    fn write(&mut self, place: Vec3, words: &str, colour: bevy_egui::egui::Color32) {
+    /// Where a place of the rig's frame is in the world.
+    pub(super) fn in_world(&self, place: Vec3) -> Vec3 {
+        self.rig.transform_point(place)
+    }
+
+    /// Writes around a place of the world, so large that it is read from where the eyes are; `scale` is 1 for letters that
+    /// stand alone.
+    pub(super) fn write(&mut self, place: Vec3, words: &str, scale: f32, colour: Color32) {
+        let (Some(distance), Some(head)) = (self.distance(place), self.tracked.head) else { return };
         let [r, g, b, _] = colour.to_array();
-        let rotation = self.rig.rotation * self.head.rotation;
-        let size = SIZE * self.distance(place);
-        self.gizmos.text(Isometry3d::new(place, rotation), words, size, Vec2::ZERO, Color::srgb_u8(r, g, b));
+        let at = Isometry3d::new(place, self.rig.rotation * head.rotation);
+        let size = scale * SIZE * distance;
+        self.outline.text(at, words, size, Vec2::ZERO, Color::BLACK);
+        self.words.text(at, words, size, Vec2::ZERO, Color::srgb_u8(r, g, b));
     }
 }
 
-fn names(gizmos: Gizmos<Words>, people: Res<People>, tracked: Res<Tracked>, rig: Single<&Transform, With<Rig>>) {
-    let Some(head) = tracked.head else { return };
-    let mut writer = Writer { gizmos, rig: *rig, head };
+fn names(mut writer: Writer, people: Res<People>) {
     let here = people.0.values().filter(|person| person.info.kind == PeerKind::Person);
     let placed = here.filter_map(|person| {
         let (_, pose) = person.poses[1].as_ref()?;
         Some((Vec3::from(pose.head.place) + Vec3::Y * OVER_HEAD, person))
     });
-    let near = placed.filter(|(place, _)| writer.distance(*place) < NAMES.1 * rig.scale.x).take(NAMES.0);
+    let most = NAMES.1 * writer.rig.scale.x;
+    let near =
+        placed.filter(|(place, _)| writer.distance(*place).is_some_and(|distance| distance < most)).take(NAMES.0);
     for (place, person) in near.collect::<Vec<_>>() {
         let name: String = person.info.name.chars().take(NAME_CHARS).collect();
-        writer.write(place, &name, theme::person_colour(&person.info.key));
+        writer.write(place, &name, 1.0, theme::person_colour(&person.info.key));
     }
 }
 
-fn pointed(
-    gizmos: Gizmos<Words>,
-    pointers: Res<Pointers>,
-    site: Res<Site>,
-    readings: Res<Readings>,
-    tool: Res<Tool>,
-    tracked: Res<Tracked>,
-    rig: Single<&Transform, With<Rig>>,
-) {
+fn pointed(mut writer: Writer, pointers: Res<Pointers>, site: Res<Site>, readings: Res<Readings>, tool: Res<Tool>) {
     // With that in hand the distance is to be read, not the name of the floor.
-    let Some(head) = tracked.head.filter(|_| *tool != Tool::Measure) else { return };
-    let mut writer = Writer { gizmos, rig: *rig, head };
+    if *tool == Tool::Measure {
+        return;
+    }
     let mut said = None;
     for met in pointers.iter().filter_map(|pointer| pointer.met) {
         let Some(thing) = met.thing.map(|thing| unit_of(&site, thing)).filter(|thing| said != Some(*thing)) else {
             continue;
         };
         said = Some(thing);
-        let above = met.place + Vec3::Y * (ABOVE * writer.distance(met.place));
-        writer.write(above, &about(&site, &readings, thing), theme::TEXT);
+        let above = met.place + Vec3::Y * (ABOVE * writer.distance(met.place).unwrap_or(0.0));
+        writer.write(above, &about(&site, &readings, thing), 1.0, theme::TEXT);
     }
 }
 
@@ -116,17 +133,21 @@ fn about(site: &Site, readings: &Readings, thing: ThingIndex) -> String {
     value.map_or(name.clone(), |value| format!("{name}  {value}"))
 }
 
-fn measured(
-    gizmos: Gizmos<Words>,
-    measures: Option<Res<Measures>>,
-    tracked: Res<Tracked>,
-    rig: Single<&Transform, With<Rig>>,
-) {
+fn measured(mut writer: Writer, measures: Option<Res<Measures>>) {
     // A plain viewer measures nothing.
-    let (Some(head), Some(measures)) = (tracked.head, measures) else { return };
-    let mut writer = Writer { gizmos, rig: *rig, head };
+    let Some(measures) = measures else { return };
     for span in measures.spans() {
-        let above = span.middle() + Vec3::Y * (ABOVE / 2.0 * writer.distance(span.middle()));
-        writer.write(above, &span.words(), theme::ACCENT);
+        let above = span.middle() + Vec3::Y * (ABOVE / 2.0 * writer.distance(span.middle()).unwrap_or(0.0));
+        writer.write(above, &span.words(), 1.0, theme::ACCENT);
+    }
+}
+
+/// What a bare hand can do that is held so.
+fn menus(mut writer: Writer) {
+    let offering = writer.tracked.hands.iter().filter(|hand| hand.offers_menu);
+    let places: Vec<Vec3> = offering.filter_map(|hand| hand.grip).map(|grip| grip.translation).collect();
+    for place in places {
+        let above = writer.in_world(place + Vec3::Y * OVER_PALM);
+        writer.write(above, "pinch: panels", 0.7, theme::ACCENT);
     }
 }

@@ -90,6 +90,9 @@ fn show(
     let ctx = contexts.ctx_mut()?;
     memory.update(&shown.site);
     let (camera, transform) = *camera;
+    if !camera.is_active {
+        return Ok(());
+    }
     let eye = Eye { camera, transform, view: &view };
     let mut in_sight = people(&shown, &eye);
     in_sight.extend(machines(&shown, &eye, &memory));

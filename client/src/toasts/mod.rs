@@ -8,7 +8,7 @@ use bevy_egui::egui::{self, RichText};
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass};
 
 use crate::edits::UndoEdit;
-use crate::schedule::Screen;
+use crate::schedule::{Frame, Screen};
 use crate::theme;
 use crate::view::PlantView;
 
@@ -55,12 +55,21 @@ impl Toast {
 
 /// What is shown, oldest first, and when each began.
 #[derive(Resource, Default)]
-struct Toasts(VecDeque<(Toast, f64)>);
+pub struct Toasts(VecDeque<(Toast, f64)>);
+
+impl Toasts {
+    /// What is shown, oldest first.
+    pub fn shown(&self) -> impl Iterator<Item = &Toast> {
+        self.0.iter().map(|(toast, _)| toast)
+    }
+}
 
 pub(crate) fn plugin(app: &mut App) {
     app.add_message::<Toast>()
         .init_resource::<Toasts>()
-        .add_systems(EguiPrimaryContextPass, (take, show).chain().in_set(Screen::Toasts));
+        // Whether anybody sees the screen or not: what came meanwhile is still there when they look.
+        .add_systems(Update, take.in_set(Frame::Send))
+        .add_systems(EguiPrimaryContextPass, show.in_set(Screen::Toasts));
 }
 
 fn take(mut toasts: ResMut<Toasts>, mut told: MessageReader<Toast>, time: Res<Time<Real>>) {

@@ -9,8 +9,8 @@
  *   A  the headset has been taken off (XR_EXT_user_presence), and is put on again when the file is gone
  *   C  the person has recentred: the tracking space lies 0.4 m further to the left, for as long as the file says so
  * With no such file everything goes through. With GEMBA_XR_OLD set it knows OpenXR 1.0 only. Besides, it gives what this runtime lacks: a visibility mask, which hides the
- * outer half of either eye; and, with GEMBA_XR_ROOM set, the blend mode of a headset with cameras, whose frames must come
- * with alpha. What is destroyed goes through always, so that the real runtime below can
+ * outer half of either eye; with GEMBA_XR_ROOM set, the blend mode of a headset with cameras, whose frames must come
+ * with alpha; and with GEMBA_XR_BARE set, bare hands: nothing with buttons is in them. What is destroyed goes through always, so that the real runtime below can
  * let go of its devices.
  *
  * The loader's structures are those of the OpenXR loader's interface, version 1 (Khronos, "Loader Design"). */
@@ -150,6 +150,15 @@ static XRAPI_ATTR XrResult XRAPI_CALL locate_space(XrSpace s, XrSpace b, XrTime 
 static XRAPI_ATTR XrResult XRAPI_CALL sync_actions(XrSession s, const XrActionsSyncInfo *i) {
     THROUGH(xrSyncActions, s, i);
 }
+static XRAPI_ATTR XrResult XRAPI_CALL profile_below(XrSession s, XrPath p, XrInteractionProfileState *o) {
+    THROUGH(xrGetCurrentInteractionProfile, s, p, o);
+}
+static XRAPI_ATTR XrResult XRAPI_CALL profile(XrSession s, XrPath p, XrInteractionProfileState *o) {
+    XrResult found = profile_below(s, p, o);
+    PFN_xrStringToPath path = (PFN_xrStringToPath)find("xrStringToPath");
+    if (found != XR_SUCCESS || !path || !getenv("GEMBA_XR_BARE")) return found;
+    return path(instance, "/interaction_profiles/ext/hand_interaction_ext", &o->interactionProfile);
+}
 static XRAPI_ATTR XrResult XRAPI_CALL acquire(XrSwapchain s, const XrSwapchainImageAcquireInfo *i, uint32_t *o) {
     THROUGH(xrAcquireSwapchainImage, s, i, o);
 }
@@ -274,6 +283,7 @@ static XRAPI_ATTR XrResult XRAPI_CALL get(XrInstance i, const char *name, PFN_xr
         {"xrLocateViews", (PFN_xrVoidFunction)locate_views},
         {"xrLocateSpace", (PFN_xrVoidFunction)locate_space},
         {"xrSyncActions", (PFN_xrVoidFunction)sync_actions},
+        {"xrGetCurrentInteractionProfile", (PFN_xrVoidFunction)profile},
         {"xrAcquireSwapchainImage", (PFN_xrVoidFunction)acquire},
         {"xrWaitSwapchainImage", (PFN_xrVoidFunction)wait_image},
         {"xrReleaseSwapchainImage", (PFN_xrVoidFunction)release},

@@ -43,7 +43,16 @@ fn a_valve_is_commanded_through_a_preview_and_time_is_scrubbed_with_one_hand() {
     assert_eq!(rig.ask()["live"], true, "{now}");
     let track = tick(&rig.ask());
     rig.press_at(track);
-    eventually("the past is shown", || (rig.ask()["live"] == false).then_some(()));
+    let past = eventually("the past is shown", || Some(rig.ask()).filter(|s| s["live"] == false));
+    assert_eq!(past["notices"], serde_json::json!([]), "the panel says so itself");
+    rig.put(|person| person.hands[1].menu = true);
+    rig.put(|person| person.hands[1].menu = false);
+    let told = eventually("it is told without the panel too", || {
+        rig.ask()["notices"][0].as_str().filter(|words| words.starts_with("NOT LIVE  ")).map(str::to_owned)
+    });
+    assert!(told.ends_with(|c: char| c.is_ascii_digit()), "with the instant that is shown: {told}");
+    rig.look().eyes[0].write(&kept_folder().join("xr-not-live.png"));
+    rig.open_panel();
     rig.press("Back to live");
     eventually("the present is shown", || (rig.ask()["live"] == true).then_some(()));
     let position = eventually("the valve has moved", || {

@@ -1,11 +1,14 @@
 //! The desktop's panels around the person.
 
+use gemba_record::edit::Change;
+use gemba_tests::editor::Editor;
 use gemba_tests::picture::{assert_difference, kept_folder};
-use gemba_tests::plant_site::{self, eventually};
-use gemba_tests::xr_rig::{Pose, Rig, runtime};
+use gemba_tests::plant_site::{self, PlantSite, eventually};
+use gemba_tests::xr_rig::{Loss, Pose, Rig, runtime};
+use gemba_twin::place::Placement;
 use serde_json::Value;
 
-use crate::places::{mill, point, rig_from_world};
+use crate::places::{mill, point, pump, rig_from_world, select};
 
 #[test]
 fn the_menu_button_opens_the_panels_of_the_desktop_and_the_laser_presses_them() {
@@ -31,6 +34,48 @@ fn the_menu_button_opens_the_panels_of_the_desktop_and_the_laser_presses_them() 
     rig.put(|person| person.hands[0].menu = true);
     assert_eq!(rig.ask()["panel"], false, "the same button closes it");
     rig.leave();
+}
+
+#[test]
+fn a_bare_hand_opens_the_panels_by_a_pinch_with_its_palm_before_the_eyes() {
+    let Some(runtime) = runtime("palm") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(layer) = Loss::build("palm", folder.path()) else { return };
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
+        layer.stand_between(viewer);
+        viewer.env("GEMBA_XR_BARE", "1");
+    });
+    rig.put(|person| person.hands.iter_mut().for_each(|hand| hand.pose.place[1] = 0.9));
+    // A trigger that is pulled elsewhere is none of the menu.
+    rig.put(|person| person.hands[0].trigger = 1.0);
+    let pulled = rig.put(|person| person.hands[0].trigger = 0.0);
+    assert_eq!((&pulled["panel"], &pulled["palms"]), (&false.into(), &serde_json::json!([false, false])));
+    // +X of the left grip is away from its palm: to the eyes, which are behind it.
+    let before_the_eyes = Pose::looking([0.05, 1.6, -0.4], -std::f32::consts::FRAC_PI_2, 0.0);
+    rig.put(|person| person.hands[0].pose = before_the_eyes);
+    let shown = eventually("the palm offers the menu", || Some(rig.ask()).filter(|s| s["palms"][0] == true));
+    assert_eq!((&shown["palms"][1], &shown["panel"]), (&false.into(), &false.into()));
+    rig.look().eyes[0].write(&kept_folder().join("xr-palm.png"));
+    let selected = shown["selected"].clone();
+    let pinch = |rig: &mut Rig, is_open: bool| {
+        rig.tell(|person| person.hands[0].trigger = 1.0);
+        let what = format!("the panel is open: {is_open}");
+        let pinched = eventually(&what, || Some(rig.ask()).filter(|s| s["panel"] == is_open && s["menus"][0] == true));
+        assert_eq!(
+            (&pinched["triggers"][0], &pinched["selected"]),
+            (&0.0.into(), &selected),
+            "it presses nothing else"
+        );
+        rig.put(|person| person.hands[0].trigger = 0.0);
+    };
+    pinch(&mut rig, true);
+    rig.press("Walk");
+    eventually("the other hand presses on it", || (rig.ask()["camera"] == "Walk").then_some(()));
+    pinch(&mut rig, false);
+    let report = rig.leave();
+    assert_eq!(report["errors"], serde_json::json!([]), "{report}");
 }
 
 #[test]
@@ -68,6 +113,34 @@ fn a_panel_comes_before_a_machine_that_stands_in_its_way_and_nothing_hides_it() 
         middle.share(|[_, _, blue]| (30..36).contains(&blue))
     });
     assert!(panel > 0.4 && machine < 0.2, "{panel} of the middle is the panel's colour, {machine} without it");
+    rig.leave();
+}
+
+#[test]
+fn a_panel_put_beside_a_machine_goes_along_when_that_is_moved() {
+    let Some(runtime) = runtime("pin") else { return };
+    let site = PlantSite::start();
+    let mut colleague = Editor::join(&site.address, "Cora", 64);
+    let mut rig = Rig::enter(&runtime, &site.address, site.folder.path(), "Vera");
+    select(&mut rig, pump(), "Hall1/Line1/Pump1");
+    rig.open_panel();
+    rig.press("In the plant");
+    eventually("the plant has it", || (rig.ask()["panel_hold"] == "plant").then_some(()));
+    rig.look().eyes[0].write(&kept_folder().join("xr-pinned.png"));
+    let before = point(&rig.ask()["panel_at"]);
+    let [x, y, z] = gemba_twin::layout::PUMP.to_array();
+    let position = [x + 0.4, y, z + 0.3];
+    colleague.edit("Hall1/Line1/Pump1", Change::Move(Some(Placement { position, ..Placement::default() }))).unwrap();
+    let moved = eventually("the panel has moved with the pump", || {
+        let now = point(&rig.ask()["panel_at"]);
+        let way = (0..3).map(|axis| (now[axis] - before[axis]).powi(2)).sum::<f32>().sqrt();
+        (way > 0.4).then_some(way)
+    });
+    assert!((moved - 0.5).abs() < 0.02, "by {moved} m");
+    // It came towards her: her hand makes room.
+    rig.put(|person| person.hands[1].pose.place = [0.3, 1.3, 0.2]);
+    rig.press("With me");
+    eventually("the person has it again", || (rig.ask()["panel_hold"] == "person").then_some(()));
     rig.leave();
 }
 

@@ -1,6 +1,8 @@
 //! What people see of each other, in headsets and on desktops.
 
-use gemba_tests::picture::{Picture, kept_folder};
+use gemba_net::TrackedPoint;
+use gemba_tests::editor::Editor;
+use gemba_tests::picture::{Picture, assert_difference, kept_folder};
 use gemba_tests::plant_site::{PlantSite, eventually};
 use gemba_tests::program::Viewer;
 use gemba_tests::xr_rig::{Pose, Rig, runtime};
@@ -69,5 +71,41 @@ fn pointing_and_pulling_the_trigger_selects_the_pump_and_the_desktop_sees_hands_
     let off = (0..3).map(|i| (met[i] - eye[i]).abs()).fold(0.0, f32::max);
     assert!(off < 0.02, "Ada has Vera's head {off} m from where it is");
     assert!(Picture::read(&site.folder.path().join("Ada.png")).colours() > 20);
+    rig.leave();
+}
+
+#[test]
+fn the_laser_of_who_is_on_a_desktop_is_seen_in_the_headset() {
+    let Some(runtime) = runtime("laser") else { return };
+    let site = PlantSite::start();
+    let mut cora = Editor::join(&site.address, "Cora", 65);
+    let mut rig = Rig::enter(&runtime, &site.address, site.folder.path(), "Vera");
+    // Above the plant nothing moves; the hands are away.
+    let standing = rig.put(|person| {
+        person.head = Pose::looking([0.0, 1.65, 0.0], 0.0, 0.9);
+        person.hands.iter_mut().for_each(|hand| hand.pose = Pose::looking([0.0, 0.4, 1.0], 3.0, 0.0));
+    });
+    let (sin, cos) = (standing["yaw"].as_f64().unwrap() as f32).sin_cos();
+    let rig_at = point(&standing["rig"]);
+    // Of the tracking space, in the world.
+    let world = |[x, y, z]: [f32; 3]| [rig_at[0] + cos * x + sin * z, rig_at[1] + y, rig_at[2] - sin * x + cos * z];
+    let head = TrackedPoint { place: world([-2.5, 1.6, -1.0]), rotation: [0.0, 0.0, 0.0, 1.0] };
+    let stand = |pointer| gemba_net::Pose { head, hands: [None, None], pointer };
+    let is_there = |rig: &mut Rig| rig.ask()["people"].as_array().is_some_and(|p| p.iter().any(|p| !p[1].is_null()));
+    eventually("Cora is there", || {
+        cora.stand(stand(None));
+        is_there(&mut rig).then_some(())
+    });
+    let [before, again] = [rig.look(), rig.look()];
+    assert_difference("xr-no-laser", &again.eyes[0], &before.eyes[0], 0.0..=0.0005);
+    let end = world([1.5, 4.5, -2.0]);
+    let seen = eventually("her laser is seen", || {
+        cora.stand(stand(Some(end)));
+        let seen = rig.look();
+        (seen.eyes[0].difference(&before.eyes[0]) > 0.002).then_some(seen)
+    });
+    seen.eyes[0].write(&kept_folder().join("xr-their-laser.png"));
+    // A line and not half the sky.
+    assert_difference("xr-their-laser", &seen.eyes[0], &before.eyes[0], 0.002..=0.05);
     rig.leave();
 }
