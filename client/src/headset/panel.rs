@@ -25,7 +25,7 @@ use super::keyboard::Keyboard;
 use super::nearness::{self, Nearness};
 use super::point::pointed_by;
 use super::touch::touch;
-use super::{Doing, Seeing};
+use super::{Doing, Seeing, room};
 use crate::pointer::{Met, PointedBy, Pointer, Pointers};
 use crate::run::RunPlan;
 use crate::schedule::{Screen, ScreenSeen};
@@ -186,7 +186,7 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Panel>()
         .add_systems(Update, (open, hold::carry, nearness::approach, show, touch, press).chain().in_set(Doing::Cover))
         .add_systems(Update, (wear, rest).chain().in_set(Seeing::Panel))
-        .add_systems(EguiPrimaryContextPass, hold::offer.in_set(Screen::Room));
+        .add_systems(EguiPrimaryContextPass, hold::offer.in_set(Screen::Room).before(room::offer));
 }
 
 /// While the headset is worn the panels are drawn into an image; else into the window.

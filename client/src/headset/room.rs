@@ -72,7 +72,12 @@ fn clear(room: Res<Room>, mut eyes: Query<(&mut Camera, Ref<Eye>)>) {
 }
 
 /// The button, while the headset is worn and can show the room.
-fn offer(mut contexts: EguiContexts, mut room: ResMut<Room>, state: Res<HeadsetState>, view: Res<PlantView>) -> Result {
+pub(super) fn offer(
+    mut contexts: EguiContexts,
+    mut room: ResMut<Room>,
+    state: Res<HeadsetState>,
+    view: Res<PlantView>,
+) -> Result {
     if !state.is_seen() || !room.is_offered {
         return Ok(());
     }
