@@ -39,6 +39,10 @@ struct Arguments {
     work: PathBuf,
 }
 
+/// As in the programs whose figures these are; rivals in this process have it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {
