@@ -56,8 +56,8 @@ impl Palm {
         let is_shown = hand.is_bare && head.is_some_and(|head| faces(hand, head, side) > least);
         let (pinches, lets_go) = (hand.trigger > PINCHES.0, hand.trigger < PINCHES.1);
         match (self, is_shown) {
-            // What was taken before goes on being held.
-            (Palm::Away, true) if lets_go => Palm::Shown,
+            // What was taken before, by a pinch or a fist, goes on being held.
+            (Palm::Away, true) if lets_go && hand.squeeze < PINCHES.1 => Palm::Shown,
             (Palm::Away, _) => Palm::Away,
             (Palm::Shown, true) if pinches => Palm::Pinched,
             (Palm::Shown, true) => Palm::Shown,
@@ -120,6 +120,10 @@ mod tests {
         assert!(!away.menu && away.trigger == 0.9 && away.aim.is_some());
         let turned = read(&mut palms, 0.0, 0.9);
         assert!(!turned.menu && turned.trigger == 0.9, "what is held stays held");
+        let mut carrying = person(0.0, 0.0);
+        carrying.hands[0].squeeze = 0.9;
+        Palms::default().read(&mut carrying);
+        assert_eq!(carrying.hands[0].squeeze, 0.9, "a box in the fist is not dropped by looking at it");
         read(&mut palms, 0.0, 0.0);
         assert!(read(&mut palms, 0.0, 0.9).menu);
         let turned_away = read(&mut palms, 2.0, 0.9);
