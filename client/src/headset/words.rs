@@ -89,9 +89,33 @@ impl Writer<'_, '_> {
         let [r, g, b, _] = colour.to_array();
         let at = Isometry3d::new(place, self.rig.rotation * head.rotation);
         let size = scale * SIZE * distance;
+        let words = &in_strokes(words);
         self.outline.text(at, words, size, Vec2::ZERO, Color::BLACK);
         self.words.text(at, words, size, Vec2::ZERO, Color::srgb_u8(r, g, b));
     }
+}
+
+/// The strokes that letters are made of here know ASCII only, and leave a gap for all else.
+fn in_strokes(words: &str) -> String {
+    let mut strokes = String::with_capacity(words.len());
+    for letter in words.chars() {
+        match letter {
+            ' '..='~' => strokes.push(letter),
+            '°' => strokes.push_str("deg "),
+            '–' | '—' | '·' => strokes.push('-'),
+            '…' => strokes.push_str("..."),
+            '→' => strokes.push_str("->"),
+            'Ä' => strokes.push_str("Ae"),
+            'Ö' => strokes.push_str("Oe"),
+            'Ü' => strokes.push_str("Ue"),
+            'ä' => strokes.push_str("ae"),
+            'ö' => strokes.push_str("oe"),
+            'ü' => strokes.push_str("ue"),
+            'ß' => strokes.push_str("ss"),
+            _ => strokes.push('?'),
+        }
+    }
+    strokes
 }
 
 fn names(mut writer: Writer, people: Res<People>) {
@@ -128,8 +152,7 @@ fn pointed(mut writer: Writer, pointers: Res<Pointers>, site: Res<Site>, reading
 /// What it is called and how it is doing.
 fn about(site: &Site, readings: &Readings, thing: ThingIndex) -> String {
     let name: String = site.thing(thing).map_or("", |t| t.path.name()).chars().take(NAME_CHARS).collect();
-    // The strokes these letters are made of know ASCII only.
-    let value = key_value(site, readings, thing).map(|value| value.replace('°', "deg ").replace('–', "?"));
+    let value = key_value(site, readings, thing).map(|value| value.replace('–', "?"));
     value.map_or(name.clone(), |value| format!("{name}  {value}"))
 }
 
@@ -149,5 +172,16 @@ fn menus(mut writer: Writer) {
     for place in places {
         let above = writer.in_world(place + Vec3::Y * OVER_PALM);
         writer.write(above, "pinch: panels", 0.7, theme::ACCENT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_letter_is_swallowed_that_the_strokes_do_not_know() {
+        assert_eq!(in_strokes("Halle Süd · 21.5 °C → …"), "Halle Sued - 21.5 deg C -> ...");
+        assert_eq!(in_strokes("現場"), "??");
     }
 }
