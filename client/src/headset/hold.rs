@@ -51,6 +51,17 @@ pub(super) enum Then {
 }
 
 impl Then {
+    const ALL: [Then; 3] = [Then::Person, Then::Plant, Then::Wrist];
+
+    /// What a button that gives it to them says.
+    fn label(self) -> &'static str {
+        match self {
+            Then::Person => "With me",
+            Then::Plant => "In the plant",
+            Then::Wrist => "On the wrist",
+        }
+    }
+
     fn next(self) -> Self {
         match self {
             Then::Person => Then::Plant,
@@ -76,6 +87,16 @@ impl Hold {
 
     pub(super) fn is_carried(&self) -> bool {
         matches!(self, Hold::Hand { .. })
+    }
+
+    /// Who has it, unless a hand carries it.
+    fn has(&self) -> Option<Then> {
+        match self {
+            Hold::Person(_) => Some(Then::Person),
+            Hold::Plant { .. } => Some(Then::Plant),
+            Hold::Wrist(_) => Some(Then::Wrist),
+            Hold::Hand { .. } => None,
+        }
     }
 
     /// What people call it.
@@ -179,24 +200,24 @@ pub(super) fn offer(
     }
     // A wrist that points at it cannot wear it.
     let wrist = Side::BOTH.into_iter().find(|side| !panel.is_under(*side) && tracked.hand(*side).grip.is_some());
-    let mut offers = vec![("With me", "person"), ("In the plant", "plant")];
-    offers.extend(wrist.map(|_| ("On the wrist", "wrist")));
+    let offers = Then::ALL.into_iter().filter(|then| *then != Then::Wrist || wrist.is_some());
     let area = egui::Area::new("panel's hold".into())
         .order(egui::Order::Foreground)
         .pivot(egui::Align2::LEFT_CENTER)
         .fixed_pos(view.rect.left_center() + egui::vec2(12.0, 0.0));
-    let held = panel.hold.words();
+    let has = panel.hold.has();
     let shown = area.show(contexts.ctx_mut()?, |ui| {
         ui.vertical(|ui| {
             ui.label(RichText::new("This panel").size(11.5).color(theme::QUIET));
-            let chosen = offers.iter().find(|(words, by)| ui.selectable_label(held == *by, *words).clicked());
-            chosen.map(|(_, by)| *by).filter(|by| *by != held)
+            // All are drawn, whichever is pressed.
+            let pressed = offers.filter(|then| ui.selectable_label(has == Some(*then), then.label()).clicked());
+            pressed.last().filter(|then| has != Some(*then))
         })
     });
     panel.hold = match (shown.inner.inner, tracked.head, wrist) {
-        (Some("person"), Some(head), _) => Hold::before(head),
-        (Some("plant"), ..) => machines.hold(rig.mul_transform(panel.place)),
-        (Some("wrist"), _, Some(side)) => Hold::Wrist(side),
+        (Some(Then::Person), Some(head), _) => Hold::before(head),
+        (Some(Then::Plant), ..) => machines.hold(rig.mul_transform(panel.place)),
+        (Some(Then::Wrist), _, Some(side)) => Hold::Wrist(side),
         _ => return Ok(()),
     };
     Ok(())
