@@ -58,7 +58,9 @@ fn collect(
     past: Option<Res<Past>>,
     readings: Res<Readings>,
     panel: Res<Panel>,
+    figures: Res<HeadsetFigures>,
 ) {
+    let _own = figures.timed();
     notices.lines.clear();
     if panel.is_open() {
         return;
