@@ -99,6 +99,8 @@ struct PeerReport {
     place: Option<[f32; 3]>,
     /// Hands that a headset tracks.
     hands: usize,
+    /// How many of them have fingers that are told.
+    fingers: usize,
     /// Path of the thing they have selected.
     selected: Option<String>,
     /// Whether they are there now.
@@ -288,7 +290,7 @@ pub(crate) fn plugin(app: &mut App) {
         .add_systems(Last, end);
 }
 
-fn meet(mut met: ResMut<Met>, people: Res<People>, site: Res<Site>) {
+fn meet(mut met: ResMut<Met>, people: Res<People>, site: Res<Site>, time: Res<Time<Real>>) {
     met.0.values_mut().for_each(|peer| peer.here = false);
     for person in people.0.values() {
         let thing = person.selected.and_then(|id| site.find_id(id)).and_then(|thing| site.thing(thing));
@@ -297,6 +299,7 @@ fn meet(mut met: ResMut<Met>, people: Res<People>, site: Res<Site>) {
             key: person.info.key.to_string(),
             place: person.poses[1].as_ref().map(|(_, pose)| pose.head.place),
             hands: person.poses[1].as_ref().map_or(0, |(_, pose)| pose.hands.iter().flatten().count()),
+            fingers: person.fingers.hands(time.elapsed()).iter().flatten().count(),
             selected: thing.map(|thing| thing.path.to_string()),
             here: true,
         };

@@ -12,9 +12,11 @@ use ed25519_dalek::SigningKey;
 use gemba_host::blobs::Blobs;
 use gemba_host::historian::{Historian, HistorianConfig, Sealed};
 use gemba_net::body::{Body, BodyNumber, BodyReceiver, BodySender, Epoch, Lease, Placement, Precision};
+use gemba_net::fingers::{self, Fingers};
 use gemba_net::join::{JoinTable, Pieces, StillBody};
+use gemba_net::nearby::{FINGERS, VOICE};
 use gemba_net::wire::{BodyNews, PoseDown, PoseUp, ToHost, ToPeer, frame};
-use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry, voice};
+use gemba_net::{Address, Hello, PeerInfo, PeerNumber, Pose, TagSample, TrackedPoint, telemetry};
 use gemba_record::checkpoint::{Checkpoint, SignedCheckpoint, origin};
 use gemba_record::cosignature::Cosigner;
 use gemba_record::entry::SiteId;
@@ -325,7 +327,10 @@ fn messages() -> Seeds {
         ToPeer::BodyGone(BodyNumber(1)),
     ];
     let frames = up.iter().map(frame).chain(down.iter().map(frame));
-    let voices = [voice::encode_up(7, &[9; 60]).unwrap_or_default(), vec![4, 5, 0, 2, 1, 2, 7, 8]];
+    let bent = Fingers::new(0.1, [[[0.1, -0.5, -0.8]; 3]; 5]);
+    let bent = fingers::encode(&[Some(bent), Some(bent)]);
+    let voices = [VOICE.encode_up(7, &[9; 60]).unwrap_or_default(), vec![4, 5, 0, 2, 1, 2, 7, 8]];
+    let voices = voices.into_iter().chain([FINGERS.encode_up(7, &bent).unwrap_or_default(), bent]);
     numbered(frames.map(|frame| frame[4..].to_vec()).chain(datagrams()).chain(voices))
 }
 

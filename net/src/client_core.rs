@@ -8,14 +8,15 @@ use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
 
 use crate::clock::ClockEstimate;
+use crate::fingers::{self, Fingers};
 use crate::holding::Holding;
 use crate::join::Newcomer;
 use crate::limits;
 use crate::link::LinkEvent;
+use crate::nearby::{FINGERS, NearbyFrame, VOICE};
 use crate::peers::{PeerNumber, Pose, TrackedPoint};
 use crate::relay::{Name, RelayReceiver};
 use crate::uplink::{self, Teller};
-use crate::voice;
 use crate::wire::{self, PoseDown, ToHost, ToPeer};
 
 /// Why a session cannot go on.
@@ -39,6 +40,7 @@ pub struct ClientCore {
     lane: Lane,
     holding: Holding,
     voice_frames: u16,
+    finger_words: u16,
     /// What comes of bodies on the control stream, and on the second connection.
     newcomers: [Newcomer; 2],
     /// Places of bodies that were told together.
@@ -85,6 +87,7 @@ impl ClientCore {
             lane: Lane::default(),
             holding: Holding::default(),
             voice_frames: 0,
+            finger_words: 0,
             newcomers: Default::default(),
             joined: VecDeque::new(),
             has_to_join: false,
@@ -141,7 +144,14 @@ impl ClientCore {
     /// The datagram by which the host hears a frame of this person's voice; none if it takes none.
     pub fn tell_voice(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
         self.voice_frames = self.voice_frames.wrapping_add(1);
-        voice::encode_up(self.voice_frames, frame).filter(|_| self.host_takes_bodies())
+        VOICE.encode_up(self.voice_frames, frame).filter(|_| self.host_takes_bodies())
+    }
+
+    /// The datagram by which the host hears how this person's fingers are bent; none if it does not pass that on.
+    pub fn tell_fingers(&mut self, hands: &[Option<Fingers>; 2]) -> Option<Vec<u8>> {
+        self.finger_words = self.finger_words.wrapping_add(1);
+        let word = FINGERS.encode_up(self.finger_words, &fingers::encode(hands));
+        word.filter(|_| self.minor >= wire::FINGERS_MINOR)
     }
 
     /// A piece of what is told of all bodies has come on the second connection.
@@ -334,6 +344,16 @@ impl ClientCore {
         events
     }
 
+    fn handle_fingers(&mut self, words: Vec<NearbyFrame>) -> Vec<LinkEvent> {
+        let read = |NearbyFrame { peer, number, bytes }| {
+            let hands = fingers::decode(&bytes)?;
+            Some(LinkEvent::Fingers { peer, number, hands })
+        };
+        let events: Vec<_> = words.into_iter().map(read).collect();
+        self.lane.unread += events.iter().filter(|event| event.is_none()).count() as u64;
+        events.into_iter().flatten().collect()
+    }
+
     fn is_newest(&mut self, peer: PeerNumber, at: Timestamp) -> bool {
         let newest = self.newest_poses.entry(peer).or_insert(at);
         let behind = newest.micros_since(at);
@@ -345,8 +365,11 @@ impl ClientCore {
     }
 
     fn handle_lane(&mut self, bytes: &[u8]) -> Vec<LinkEvent> {
-        if let Some(frames) = voice::decode_down(bytes) {
+        if let Some(frames) = VOICE.decode_down(bytes) {
             return frames.into_iter().map(LinkEvent::Voice).collect();
+        }
+        if let Some(words) = FINGERS.decode_down(bytes) {
+            return self.handle_fingers(words);
         }
         let mut events = Vec::new();
         let Some((acks, packet)) = uplink::parts(bytes) else {

@@ -15,6 +15,7 @@ use crate::peers::PeerNumber;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Whose {
     Avatar(PeerNumber),
+    Fingers(PeerNumber),
     Body(ThingId),
 }
 
@@ -54,7 +55,10 @@ impl Handover {
     /// A word that must not be overtaken by an older place is about to be told: that place is worthless.
     pub(crate) fn make_way(&mut self, event: &LinkEvent) {
         let whose = match event {
-            LinkEvent::Left(peer) => Whose::Avatar(*peer),
+            LinkEvent::Left(peer) => {
+                self.waiting.remove(&Whose::Fingers(*peer));
+                Whose::Avatar(*peer)
+            }
             LinkEvent::Body { thing, .. } | LinkEvent::BodyGone { thing } => Whose::Body(*thing),
             _ => return,
         };
@@ -71,6 +75,7 @@ impl Handover {
 fn whose(event: &LinkEvent) -> Option<Whose> {
     match event {
         LinkEvent::Pose { peer, .. } => Some(Whose::Avatar(*peer)),
+        LinkEvent::Fingers { peer, .. } => Some(Whose::Fingers(*peer)),
         LinkEvent::BodyMoved { thing, .. } => Some(Whose::Body(*thing)),
         _ => None,
     }
@@ -79,8 +84,8 @@ fn whose(event: &LinkEvent) -> Option<Whose> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nearby::NearbyFrame;
     use crate::peers::TrackedPoint;
-    use crate::voice::VoiceFrame;
     use gemba_twin::sample::Timestamp;
 
     #[test]
@@ -92,7 +97,7 @@ mod tests {
             let at = TrackedPoint { place: [x, 0.0, 0.0], rotation: [0.0, 0.0, 0.0, 1.0] };
             LinkEvent::BodyMoved { thing: ThingId([thing; 16]), at, when: Timestamp(0), rests: false }
         };
-        let word = LinkEvent::Voice(VoiceFrame { speaker: PeerNumber(1), number: 0, bytes: vec![1] });
+        let word = LinkEvent::Voice(NearbyFrame { peer: PeerNumber(1), number: 0, bytes: vec![1] });
         handover.offer(vec![moved(1, 1.0), moved(2, 1.0), moved(2, 2.0), moved(3, 1.0), word]);
         assert_eq!(counters.poses_dropped.load(Relaxed), 1);
         assert_eq!(counters.voices_dropped.load(Relaxed), 1);

@@ -123,6 +123,7 @@ impl HostCore {
         let welcome = ToPeer::Welcome { me: peer, site: site.to_owned(), entries, minor: member.minor };
         let knows_past = member.minor >= wire::PAST_MINOR;
         let knows_bodies = member.minor >= wire::BODY_MINOR;
+        let knows_fingers = member.minor >= wire::FINGERS_MINOR;
         self.outputs.push(Output::Control(peer, welcome));
         if let Some((from, to)) = self.history.filter(|_| knows_past) {
             self.outputs.push(Output::Control(peer, ToPeer::History { from, to }));
@@ -142,7 +143,7 @@ impl HostCore {
             poses.extend(other.newest_pose.as_ref().filter(|_| !knows_bodies).map(|(_, pose)| pose.clone()));
         }
         if knows_bodies {
-            self.lane.join(peer);
+            self.lane.join(peer, knows_fingers);
             if self.bodies.len() > limits::BODIES_AT_ONCE {
                 self.outputs.push(Output::Control(peer, ToPeer::Bodies(self.bodies.len() as u32)));
             } else {
@@ -248,9 +249,9 @@ impl HostCore {
         self.bodies.fenced
     }
 
-    /// Frames of voices that somebody was not told: over a budget, late, or too many at once.
-    pub fn voices_dropped(&self) -> u64 {
-        self.lane.voices_dropped()
+    /// Frames of voices, and words of fingers, that somebody was not told: over a budget, late, or too many at once.
+    pub fn nearby_dropped(&self) -> (u64, u64) {
+        self.lane.nearby_dropped()
     }
 
     fn tell_bodies(&mut self, now: Timestamp) {

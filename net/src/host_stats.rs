@@ -37,6 +37,8 @@ pub struct HostStats {
     pub burst_p99: Duration,
     /// Frames of voices that somebody was not told: over a budget, late, or too many at once.
     pub voices_dropped: u64,
+    /// Words of bent fingers, likewise.
+    pub fingers_dropped: u64,
     /// Times that a peer's control messages were made to wait, since it sent too many.
     pub messages_paced: u64,
     /// Samples that newer ones replaced before a slow peer took them.
@@ -82,6 +84,7 @@ impl HostStats {
             ticks_skipped,
             burst_p99,
             voices_dropped,
+            fingers_dropped,
             messages_paced,
             samples_conflated,
             peers_too_slow,
@@ -110,6 +113,7 @@ impl HostStats {
             ("ticks_skipped", ticks_skipped),
             ("burst_p99_micros", burst_p99.as_micros() as u64),
             ("voices_dropped", voices_dropped),
+            ("fingers_dropped", fingers_dropped),
             ("messages_paced", messages_paced),
             ("samples_conflated", samples_conflated),
             ("peers_too_slow", peers_too_slow),
@@ -140,6 +144,7 @@ pub(crate) struct HostCounters {
     pub(crate) rests_repeated: AtomicU64,
     pub(crate) moves_fenced: AtomicU64,
     pub(crate) voices_dropped: AtomicU64,
+    pub(crate) fingers_dropped: AtomicU64,
     pub(crate) beat: Beat,
     pub(crate) messages_paced: AtomicU64,
     pub(crate) samples_conflated: AtomicU64,
@@ -194,6 +199,7 @@ impl HostCounters {
             rests_repeated: read(&self.rests_repeated),
             moves_fenced: read(&self.moves_fenced),
             voices_dropped: read(&self.voices_dropped),
+            fingers_dropped: read(&self.fingers_dropped),
             bursts: self.beat.bursts(),
             ticks_skipped: self.beat.skipped(),
             burst_p99: self.beat.p99(),

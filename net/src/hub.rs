@@ -118,7 +118,9 @@ impl Hub {
                     }
                     let (refused, fenced) = (self.core.poses_dropped, self.core.moves_fenced());
                     self.counters.note(refused, fenced, &self.core.crowd_stats());
-                    self.counters.voices_dropped.store(self.core.voices_dropped(), Relaxed);
+                    let (voices, fingers) = self.core.nearby_dropped();
+                    self.counters.voices_dropped.store(voices, Relaxed);
+                    self.counters.fingers_dropped.store(fingers, Relaxed);
                     let waiting = self.lines.values().map(|line| line.control_bytes.load(Relaxed)).sum();
                     self.counters.note_queues(self.lines.len(), self.pending.len(), waiting);
                 }

@@ -8,7 +8,7 @@
 //! - [`pose_codec`]: a person's pose in some forty bytes
 //! - [`body`]: bodies that move, told exactly and in few bytes over a line that loses packets; their leases
 //! - [`relay`]: what a host tells everyone of everyone; [`interest`]: who is told what, how often and how exactly
-//! - [`voice`]: frames of speech, to who is near enough to hear
+//! - [`nearby`]: frames of speech and bent [`fingers`], to who is near enough
 //! - [`join`]: how a newcomer learns where all bodies are, those around it first
 //! - [`blob_intake`]: a blob as it comes, verified group by group
 //! - [`clock`]: how far the host's clock is from ours
@@ -33,6 +33,7 @@ pub mod client_core;
 pub mod clock;
 mod dial;
 mod fetches;
+pub mod fingers;
 mod frames;
 mod handover;
 mod holding;
@@ -47,6 +48,7 @@ pub mod limits;
 mod lines;
 pub mod link;
 pub mod listener;
+pub mod nearby;
 pub mod peers;
 pub mod pose_codec;
 mod pose_lane;
@@ -59,7 +61,6 @@ pub mod test_network;
 pub mod tls;
 pub mod transport;
 mod uplink;
-pub mod voice;
 pub mod wire;
 mod worker;
 

@@ -200,9 +200,23 @@ pub const VOICE_WAITING: usize = 3;
 pub const VOICES: usize = 8;
 /// Farthest that a voice carries, millimetres: across a bay of a hall.
 pub const HEARD_WITHIN_MM: f32 = 25_000.0;
-/// Bytes of voice a second to one listener: 0.6 Mbit/s, what poses leave of one. Eight speakers at 24 kbit/s and 50 frames a
-/// second take 0.24.
-pub const VOICE_BUDGET: u64 = 75_000;
+/// Bytes of voice a second to one listener: 0.52 Mbit/s, what poses and fingers leave of one. Eight speakers at 24 kbit/s and
+/// 50 frames a second take 0.24.
+pub const VOICE_BUDGET: u64 = 65_000;
+/// Between two words of how fingers are bent while they move, and while they do not: any of them may get lost.
+pub const FINGERS_INTERVAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// Of whose fingers nothing was heard for so long, they have none.
+pub const FINGERS_SILENCE: Duration = Duration::from_secs(2);
+/// Bytes of fingers a second that one peer may send: two hands at 20 Hz, and half again.
+pub const FINGERS_SAYS: u64 = 1_700;
+/// Words of one peer's fingers that wait for a burst.
+pub const FINGERS_WAITING: usize = 2;
+/// People whose fingers one is told of at once: those that one talks to.
+pub const FINGERS_PEOPLE: usize = 6;
+/// Farthest that fingers are seen, millimetres: there one is as wide as a pixel of a headset.
+pub const FINGERS_WITHIN_MM: f32 = 12_000.0;
+/// Bytes of fingers a second to one peer: 80 kbit/s, six people with both hands at 20 Hz.
+pub const FINGERS_BUDGET: u64 = 10_000;
 /// Bytes of what is told to a newcomer at once of what is around it: some 1,700 bodies, in three round trips.
 pub const JOIN_NEAR_BYTES: usize = 48 << 10;
 /// Bodies that a newcomer is told of at once, without asking, at some 70 bytes each.

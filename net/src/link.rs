@@ -29,11 +29,12 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::address::Address;
 use crate::blob_hash::BlobHash;
+use crate::fingers::Fingers;
 use crate::limits;
+use crate::nearby::NearbyFrame;
 use crate::peers::{PeerInfo, PeerNumber, Pose, TrackedPoint};
 use crate::recall::RecallAnswer;
 use crate::telemetry::{TagSample, TagWindow, Want};
-use crate::voice::VoiceFrame;
 use crate::wire::Recall;
 use crate::worker::Worker;
 
@@ -170,7 +171,16 @@ pub enum LinkEvent {
         why: String,
     },
     /// Somebody near says something. It comes once, in any order, or not at all.
-    Voice(VoiceFrame),
+    Voice(NearbyFrame),
+    /// How the fingers of somebody near are bent; told again and again while their hands are tracked.
+    Fingers {
+        /// Whose.
+        peer: PeerNumber,
+        /// Counts their words; it wraps. An older one may come after a newer one.
+        number: u16,
+        /// Left and right; none of a hand whose fingers are not tracked.
+        hands: [Option<Fingers>; 2],
+    },
     /// A thing is where the record says, whatever was told of it.
     BodyGone {
         /// Which.
@@ -280,6 +290,9 @@ pub enum LinkCommand {
     /// Says a frame of speech to who is near, in whatever codec the listeners know: at most
     /// [`limits::VOICE_FRAME_BYTES`]. Without a host it is lost.
     Voice(Vec<u8>),
+    /// How this person's fingers are bent, left and right; to be said again as [`limits::FINGERS_INTERVAL`] says. Without a
+    /// host it is lost.
+    Fingers([Option<Fingers>; 2]),
     /// Takes a thing in hand, which is at `from` for us; [`LinkEvent::Grabbed`] or [`LinkEvent::GrabRefused`] follows. It
     /// is held through an interruption.
     GrabBody {

@@ -8,10 +8,10 @@ use gemba_twin::sample::Timestamp;
 use crate::body::{Body, BodyNumber, Epoch};
 use crate::interest::{Crowd, CrowdStats};
 use crate::limits;
+use crate::nearby::{FINGERS, Nearby, VOICE, Whereabouts};
 use crate::peers::{PeerNumber, Pose, TrackedPoint};
 use crate::relay::{Name, Sample};
 use crate::uplink::{self, Hearer};
-use crate::voice::{self, Voices, Whereabouts};
 
 /// What a datagram has brought.
 pub(crate) enum Brought {
@@ -30,19 +30,30 @@ struct Ear {
 }
 
 /// The lane with all peers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PoseLane {
     crowd: Crowd,
     ears: BTreeMap<PeerNumber, Ear>,
-    voices: Voices,
+    voices: Nearby,
+    fingers: Nearby,
+}
+
+impl Default for PoseLane {
+    fn default() -> Self {
+        let (voices, fingers) = (Nearby::new(&VOICE), Nearby::new(&FINGERS));
+        Self { crowd: Crowd::default(), ears: BTreeMap::new(), voices, fingers }
+    }
 }
 
 impl PoseLane {
-    /// A peer has been let in that speaks this lane.
-    pub(crate) fn join(&mut self, peer: PeerNumber) {
+    /// A peer has been let in that speaks this lane, and perhaps of fingers.
+    pub(crate) fn join(&mut self, peer: PeerNumber, knows_fingers: bool) {
         self.crowd.join(peer, limits::POSE_BUDGET);
         self.ears.insert(peer, Ear::default());
         self.voices.join(peer);
+        if knows_fingers {
+            self.fingers.join(peer);
+        }
     }
 
     /// A peer has gone.
@@ -50,6 +61,7 @@ impl PoseLane {
         self.crowd.leave(peer);
         self.ears.remove(&peer);
         self.voices.leave(peer);
+        self.fingers.leave(peer);
     }
 
     /// What has been told and held back.
@@ -57,9 +69,9 @@ impl PoseLane {
         self.crowd.stats()
     }
 
-    /// Frames of voices that somebody was not told.
-    pub(crate) fn voices_dropped(&self) -> u64 {
-        self.voices.dropped
+    /// Frames of voices, and words of fingers, that somebody was not told.
+    pub(crate) fn nearby_dropped(&self) -> (u64, u64) {
+        (self.voices.dropped, self.fingers.dropped)
     }
 
     /// A peer is being told of all bodies on another way.
@@ -85,8 +97,12 @@ impl PoseLane {
     /// A datagram of this lane has arrived.
     pub(crate) fn handle_datagram(&mut self, peer: PeerNumber, bytes: &[u8], now: Timestamp) -> Brought {
         let Some(ear) = self.ears.get_mut(&peer) else { return Brought::Dropped };
-        if let Some((number, frame)) = voice::decode_up(bytes) {
+        if let Some((number, frame)) = VOICE.decode_up(bytes) {
             self.voices.handle_frame(peer, number, frame);
+            return Brought::Nothing;
+        }
+        if let Some((number, frame)) = FINGERS.decode_up(bytes) {
+            self.fingers.handle_frame(peer, number, frame);
             return Brought::Nothing;
         }
         let Some((acks, packet)) = uplink::parts(bytes) else { return Brought::Dropped };
@@ -121,6 +137,7 @@ impl PoseLane {
         let crowd = &self.crowd;
         let at = |peer| Whereabouts { place: crowd.place_of(peer), presents: crowd.presents(peer) };
         let mut out = self.voices.tick(millis(now), at);
+        out.extend(self.fingers.tick(millis(now), at));
         for (peer, packets) in told {
             for packet in packets {
                 let acks = self.ears.get_mut(&peer).and_then(|ear| {

@@ -1,4 +1,4 @@
-//! Every message of the protocol, on one page. Minor versions 0 to 4 of `gemba/1`; what is new in 1 or 2 says so, and
+//! Every message of the protocol, on one page. Minor versions 0 to 5 of `gemba/1`; what is new in 1 or 2 says so, and
 //! goes only to a peer that speaks it.
 //!
 //! | lane | carried by | frames |
@@ -6,7 +6,7 @@
 //! | record and control | the first bidirectional stream a peer opens | `u32` length, little endian, then CBOR: [`ToHost`] one way, [`ToPeer`] the other |
 //! | telemetry | one unidirectional stream from the host | `u32` length, then a batch ([`crate::telemetry::packed`], before minor 4 [`crate::telemetry::encode`]) |
 //! | telemetry, past | a unidirectional stream from the host for each answer (minor 1) | `u32` length, then [`RecallHead`] as CBOR; then batches as before minor 4; an empty frame is the last |
-//! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it; from minor 4 on answers and packets both ways (`uplink.rs`): of [`crate::body`] to the host, of [`crate::relay`] from it; and frames of [`crate::voice`] |
+//! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it; from minor 4 on answers and packets both ways (`uplink.rs`): of [`crate::body`] to the host, of [`crate::relay`] from it; and frames of [`crate::nearby`], of fingers from minor 5 on |
 //! | bodies, to a newcomer | a unidirectional stream from the host on the second connection (minor 4) | `u32` length, then a piece ([`crate::join`]) |
 //! | blob | a bidirectional stream each, on a second connection whose first frame is [`ToHost::Bulk`] (minor 3) or on the same | 32 bytes hash, `u64` offset; back: `u64` size, from minor 4 on the values of its groups ([`crate::blob_intake`]), then the bytes from the offset |
 
@@ -25,7 +25,7 @@ use crate::telemetry::Want;
 /// What both ends must agree on (TLS ALPN): the major version.
 pub const ALPN: &[u8] = b"gemba/1";
 /// Minor versions this program speaks, oldest to newest.
-pub const MINORS: std::ops::RangeInclusive<u16> = 0..=4;
+pub const MINORS: std::ops::RangeInclusive<u16> = 0..=5;
 /// First minor version that knows the past: [`Recall`], [`ToPeer::History`] and shared instants.
 pub const PAST_MINOR: u16 = 1;
 /// First minor version that tells an author what an edit has overruled, and in which a newcomer can bring the entry that
@@ -42,6 +42,8 @@ pub const TELEMETRY_MINOR: u16 = 4;
 pub const BLOB_TREE_MINOR: u16 = 4;
 /// First minor version in which a host can stand by for another.
 pub const SUCCESSION_MINOR: u16 = 4;
+/// First minor version that passes on how fingers are bent.
+pub const FINGERS_MINOR: u16 = 5;
 /// Size that stands for "no such blob".
 pub const NO_BLOB: u64 = u64::MAX;
 

@@ -174,7 +174,7 @@ impl Worker {
             LinkCommand::Recall(recall) => self.recall = Some(recall.clone()),
             LinkCommand::Hosts(hosts) if hosts.is_empty() => {}
             LinkCommand::Hosts(hosts) => self.hosts.clone_from(hosts),
-            LinkCommand::Watch(_) | LinkCommand::Voice(_) | LinkCommand::StandBy { .. } => {}
+            LinkCommand::Watch(_) | LinkCommand::Voice(_) | LinkCommand::Fingers(_) | LinkCommand::StandBy { .. } => {}
             LinkCommand::GrabBody { thing, from } => self.core.grab(*thing, *from),
             LinkCommand::MoveBody { thing, at } => self.carries |= self.core.carry(*thing, *at),
             LinkCommand::ReleaseBody { thing, at } => self.core.release(*thing, *at),
@@ -370,6 +370,13 @@ impl Worker {
                 if let Some(datagram) = self.core.tell_voice(&frame) {
                     self.counters.voice_up.fetch_add(datagram.len() as u64, Relaxed);
                     // Lost here or on the way is the same: the next word is newer.
+                    let _ = connection.send_datagram(datagram.into());
+                }
+                Ok(())
+            }
+            LinkCommand::Fingers(hands) => {
+                if let Some(datagram) = self.core.tell_fingers(&hands) {
+                    self.counters.pose_up.fetch_add(datagram.len() as u64, Relaxed);
                     let _ = connection.send_datagram(datagram.into());
                 }
                 Ok(())

@@ -1,13 +1,14 @@
-//! N6: what one person is sent when a hundred stand in one cell, with heads and hands as a headset tracked them at 30 Hz, and
-//! eight of them speak. Peers and host are the cores that run in viewer and `gembad`, with nothing lost between them; what
-//! UDP, IP and QUIC add to each datagram is counted.
+//! N6: what one person is sent when a hundred stand in one cell, with heads and hands as a headset tracked them at 30 Hz, with
+//! fingers that never rest, and eight of them speak. Peers and host are the cores that run in viewer and `gembad`, with
+//! nothing lost between them; what UDP, IP and QUIC add to each datagram is counted.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 use gemba_net::client_core::ClientCore;
+use gemba_net::fingers::Fingers;
 use gemba_net::host_core::{HostCore, Output};
-use gemba_net::{Hello, LinkEvent, limits};
+use gemba_net::{Hello, LinkEvent, limits, wire};
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::Timestamp;
 
@@ -27,6 +28,7 @@ const WARM_UP_SECS: u32 = 3;
 struct Cost {
     poses_mbit: f64,
     voices_mbit: f64,
+    fingers_mbit: f64,
     /// Times a second that another avatar is told, mean over all.
     rate: f64,
     /// Frames of voices heard, of those that should be.
@@ -39,14 +41,20 @@ fn run(people: usize, seconds: u32, first: usize, motion: &Tracked) -> anyhow::R
         let mut key = [0; 32];
         key[..8].copy_from_slice(&(n as u64).to_le_bytes());
         let name = format!("p{n}");
-        let hello =
-            Hello { oldest_minor: 0, newest_minor: 4, name, kind: PeerKind::Person, entries_held: 0, redemption: None };
+        let hello = Hello {
+            oldest_minor: 0,
+            newest_minor: *wire::MINORS.end(),
+            name,
+            kind: PeerKind::Person,
+            entries_held: 0,
+            redemption: None,
+        };
         let number = host.handle_hello(PeerKey(key), &hello).map_err(anyhow::Error::msg)?;
         host.admit(number, "meeting", 0);
         peers.push((number, ClientCore::new(0)));
     }
     let begin = 1_700_000_000_000i64;
-    let [mut poses, mut voices, mut told, mut heard] = [0u64; 4];
+    let [mut poses, mut voices, mut bent, mut told, mut heard] = [0u64; 5];
     for millis in 0..i64::from(seconds + WARM_UP_SECS) * 1000 {
         let now = Timestamp((begin + millis) * 1000);
         let counts = millis >= i64::from(WARM_UP_SECS) * 1000;
@@ -56,6 +64,13 @@ fn run(people: usize, seconds: u32, first: usize, motion: &Tracked) -> anyhow::R
                 let place = [(n % 10) as f32 * 0.7, (n / 10) as f32 * 0.7];
                 core.tell_pose(&motion.at(first + n, millis as f64 / 1000.0, place), false);
                 core.poll_datagrams().iter().for_each(|bytes| host.handle_pose(*number, bytes, now));
+            }
+            if (millis + n as i64 * 11) % 50 == 0 {
+                // Never the same twice.
+                let bone = [(millis as f32 / 300.0).sin(), -0.5, -1.0];
+                let fingers = Some(Fingers::new(0.09, [[bone; 3]; 5]));
+                let word = core.tell_fingers(&[fingers, fingers]);
+                word.iter().for_each(|bytes| host.handle_pose(*number, bytes, now));
             }
             if n < SPEAKERS && (millis + n as i64 * 3) % 20 == 0 {
                 let frame = core.tell_voice(&[n as u8 + 1; VOICE_BYTES]);
@@ -77,8 +92,12 @@ fn run(people: usize, seconds: u32, first: usize, motion: &Tracked) -> anyhow::R
                     let core = core_of(&mut peers, to)?;
                     let events = core.handle_datagram(&bytes);
                     let cost = (bytes.len() + limits::DATAGRAM_OVERHEAD) as u64;
-                    let is_voice = matches!(events.first(), Some(LinkEvent::Voice(_)));
-                    *(if is_voice { &mut voices } else { &mut poses }) += if counts { cost } else { 0 };
+                    let lane = match events.first() {
+                        Some(LinkEvent::Voice(_)) => &mut voices,
+                        Some(LinkEvent::Fingers { .. }) => &mut bent,
+                        _ => &mut poses,
+                    };
+                    *lane += if counts { cost } else { 0 };
                     (to, events)
                 }
                 _ => continue,
@@ -101,6 +120,7 @@ fn run(people: usize, seconds: u32, first: usize, motion: &Tracked) -> anyhow::R
     Ok(Cost {
         poses_mbit: mbit(poses),
         voices_mbit: mbit(voices),
+        fingers_mbit: mbit(bent),
         rate: told as f64 / (people * (people - 1.0) * seconds),
         heard: heard as f64 / spoken * 100.0,
     })
@@ -115,11 +135,12 @@ fn core_of(peers: &mut Peers, number: gemba_net::PeerNumber) -> anyhow::Result<&
 
 pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let motion = Tracked::load();
-    let [mut all, mut poses, mut rate, mut heard] = std::array::from_fn(|_| Runs::default());
+    let [mut all, mut poses, mut fingers, mut rate, mut heard] = std::array::from_fn(|_| Runs::default());
     let (people, seconds) = sizes.meeting;
     for n in 0..sizes.runs {
         let cost = run(people, seconds, n * 31, &motion)?;
-        (all.push(cost.poses_mbit + cost.voices_mbit), poses.push(cost.poses_mbit));
+        all.push(cost.poses_mbit + cost.voices_mbit + cost.fingers_mbit);
+        (poses.push(cost.poses_mbit), fingers.push(cost.fingers_mbit));
         (rate.push(cost.rate), heard.push(cost.heard));
     }
     let row = |id: &str, what: String, unit, runs: &Runs, goal: Option<f64>| Row {
@@ -132,11 +153,14 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
         pass: goal.map(|goal| runs.median() <= goal),
         peers: BTreeMap::new(),
     };
-    let scene =
-        format!("{people} avatars (head, two hands; {}) in one cell at 30 Hz, 8 voices of 24 kbit/s", motion.source);
+    let scene = format!(
+        "{people} avatars (head, two hands with fingers; {}) in one cell at 30 Hz, 8 voices of 24 kbit/s",
+        motion.source
+    );
     Ok(vec![
         row("N6", format!("downlink of one person, {scene}"), "Mbit/s", &all, Some(GOAL_MBIT)),
         row("N6-poses", "of that, poses".to_owned(), "Mbit/s", &poses, Some(GOAL_POSES_MBIT)),
+        row("N6-fingers", "of that, fingers of who is nearest".to_owned(), "Mbit/s", &fingers, None),
         row("N6-rate", "times a second that each other avatar is told within that".to_owned(), "Hz", &rate, None),
         row("N6-voice", "frames of those voices that are heard".to_owned(), "%", &heard, None),
     ])

@@ -1,6 +1,6 @@
 //! The person's own hands and laser as they see them, and their body as the others get it.
 //!
-//! A hand is drawn by its 26 joints where they are tracked, else as a ball with a finger; controllers of no make in
+//! A hand is drawn by its 26 joints and the bones between them where they are tracked, else as a ball with a finger; controllers of no make in
 //! particular, since none is shipped with the program.
 
 use bevy::light::NotShadowCaster;
@@ -9,6 +9,7 @@ use gemba_net::{Pose, TrackedPoint};
 use gemba_xr::{Hand, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 
 use super::Seeing;
+use super::fingers::{BONES, JOINTS, PALM, fingers_of};
 use super::front::FrontMaterial;
 use super::point::pointed_by;
 use crate::people::OwnBody;
@@ -17,8 +18,9 @@ use crate::theme;
 
 /// Length of a laser that meets nothing, metres.
 const FAR: f32 = 30.0;
-/// Joints of a hand in XR_EXT_hand_tracking.
-const JOINTS: usize = 26;
+
+/// Radius of a joint and of the bones between, metres.
+const BONE: f32 = 0.008;
 
 /// What one hand is drawn with, in the rig's frame.
 struct Drawn {
@@ -27,6 +29,7 @@ struct Drawn {
     laser: Entity,
     spot: Entity,
     joints: Vec<Entity>,
+    bones: Vec<Entity>,
 }
 
 #[derive(Resource, Default)]
@@ -49,7 +52,8 @@ fn make(
     let skin = materials.add(FrontMaterial::hand(Color::srgb(0.8, 0.82, 0.85)));
     let ball = meshes.add(Sphere::new(0.035).mesh().uv(16, 10));
     let finger = meshes.add(Capsule3d::new(0.011, 0.06).mesh().longitudes(8).latitudes(4));
-    let joint = meshes.add(Sphere::new(0.008).mesh().uv(8, 6));
+    let joint = meshes.add(Sphere::new(BONE).mesh().uv(8, 6));
+    let bone = meshes.add(Cylinder::new(1.0, 1.0).mesh().resolution(8));
     let laser = meshes.add(Cylinder::new(0.0025, 1.0).mesh().resolution(6));
     let spot = meshes.add(Sphere::new(0.012).mesh().uv(10, 6));
     hands.0 = Side::BOTH
@@ -60,10 +64,11 @@ fn make(
             };
             let (hand, laser, spot) = (part(&ball, &skin), part(&laser, &light), part(&spot, &light));
             let joints = (0..JOINTS).map(|_| part(&joint, &skin)).collect();
+            let bones = BONES.iter().map(|_| part(&bone, &skin)).collect();
             // Forward along the grip, and a little down: how a hand that holds something points.
             let forward = Transform::from_xyz(0.0, 0.0, -0.06).with_rotation(Quat::from_rotation_x(1.57));
             commands.entity(hand).with_child((Mesh3d(finger.clone()), MeshMaterial3d(skin.clone()), forward));
-            Drawn { side, ball: hand, laser, spot, joints }
+            Drawn { side, ball: hand, laser, spot, joints, bones }
         })
         .into();
 }
@@ -91,6 +96,10 @@ fn draw(
         for (at, joint) in drawn.joints.iter().enumerate() {
             show(*joint, hand.joints.get(at).filter(|_| has_joints).map(|place| rig.mul_transform(*place)));
         }
+        for (bone, ends) in drawn.bones.iter().zip(BONES) {
+            let place = |at: usize| rig.transform_point(hand.joints[at].translation);
+            show(*bone, has_joints.then(|| stretched(place(ends.0), place(ends.1), BONE * rig.scale.x)));
+        }
         let pointer = pointers.of(pointed_by(drawn.side));
         show(drawn.laser, pointer.map(|p| beam(p.ray, p.met.map(|met| met.place), rig.scale.x)));
         let spot = pointer.and_then(|p| p.met).map(|met| Transform::from_translation(met.place).with_scale(rig.scale));
@@ -100,10 +109,14 @@ fn draw(
 
 /// A cylinder of length 1 along Y, stretched from the hand to what it meets.
 fn beam(ray: Ray3d, end: Option<Vec3>, thickness: f32) -> Transform {
-    let end = end.unwrap_or(ray.get_point(FAR));
-    let span = end - ray.origin;
+    stretched(ray.origin, end.unwrap_or(ray.get_point(FAR)), thickness)
+}
+
+/// The same between two points.
+fn stretched(from: Vec3, to: Vec3, thickness: f32) -> Transform {
+    let span = to - from;
     Transform {
-        translation: (ray.origin + end) / 2.0,
+        translation: (from + to) / 2.0,
         rotation: Quat::from_rotation_arc(Vec3::Y, span.normalize_or(Vec3::Y)),
         scale: Vec3::new(thickness, span.length().max(1e-3), thickness),
     }
@@ -121,12 +134,18 @@ fn embody(
         let place = rig.mul_transform(place);
         TrackedPoint { place: place.translation.to_array(), rotation: place.rotation.to_array() }
     };
-    let hand = |hand: &Hand| hand.grip.map(point);
-    body.0 = tracked.head.filter(|_| state.is_seen()).map(|head| Pose {
+    // Of a hand whose joints are known others see the palm with its fingers, else what the hand holds.
+    let hand = |hand: &Hand| {
+        let palm = hand.joints.get(PALM).filter(|_| hand.joints.len() == JOINTS).copied();
+        hand.grip.map(|grip| point(palm.unwrap_or(grip)))
+    };
+    body.pose = tracked.head.filter(|_| state.is_seen()).map(|head| Pose {
         head: point(head),
-        hands: [hand(tracked.hand(Side::Left)), hand(tracked.hand(Side::Right))],
+        hands: tracked.hands.each_ref().map(hand),
         pointer: shown_pointer(&pointers),
     });
+    let bent = |hand: &Hand| hand.grip.and_then(|_| fingers_of(&hand.joints));
+    body.fingers = if body.pose.is_some() { tracked.hands.each_ref().map(bent) } else { [None, None] };
 }
 
 /// Others see one laser: of the hand that presses, else of the right one, else of the left.

@@ -37,6 +37,7 @@ mod carry;
 mod comfort;
 mod eyes;
 mod figures;
+mod fingers;
 mod footing;
 mod front;
 mod hands;

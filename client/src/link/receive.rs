@@ -57,6 +57,11 @@ impl Others<'_> {
                 let tick = self.tick(at, !rests);
                 self.people.moved(peer, pose, at, (tick, rests));
             }
+            LinkEvent::Fingers { peer, number, hands } => {
+                if let Some(person) = self.people.0.get_mut(&peer.0) {
+                    person.fingers.hear(number, hands, self.time.elapsed());
+                }
+            }
             LinkEvent::Body { thing, holder, at, when, is_lost } => {
                 let tick = self.tick(when, false);
                 self.bodies.handle_body(thing, holder, &at, tick);

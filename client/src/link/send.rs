@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy_egui::EguiContexts;
+use gemba_net::fingers::Fingers;
 use gemba_net::telemetry::{Tags, Window};
-use gemba_net::{LinkCommand, Pose, TrackedPoint, Want};
+use gemba_net::{LinkCommand, Pose, TrackedPoint, Want, limits};
 use gemba_twin::path::ThingId;
 
 use super::Connection;
@@ -45,7 +46,7 @@ struct Told {
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Told>().init_resource::<ToldHosts>().add_systems(
         Update,
-        (tell_hosts, send_selection, send_wants, send_watched, send_pose, send_bodies, tell_host)
+        (tell_hosts, send_selection, send_wants, send_watched, send_pose, send_fingers, send_bodies, tell_host)
             .chain()
             .in_set(Frame::Send),
     );
@@ -149,7 +150,7 @@ fn send_pose(
     camera: Single<(&Camera, &GlobalTransform), With<PlantCamera>>,
 ) -> Result {
     *since += time.delta();
-    let interval = if body.0.is_some() { TRACKED_INTERVAL } else { POSE_INTERVAL };
+    let interval = if body.pose.is_some() { TRACKED_INTERVAL } else { POSE_INTERVAL };
     if *since < interval || connection.me.is_none() {
         return Ok(());
     }
@@ -164,10 +165,31 @@ fn send_pose(
         Some(ray.get_point(floor.unwrap_or(gaze.distance)).to_array())
     });
     let head = TrackedPoint { place: gaze.eye.to_array(), rotation: gaze.rotation().to_array() };
-    let pose = body.0.clone().unwrap_or(Pose { head, hands: [None, None], pointer });
+    let pose = body.pose.clone().unwrap_or(Pose { head, hands: [None, None], pointer });
     if let Some(link) = connection.link_mut() {
         // A full queue drops this pose; the next one is newer anyway.
         let _ = link.send(LinkCommand::Pose(pose));
     }
     Ok(())
+}
+
+/// Fingers: as they move, now and then while they rest, and once that there are none.
+fn send_fingers(
+    mut connection: ResMut<Connection>,
+    body: Res<OwnBody>,
+    time: Res<Time<Real>>,
+    mut told: Local<([Option<Fingers>; 2], Duration)>,
+) {
+    let (hands, at) = &mut *told;
+    let (moving, resting) = limits::FINGERS_INTERVAL;
+    let since = time.elapsed().saturating_sub(*at);
+    let is_due = if body.fingers == *hands { *hands != [None, None] && since >= resting } else { since >= moving };
+    if !is_due || connection.me.is_none() {
+        return;
+    }
+    (*hands, *at) = (body.fingers, time.elapsed());
+    if let Some(link) = connection.link_mut() {
+        // A full queue drops this word; it is said again.
+        let _ = link.send(LinkCommand::Fingers(*hands));
+    }
 }

@@ -24,7 +24,7 @@ struct Shapes {
     head: Handle<Mesh>,
     visor: Handle<Mesh>,
     palm: Handle<Mesh>,
-    finger: Handle<Mesh>,
+    pointing: Handle<Mesh>,
     body: Handle<Mesh>,
     upper_arm: Handle<Mesh>,
     forearm: Handle<Mesh>,
@@ -32,12 +32,20 @@ struct Shapes {
     visor_material: Handle<StandardMaterial>,
 }
 
+/// The entities that draw one hand.
+pub(super) struct HandEntities {
+    /// What all else of it hangs on.
+    pub(super) palm: Entity,
+    /// The finger of a hand whose fingers are not told.
+    pub(super) pointing: Entity,
+    pub(super) skin: Handle<StandardMaterial>,
+}
+
 /// The entities that draw one person.
-#[derive(Clone, Copy)]
 struct Avatar {
     head: Entity,
     trunk: Entity,
-    hands: [Entity; 2],
+    hands: [HandEntities; 2],
     /// Upper arm and forearm of each.
     arms: [[Entity; 2]; 2],
     beam: Entity,
@@ -45,7 +53,10 @@ struct Avatar {
 
 impl Avatar {
     fn entities(&self) -> impl Iterator<Item = Entity> {
-        [self.head, self.trunk, self.beam].into_iter().chain(self.hands).chain(self.arms.into_iter().flatten())
+        [self.head, self.trunk, self.beam]
+            .into_iter()
+            .chain(self.hands.each_ref().map(|hand| hand.palm))
+            .chain(self.arms.into_iter().flatten())
     }
 }
 
@@ -56,6 +67,11 @@ impl Avatars {
     /// The heads that are drawn, by the numbers of their persons.
     pub(super) fn heads(&self) -> impl Iterator<Item = (u16, Entity)> {
         self.0.iter().map(|(number, avatar)| (*number, avatar.head))
+    }
+
+    /// Left and right hand of everyone, by the numbers of their persons.
+    pub(super) fn hands(&self) -> impl Iterator<Item = (u16, &[HandEntities; 2])> {
+        self.0.iter().map(|(number, avatar)| (*number, &avatar.hands))
     }
 }
 
@@ -75,7 +91,7 @@ fn make_shapes(
         head: meshes.add(Sphere::new(0.13).mesh().ico(3).unwrap_or_else(|_| Sphere::new(0.13).mesh().uv(16, 10))),
         visor: meshes.add(Cuboid::new(0.2, 0.075, 0.07)),
         palm: meshes.add(Cuboid::new(0.085, 0.035, 0.11)),
-        finger: meshes.add(Cuboid::new(0.022, 0.022, 0.085)),
+        pointing: meshes.add(Cuboid::new(0.022, 0.022, 0.085)),
         body: meshes.add(ConicalFrustum { radius_top: 0.09, radius_bottom: 0.24, height: 0.5 }),
         upper_arm: meshes.add(Cylinder::new(0.045, 1.0).mesh().resolution(10)),
         forearm: meshes.add(ConicalFrustum { radius_top: 0.03, radius_bottom: 0.042, height: 1.0 }),
@@ -138,9 +154,10 @@ fn spawn(
     let arms = [(); 2].map(|()| [limb(&shapes.upper_arm), limb(&shapes.forearm)]);
     let hands = [(); 2].map(|()| {
         let palm = (Mesh3d(shapes.palm.clone()), MeshMaterial3d(skin.clone()), Transform::default());
-        let finger =
-            (Mesh3d(shapes.finger.clone()), MeshMaterial3d(skin.clone()), Transform::from_xyz(0.0, 0.0, -0.09));
-        commands.spawn((palm, Visibility::Hidden)).with_child(finger).id()
+        let palm = commands.spawn((palm, Visibility::Hidden)).id();
+        let ahead = Transform::from_xyz(0.0, 0.0, -0.09);
+        let pointing = (Mesh3d(shapes.pointing.clone()), MeshMaterial3d(skin.clone()), ahead, ChildOf(palm));
+        HandEntities { palm, pointing: commands.spawn(pointing).id(), skin: skin.clone() }
     });
     let beam = commands
         .spawn((
@@ -155,7 +172,7 @@ fn spawn(
 }
 
 /// Puts every avatar where its person was a moment ago.
-fn place(
+pub(super) fn place(
     avatars: Res<Avatars>,
     people: Res<People>,
     playing: Res<Playing>,
@@ -168,7 +185,7 @@ fn place(
         let Some((place, rotation)) = shown(&person.head, tick) else { continue };
         let hands = [0, 1].map(|side: usize| shown(&person.hands[side], tick));
         for (hand, at) in avatar.hands.iter().zip(hands) {
-            let Ok((mut transform, mut visibility)) = transforms.get_mut(*hand) else { continue };
+            let Ok((mut transform, mut visibility)) = transforms.get_mut(hand.palm) else { continue };
             visibility.set_if_neq(if at.is_some() { Visibility::Inherited } else { Visibility::Hidden });
             if let Some((place, rotation)) = at {
                 transform.set_if_neq(Transform::from_translation(place).with_rotation(rotation));

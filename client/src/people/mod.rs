@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bevy::prelude::*;
 use gemba_net::body::Playback;
+use gemba_net::fingers::Fingers;
 use gemba_net::{PeerInfo, PeerNumber, Pose};
 use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
@@ -12,13 +13,14 @@ use gemba_twin::sample::Timestamp;
 use crate::bodies::heard;
 
 mod avatar;
+mod fingers;
 mod look;
 mod posture;
 mod trace;
 
-pub use trace::AvatarTrace;
-
+pub use fingers::HeardFingers;
 pub use look::{LookThrough, LookingThrough, TogglePeople};
+pub use trace::AvatarTrace;
 
 /// One other participant.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub struct Person {
     pub head: Playback,
     /// Left and right; none heard where there is no hand.
     pub hands: [Playback; 2],
+    /// How their fingers are bent, where those are tracked.
+    pub fingers: HeardFingers,
     /// What they have selected.
     pub selected: Option<ThingId>,
 }
@@ -39,7 +43,14 @@ impl Person {
     /// Someone of whom nothing was heard yet.
     pub fn new(info: PeerInfo) -> Self {
         let hands = [Playback::default(), Playback::default()];
-        Self { info, poses: [None, None], head: Playback::default(), hands, selected: None }
+        Self {
+            info,
+            poses: [None, None],
+            head: Playback::default(),
+            hands,
+            fingers: HeardFingers::default(),
+            selected: None,
+        }
     }
 }
 
@@ -72,11 +83,19 @@ impl People {
     }
 }
 
-/// This person's own body as a headset tracks it, world frame: what the others get to see. None on the desktop, where
-/// the camera is the head. Only the headset writes it.
+/// This person's own body as a headset tracks it: what the others get to see. Only the headset writes it.
 #[derive(Resource, Default, Debug, Clone)]
-pub struct OwnBody(pub Option<Pose>);
+pub struct OwnBody {
+    /// World frame; none on the desktop, where the camera is the head.
+    pub pose: Option<Pose>,
+    /// Of those hands whose joints are tracked, which are then told by their palms.
+    pub fingers: [Option<Fingers>; 2],
+}
 
 pub(crate) fn plugin(app: &mut App) {
-    app.init_resource::<People>().init_resource::<OwnBody>().add_plugins((avatar::plugin, look::plugin));
+    app.init_resource::<People>().init_resource::<OwnBody>().add_plugins((
+        avatar::plugin,
+        fingers::plugin,
+        look::plugin,
+    ));
 }

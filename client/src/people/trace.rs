@@ -74,7 +74,7 @@ pub(super) fn note(
             path.push([now, x, y, z]);
         }
     };
-    add(&mut traces.own, body.0.as_ref().map_or(gaze.eye.to_array(), |pose| pose.head.place));
+    add(&mut traces.own, body.pose.as_ref().map_or(gaze.eye.to_array(), |pose| pose.head.place));
     for (number, head) in avatars.heads() {
         let (Some(person), Ok(at)) = (people.0.get(&number), heads.get(head)) else { continue };
         add(traces.avatars.entry(person.info.name.clone()).or_default(), at.translation.to_array());

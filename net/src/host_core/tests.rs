@@ -1,6 +1,9 @@
 //! A host's decisions about its peers, without sockets.
 
 use super::*;
+use crate::client_core::ClientCore;
+use crate::fingers::Fingers;
+use crate::link::LinkEvent;
 use crate::peers::{Pose, TrackedPoint};
 use gemba_twin::peer::PeerKind;
 
@@ -122,9 +125,9 @@ fn who_selects_a_thousand_times_tells_the_others_little_and_the_newest() {
 #[test]
 fn a_peer_of_another_version_is_told_so() {
     let mut core = HostCore::default();
-    let newer = Hello { oldest_minor: 5, newest_minor: 6, ..hello("x") };
+    let newer = Hello { oldest_minor: 6, newest_minor: 7, ..hello("x") };
     let why = core.handle_hello(PeerKey([1; 32]), &newer).unwrap_err();
-    assert!(why.contains("1.4") && why.contains("1.6"), "{why}");
+    assert!(why.contains("1.5") && why.contains("1.7"), "{why}");
 }
 
 #[test]
@@ -145,4 +148,47 @@ fn many_poses_are_split_into_datagrams_that_every_path_carries() {
         .collect();
     assert!(mine.iter().all(|d| d.len() <= limits::POSE_DATAGRAM_BYTES));
     assert_eq!(mine.iter().map(|d| PoseDown::decode_all(d).len()).sum::<usize>(), 100);
+}
+
+#[test]
+fn bent_fingers_are_told_to_who_is_near_and_knows_of_them() {
+    let mut host = HostCore::default();
+    // Two of today, one of the version before, and one of today at the far end of the plant.
+    let people = [(5, 0.0), (5, 1.0), (4, 2.0), (5, 80.0)];
+    let mut come = |newest_minor| {
+        let key = PeerKey([host.next as u8; 32]);
+        let number = host.handle_hello(key, &Hello { newest_minor, ..hello("x") }).unwrap();
+        host.admit(number, "site", 0);
+        (number, ClientCore::new(0))
+    };
+    let mut peers: BTreeMap<_, _> = people.map(|(minor, _)| come(minor)).into();
+    let numbers: Vec<_> = peers.keys().copied().collect();
+    let hands = [None, Some(Fingers::new(0.09, [[[0.0, -1.0, -1.0]; 3]; 5]))];
+    let mut seen = Vec::new();
+    for millis in 0..200 {
+        let now = Timestamp(1_700_000_000_000_000 + millis * 1000);
+        for ((number, core), (_, x)) in peers.iter_mut().zip(people) {
+            let head = TrackedPoint { place: [x, 1.7, 0.0], rotation: [0.0, 0.0, 0.0, 1.0] };
+            core.tell_pose(&Pose { head, hands: [None, Some(head)], pointer: None }, false);
+            core.poll_datagrams().iter().for_each(|bytes| host.handle_pose(*number, bytes, now));
+        }
+        if millis == 100 {
+            let mut say = |number| peers.get_mut(number).and_then(|core| core.tell_fingers(&hands));
+            assert_eq!(say(&numbers[2]), None, "a session of minor 4 has no word for fingers");
+            host.handle_pose(numbers[0], &say(&numbers[0]).expect("the host knows of them"), now);
+        }
+        if millis % 20 == 0 {
+            host.tick(now);
+        }
+        for output in host.poll_outputs() {
+            if let Output::Control(to, message) = output {
+                peers.get_mut(&to).unwrap().handle_message(message, now).unwrap();
+            } else if let Output::Datagram(to, bytes) = output {
+                let told = peers.get_mut(&to).unwrap().handle_datagram(&bytes).into_iter();
+                seen.extend(told.filter(|event| matches!(event, LinkEvent::Fingers { .. })).map(|event| (to, event)));
+            }
+        }
+    }
+    assert_eq!(seen, [(numbers[1], LinkEvent::Fingers { peer: numbers[0], number: 1, hands })]);
+    assert_eq!((host.poses_dropped, host.nearby_dropped()), (0, (0, 0)));
 }

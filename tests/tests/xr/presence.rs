@@ -61,11 +61,17 @@ fn pointing_and_pulling_the_trigger_selects_the_pump_and_the_desktop_sees_hands_
         }
     });
     rig.look().eyes[0].write(&kept.join("xr-the-desktop-seen.png"));
+    // Cameras see both hands bare: the left one open, the other a fist with the forefinger out.
+    rig.put(|person| {
+        person.hands[0].fingers = Some([0.0; 5]);
+        person.hands[1].fingers = Some([1.0, 1.0, 1.0, 0.0, 0.6]);
+    });
+    rig.look().eyes[0].write(&kept.join("xr-own-bare-hands.png"));
     let report = ada.report();
     std::fs::copy(site.folder.path().join("Ada.png"), kept.join("xr-the-headset-seen.png")).unwrap();
     let peers = report["peers"].as_array().unwrap();
     let vera = peers.iter().find(|peer| peer["name"] == "Vera").expect("Ada has met Vera");
-    assert_eq!(vera["hands"], 2, "{vera}");
+    assert_eq!((&vera["hands"], &vera["fingers"]), (&2.into(), &2.into()), "{vera}");
     assert_eq!(vera["selected"], "Hall1/Line1/Pump1", "{vera}");
     let met = rig_from_world(&standing, point(&vera["place"]));
     let off = (0..3).map(|i| (met[i] - eye[i]).abs()).fold(0.0, f32::max);
