@@ -79,6 +79,9 @@ pub struct Viewing {
     /// Select this thing, such as Hall1/Line1/Tank1, and bring it into the frame.
     #[arg(long, value_name = "PATH")]
     pub select: Option<String>,
+    /// Keep the inspector of this thing open, such as Hall1/Line1/Tank1; up to four times.
+    #[arg(long, value_name = "PATH", conflicts_with = "plain")]
+    pub pin: Vec<String>,
     /// Look through the eyes of the person of this name as soon as they are here, for a screen on which others follow.
     #[arg(long, value_name = "NAME")]
     pub through: Option<String>,

@@ -34,6 +34,15 @@ pub struct Met {
     pub normal: Vec3,
 }
 
+/// A place on a panel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OnPanel {
+    /// Which: 0 shows what the desktop does, the others one pinned inspector each.
+    pub sheet: usize,
+    /// Points from its upper left corner.
+    pub at: Vec2,
+}
+
 /// One pointer now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pointer {
@@ -43,8 +52,8 @@ pub struct Pointer {
     pub ray: Ray3d,
     /// What it meets, as far as whoever wrote it has looked.
     pub met: Option<Met>,
-    /// Where it is on a panel that lies before all else, points from the upper left corner; the plant is not pointed at then.
-    pub on_panel: Option<Vec2>,
+    /// Where it is on a panel that lies before all else; the plant is not pointed at then.
+    pub on_panel: Option<OnPanel>,
     /// Whether it is pressed: a button is down, a trigger pulled, fingers pinch.
     pub is_pressed: bool,
     /// Whether that began in this frame.

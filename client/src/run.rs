@@ -11,6 +11,7 @@ use gemba_net::LinkState;
 use crate::args::Viewing;
 use crate::camera::FrameSelection;
 use crate::cursor::Cursor;
+use crate::inspector::{AllSlotsTaken, Pinned, SLOTS};
 use crate::link::Connection;
 use crate::past::Past;
 use crate::plant::PlantProgress;
@@ -43,6 +44,8 @@ pub struct RunPlan {
     pub report: Option<PathBuf>,
     /// Path of a thing to select.
     pub select: Option<String>,
+    /// Paths of things whose inspectors stay open.
+    pub pin: Vec<String>,
     /// Whether it begins in the past.
     pub travels: bool,
     /// Whether nobody watches.
@@ -60,6 +63,7 @@ impl RunPlan {
             screenshot: viewing.screenshot.clone(),
             report: viewing.report.clone(),
             select: viewing.select.clone(),
+            pin: viewing.pin.clone(),
             travels: !viewing.at.is_empty(),
             headless: viewing.headless,
             screen: None,
@@ -96,6 +100,7 @@ fn open(
     mut frame: MessageWriter<FrameSelection>,
     mut times: ResMut<FrameTimes>,
     mut readings: ResMut<Readings>,
+    mut pinned: Option<ResMut<Pinned>>,
     mut frames: Local<u32>,
     mut waited: Local<Option<(usize, Instant)>>,
     plan: Res<RunPlan>,
@@ -126,13 +131,26 @@ fn open(
                     select.write(SelectThing(Some(thing)));
                     frame.write(FrameSelection);
                 }
-                None => failure = Some(format!("there is no thing called {path} here")),
+                None => failure = Some(not_here(path)),
             }
         }
+        failure = failure.or_else(|| pin(&plan.pin, &site, pinned.as_deref_mut()?));
     }
     if let Some(why) = failure {
         fail(&why, &mut stage, &mut exit);
     }
+}
+
+/// Pins what the plan says; why not, if it cannot.
+fn pin(paths: &[String], site: &Site, pinned: &mut Pinned) -> Option<String> {
+    paths.iter().find_map(|path| {
+        let Some(thing) = site.find(path) else { return Some(not_here(path)) };
+        pinned.pin(site, thing).err().map(|AllSlotsTaken| format!("at most {SLOTS} things can be pinned"))
+    })
+}
+
+fn not_here(path: &str) -> String {
+    format!("there is no thing called {path} here")
 }
 
 fn failed_to_open(

@@ -57,6 +57,8 @@ pub enum Screen {
     People,
     /// What can be done with what is selected.
     Actions,
+    /// Inspectors that stay open.
+    Pinned,
     /// What has just happened.
     Toasts,
     /// What is shown until the plant is there.
@@ -96,27 +98,35 @@ pub(crate) fn plugin(app: &mut App) {
         )
         .configure_sets(
             EguiPrimaryContextPass,
+            // Of more than twenty Bevy makes no chain at once.
             (
-                Screen::Theme,
-                Screen::Clear,
-                Screen::Bars,
-                Screen::Worn,
-                Screen::Timeline,
-                Screen::Left,
-                Screen::Right,
-                Screen::View,
-                Screen::Labels,
-                Screen::Measures,
-                Screen::NotLive,
-                Screen::Views,
-                Screen::Alarms,
-                Screen::People,
-                Screen::Actions,
-                Screen::Toasts,
-                Screen::Loading,
-                Screen::Network,
-                Screen::Room,
-                Screen::Windows,
+                (
+                    Screen::Theme,
+                    Screen::Clear,
+                    Screen::Bars,
+                    Screen::Worn,
+                    Screen::Timeline,
+                    Screen::Left,
+                    Screen::Right,
+                    Screen::View,
+                )
+                    .chain(),
+                (
+                    Screen::Labels,
+                    Screen::Measures,
+                    Screen::NotLive,
+                    Screen::Views,
+                    Screen::Alarms,
+                    Screen::People,
+                    Screen::Actions,
+                    Screen::Pinned,
+                    Screen::Toasts,
+                    Screen::Loading,
+                    Screen::Network,
+                    Screen::Room,
+                    Screen::Windows,
+                )
+                    .chain(),
             )
                 .chain()
                 .run_if(screen_is_seen),

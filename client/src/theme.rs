@@ -71,7 +71,13 @@ fn apply(mut contexts: EguiContexts, mut done: Local<bool>) -> Result {
     if *done {
         return Ok(());
     }
-    let ctx = contexts.ctx_mut()?;
+    clothe(contexts.ctx_mut()?);
+    *done = true;
+    Ok(())
+}
+
+/// Gives a context of egui these colours and this spacing.
+pub fn clothe(ctx: &egui::Context) {
     let mut visuals = egui::Visuals::dark();
     visuals.panel_fill = PANEL;
     visuals.window_fill = PANEL;
@@ -89,6 +95,4 @@ fn apply(mut contexts: EguiContexts, mut done: Local<bool>) -> Result {
         style.spacing.item_spacing = egui::vec2(6.0, 4.0);
         style.animation_time = 0.0;
     });
-    *done = true;
-    Ok(())
 }

@@ -26,6 +26,7 @@ fn a_word_that_is_no_target_is_bad_usage() {
     check(&view("gemba://nowhere", &[]), 2, &["is not an address"]);
     check(&view("gemba://x:1/site#12", &[]), 2, &["64 hexadecimal digits"]);
     check(&view("plant.glb", &["--size", "huge"]), 2, &["1280x720"]);
+    check(&view("plant.glb", &["--pin", "Hall1", "--plain"]), 2, &["--plain"]);
     check(&Program::start("gemba", ["dance"]).wait(), 2, &["dance"]);
     check(&Program::start("gembactl", ["import"]).wait(), 2, &["required arguments"]);
 }
@@ -41,6 +42,11 @@ fn a_file_that_is_missing_broken_or_cut_off_is_refused_in_words() {
     let whole = std::fs::read(path("whole.glb")).unwrap();
     std::fs::write(path("half.glb"), &whole[..whole.len() / 2]).unwrap();
     check(&view(&path("half.glb"), &[]), 1, &["half.glb"]);
+    check(&view(&path("whole.glb"), &["--pin", "Hall1/Nope"]), 1, &["no thing called Hall1/Nope"]);
+    let five =
+        ["Line1", "Line1/Pump1", "Line1/Tank1", "Line1/Robot1", "Line1/Robot2"].map(|name| format!("Hall1/{name}"));
+    let five: Vec<&str> = five.iter().flat_map(|path| ["--pin", path]).collect();
+    check(&view(&path("whole.glb"), &five), 1, &["at most 4"]);
     let site = path("site");
     let refused = Program::start("gembactl", ["import", &path("half.glb"), "--site", &site]).wait();
     check(&refused, 1, &["half.glb"]);

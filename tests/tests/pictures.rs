@@ -36,6 +36,25 @@ fn the_plant_is_seen_and_what_is_selected_has_an_outline() {
 }
 
 #[test]
+fn pinned_inspectors_stand_beside_each_other_over_the_plant() {
+    let site = PlantSite::start();
+    let folder = site.folder.path();
+    let picture = |name: &str, more: &[&str]| {
+        let size = ["--size", "1280x640", "--seconds", "1"];
+        Viewer::start(&site.address, folder, name, &[&size[..], more].concat()).report();
+        Picture::read(&folder.join(format!("{name}.png")))
+    };
+    let pins = ["--pin", "Hall1/Line1/Pump1", "--pin", "Hall1/Line1/Robot1"];
+    let [none, two] = [picture("none", &[]), picture("two", &pins)];
+    // `theme::PANEL`, of which each of them is 320 by 420 points.
+    let panel = |picture: &Picture| picture.share(|p| p == [27, 30, 34]);
+    let more = (panel(&two) - panel(&none)) * 1280.0 * 640.0 / (320.0 * 420.0);
+    assert!((1.5..2.1).contains(&more), "they cover as much as {more:.2} of them would");
+    // So egui marks what is drawn twice under one name.
+    assert_eq!(two.share(|p| p[0] > 240 && p[1] < 20 && p[2] < 20), 0.0);
+}
+
+#[test]
 fn parts_move_as_the_data_says() {
     let site = PlantSite::start();
     let folder = site.folder.path();

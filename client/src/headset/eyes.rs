@@ -15,9 +15,11 @@ use gemba_xr::{Eye, HeadsetState, Rig, Side, Tracked, eye_texture};
 use serde::Serialize;
 
 use super::Stood;
+use super::cards::Cards;
 use super::moving::Arc;
 use super::notices::Notices;
 use super::panel::Panel;
+use super::sheet::Sheet;
 use super::written::Written;
 use crate::camera::CameraMode;
 use crate::cursor::Cursor;
@@ -97,6 +99,8 @@ struct Standing {
     panel_hold: &'static str,
     /// What is written on it and where that is, tracking space.
     written: Vec<(String, [f32; 3])>,
+    /// The pinned inspectors that are beside their machines.
+    cards: Vec<CardStanding>,
     /// What is told while it is closed.
     notices: Vec<String>,
     /// Which bare hands offer the menu, left first.
@@ -112,6 +116,17 @@ struct Standing {
     selected: Option<String>,
     /// The others: name and where their heads are, world frame.
     people: Vec<(String, Option<[f32; 3]>)>,
+}
+
+/// One pinned inspector.
+#[derive(Serialize)]
+struct CardStanding {
+    thing: Option<String>,
+    /// Where its middle is, tracking space.
+    at: [f32; 3],
+    hold: &'static str,
+    /// What is written on it and where that is, tracking space.
+    written: Vec<(String, [f32; 3])>,
 }
 
 pub(super) fn plugin(app: &mut App) {
@@ -142,6 +157,7 @@ struct Seen<'w, 's> {
     site: Res<'w, Site>,
     arc: Res<'w, Arc>,
     panel: Res<'w, Panel>,
+    cards: Res<'w, Cards>,
     written: Res<'w, Written>,
     notices: Res<'w, Notices>,
     cursor: Res<'w, Cursor>,
@@ -154,11 +170,14 @@ struct Seen<'w, 's> {
 }
 
 impl Seen<'_, '_> {
-    fn written(&self) -> Vec<(String, [f32; 3])> {
-        if !self.panel.is_open() {
-            return Vec::new();
-        }
-        self.written.0.iter().map(|(words, at)| (words.clone(), self.panel.place_of(*at).to_array())).collect()
+    fn cards(&self) -> Vec<CardStanding> {
+        let cards = self.cards.iter().map(|(slot, card)| CardStanding {
+            thing: self.site.thing(card.thing).map(|thing| thing.path.to_string()),
+            at: card.sheet.middle().to_array(),
+            hold: card.sheet.hold.words(),
+            written: placed(&self.written.on_cards[slot], &card.sheet),
+        });
+        cards.collect()
     }
 
     fn standing(&self) -> Standing {
@@ -188,10 +207,11 @@ impl Seen<'_, '_> {
             fingertips: Side::BOTH
                 .map(|side| hand(side).joints.get(FOREFINGER_TIP).map(|tip| tip.translation.to_array())),
             panel: self.panel.is_open(),
-            panel_at: self.panel.middle().to_array(),
+            panel_at: self.panel.sheet.middle().to_array(),
             panel_rests: self.panel.nearness.rests(),
-            panel_hold: self.panel.hold.words(),
-            written: self.written(),
+            panel_hold: self.panel.sheet.hold.words(),
+            written: placed(&self.written.on_panel, &self.panel.sheet),
+            cards: self.cards(),
             notices: self.notices.lines().map(str::to_owned).collect(),
             palms: Side::BOTH.map(|side| hand(side).offers_menu),
             live: *self.cursor == Cursor::Live,
@@ -204,6 +224,12 @@ impl Seen<'_, '_> {
                 .collect(),
         }
     }
+}
+
+/// Words on a sheet, if it is open, with their places.
+fn placed(words: &[(String, Vec2)], sheet: &Sheet) -> Vec<(String, [f32; 3])> {
+    let words = words.iter().filter(|_| sheet.is_open);
+    words.map(|(words, at)| (words.clone(), sheet.place_of(*at).to_array())).collect()
 }
 
 /// The next word, if one has come; the end of the words ends the run.

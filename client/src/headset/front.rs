@@ -1,5 +1,5 @@
 //! What belongs to the person in the headset is never hidden by the plant: panels lie over whatever stands nearer, and
-//! hands, laser and its spot over panels that are further away. They are drawn last, the panels without asking what was
+//! hands, laser and its spot over panels that are further away. A card in the plant is a thing of the plant. They are drawn last, the panels without asking what was
 //! there; the depth that the runtime gets is theirs all the same, so that it moves the picture rightly.
 
 use bevy::asset::{load_internal_asset, uuid_handle};
@@ -15,7 +15,7 @@ const SHADER: Handle<Shader> = uuid_handle!("0d6f1f5c-7a2e-4d55-9d0e-5b8a3c417f0
 /// Drawn in this order after all of the plant, which is nearer to 0 than any of these.
 const ORDER: [f32; 2] = [1e5, 2e5];
 
-/// A panel, or a part of a hand.
+/// A panel, a card, or a part of a hand.
 #[derive(Asset, TypePath, AsBindGroup, Debug, Clone)]
 #[bind_group_data(IsPanel)]
 pub(super) struct FrontMaterial {
@@ -49,6 +49,11 @@ impl FrontMaterial {
     pub(super) fn panel(picture: Handle<Image>) -> Self {
         let look = FrontUniform { colour: LinearRgba::WHITE, is_lit: 0.0 };
         Self { look, picture: Some(picture), is_panel: true }
+    }
+
+    /// A card in the plant, which what stands before it hides.
+    pub(super) fn card(picture: Handle<Image>) -> Self {
+        Self { is_panel: false, ..Self::panel(picture) }
     }
 
     /// A part of a hand.

@@ -10,9 +10,12 @@ use bevy_egui::EguiContexts;
 use bevy_egui::egui::{self, RichText};
 use gemba_xr::{Buzz, HeadsetState, Rig, Side, Tracked};
 
+use super::cards::{Cards, turned_to};
 use super::panel::Panel;
 use super::point::pointed_by;
-use crate::mirror::ThingEntities;
+use super::press::{Pressing, lit, sheets};
+use super::sheet::{RADIUS, Sheet};
+use crate::mirror::{ThingBounds, ThingEntities};
 use crate::pointer::Pointers;
 use crate::selection::Selection;
 use crate::site::ThingIndex;
@@ -99,6 +102,11 @@ impl Hold {
         }
     }
 
+    /// Which hand carries it.
+    fn side(&self) -> Option<Side> {
+        if let Hold::Hand { side, .. } = self { Some(*side) } else { None }
+    }
+
     /// What people call it.
     pub(super) fn words(&self) -> &'static str {
         match self {
@@ -116,19 +124,25 @@ pub(super) struct Machines<'w, 's> {
     selection: Res<'w, Selection>,
     things: Res<'w, ThingEntities>,
     places: Query<'w, 's, &'static GlobalTransform, Without<Rig>>,
+    bounds: Query<'w, 's, (&'static ThingBounds, &'static GlobalTransform), Without<Rig>>,
 }
 
 impl Machines<'_, '_> {
     /// The frame of a thing, upright and of life size: a panel beside it neither leans nor grows with it.
     fn frame(&self, thing: ThingIndex) -> Option<Transform> {
         let world_from_thing = self.places.get(self.things.entity(thing)?).ok()?;
-        Some(upright(world_from_thing.compute_transform()))
+        Some(upright(world_from_thing.compute_transform()).with_scale(Vec3::ONE))
     }
 
-    /// What holds a panel of this place of the world, now and when what is selected moves.
-    fn hold(&self, world_from_panel: Transform) -> Hold {
-        let selected = self.selection.0.and_then(|thing| Some((thing, self.frame(thing)?)));
-        let Some((thing, world_from_thing)) = selected else {
+    /// Where the middle of what is drawn of a thing is, world frame, and how far it reaches around that in the plane.
+    pub(super) fn extent(&self, thing: ThingIndex) -> Option<(Vec3, f32)> {
+        let (bounds, world_from_thing) = self.bounds.get(self.things.entity(thing)?).ok()?;
+        Some((bounds.centre_now(world_from_thing), bounds.half.xz().length()))
+    }
+
+    /// What holds a sheet of this place of the world beside a thing, now and when that moves.
+    pub(super) fn beside(&self, thing: Option<ThingIndex>, world_from_panel: Transform) -> Hold {
+        let Some((thing, world_from_thing)) = thing.and_then(|thing| Some((thing, self.frame(thing)?))) else {
             return Hold::Plant { place: world_from_panel, beside: None };
         };
         Hold::Plant { place: within(world_from_thing, world_from_panel), beside: Some(thing) }
@@ -149,39 +163,61 @@ fn other(side: Side) -> Side {
     if side == Side::Left { Side::Right } else { Side::Left }
 }
 
-/// Takes the panel, carries it, and puts it where its hold has it now.
+/// Takes a sheet, carries it, and puts all where their holds have them now.
 pub(super) fn carry(
     mut panel: ResMut<Panel>,
+    mut cards: ResMut<Cards>,
     mut buzz: MessageWriter<Buzz>,
     tracked: Res<Tracked>,
     pointers: Res<Pointers>,
     machines: Machines,
     rig: Single<&Transform, With<Rig>>,
 ) {
-    if !panel.is_open() {
-        return;
-    }
-    let (before, near) = (panel.hold, panel.place.scale);
-    panel.hold = match before {
-        Hold::Hand { .. } => carried(before, &tracked, *rig),
-        _ => Side::BOTH.into_iter().find_map(|side| taken(&panel, side, &tracked, &pointers, *rig)).unwrap_or(before),
+    let is_busy = sheets(&panel, &cards).any(|(_, sheet)| sheet.hold.is_carried());
+    let taking = Side::BOTH.into_iter().filter(|_| !is_busy);
+    let taken = taking.filter_map(|side| taken(sheets(&panel, &cards), side, &tracked, &pointers, *rig)).next();
+    let mut step = |number: usize, sheet: &mut Sheet, thing: Option<ThingIndex>| {
+        let before = sheet.hold;
+        if let Some((_, hold)) = taken.filter(|(taken, _)| *taken == number) {
+            sheet.hold = hold;
+        }
+        sheet.carry(&tracked, *rig, &machines, thing);
+        if sheet.hold.is_carried() != before.is_carried() {
+            let hand = [sheet.hold, before].into_iter().find_map(|hold| hold.side());
+            buzz.write(Buzz { side: hand.unwrap_or_default(), strength: 0.4, secs: 0.03 });
+        }
     };
-    if let (Hold::Plant { place, .. }, true) = (panel.hold, before.is_carried()) {
-        // As near, and so as large, as it was in the hand.
-        panel.hold = machines.hold(place.with_scale(place.scale * near));
+    if panel.is_open() {
+        step(0, &mut panel.sheet, machines.selection.0);
     }
-    if panel.hold.is_carried() != before.is_carried() {
-        let side = if let Hold::Hand { side, .. } = panel.hold { side } else { Side::Right };
-        buzz.write(Buzz { side, strength: 0.4, secs: 0.03 });
+    for (slot, card) in cards.iter_mut() {
+        step(slot + 1, &mut card.sheet, Some(card.thing));
+        // In the plant they turn to who reads them.
+        if let (Hold::Plant { .. }, Some(head)) = (card.sheet.hold, tracked.head) {
+            card.sheet.place = turned_to(card.sheet.place, head.translation);
+        }
     }
-    let frame = match panel.hold {
-        Hold::Plant { beside: Some(thing), .. } => machines.frame(thing),
-        _ => Some(Transform::IDENTITY),
-    };
-    match frame {
-        Some(frame) => panel.place = place(&panel.hold, panel.place, &tracked, *rig, frame),
-        // The machine has gone: it stays where it was.
-        None => panel.hold = Hold::Plant { place: rig.mul_transform(panel.place), beside: None },
+}
+
+impl Sheet {
+    /// One frame further with what holds it; put into the plant it is beside `thing`.
+    fn carry(&mut self, tracked: &Tracked, rig: &Transform, machines: &Machines, thing: Option<ThingIndex>) {
+        let (before, near) = (self.hold, self.place.scale);
+        self.hold = carried(before, tracked, rig);
+        if let (Hold::Plant { place, .. }, true) = (self.hold, before.is_carried()) {
+            // As near, and so as large, as it was in the hand.
+            let near = if self.comes_near { near } else { Vec3::ONE };
+            self.hold = machines.beside(thing, place.with_scale(place.scale * near));
+        }
+        let frame = match self.hold {
+            Hold::Plant { beside: Some(thing), .. } => machines.frame(thing),
+            _ => Some(Transform::IDENTITY),
+        };
+        match frame {
+            Some(frame) => self.place = place(&self.hold, self.place, tracked, rig, frame),
+            // The machine has gone: it stays where it was.
+            None => self.hold = Hold::Plant { place: rig.mul_transform(self.place), beside: None },
+        }
     }
 }
 
@@ -190,6 +226,7 @@ pub(super) fn offer(
     mut contexts: EguiContexts,
     mut panel: ResMut<Panel>,
     machines: Machines,
+    pressing: Res<Pressing>,
     view: Res<PlantView>,
     state: Res<HeadsetState>,
     tracked: Res<Tracked>,
@@ -199,13 +236,13 @@ pub(super) fn offer(
         return Ok(());
     }
     // A wrist that points at it cannot wear it.
-    let wrist = Side::BOTH.into_iter().find(|side| !panel.is_under(*side) && tracked.hand(*side).grip.is_some());
+    let wrist = Side::BOTH.into_iter().find(|side| !pressing.is_under(*side) && tracked.hand(*side).grip.is_some());
     let offers = Then::ALL.into_iter().filter(|then| *then != Then::Wrist || wrist.is_some());
     let area = egui::Area::new("panel's hold".into())
         .order(egui::Order::Foreground)
         .pivot(egui::Align2::LEFT_CENTER)
         .fixed_pos(view.rect.left_center() + egui::vec2(12.0, 0.0));
-    let has = panel.hold.has();
+    let has = panel.sheet.hold.has();
     let shown = area.show(contexts.ctx_mut()?, |ui| {
         ui.vertical(|ui| {
             ui.label(RichText::new("This panel").size(11.5).color(theme::QUIET));
@@ -214,26 +251,33 @@ pub(super) fn offer(
             pressed.last().filter(|then| has != Some(*then))
         })
     });
-    panel.hold = match (shown.inner.inner, tracked.head, wrist) {
+    panel.sheet.hold = match (shown.inner.inner, tracked.head, wrist) {
         (Some(Then::Person), Some(head), _) => Hold::before(head),
-        (Some(Then::Plant), ..) => machines.hold(rig.mul_transform(panel.place)),
+        (Some(Then::Plant), ..) => machines.beside(machines.selection.0, rig.mul_transform(panel.sheet.place)),
         (Some(Then::Wrist), _, Some(side)) => Hold::Wrist(side),
         _ => return Ok(()),
     };
     Ok(())
 }
 
-/// The panel in a hand that has closed on it.
-fn taken(panel: &Panel, side: Side, tracked: &Tracked, pointers: &Pointers, rig: &Transform) -> Option<Hold> {
+/// The sheet in a hand that has closed on it, by its number. A card goes back into the plant when the hand opens, unless
+/// that says something else.
+fn taken<'a>(
+    sheets: impl Iterator<Item = (usize, &'a Sheet)> + Clone,
+    side: Side,
+    tracked: &Tracked,
+    pointers: &Pointers,
+    rig: &Transform,
+) -> Option<(usize, Hold)> {
     let hand = tracked.hand(side);
     let aim = hand.aim.filter(|_| hand.squeeze > CLOSED.0)?;
     let pointer = pointers.of(pointed_by(side))?;
-    let rig_from_world = rig.to_matrix().inverse();
-    let from = rig_from_world.transform_point3(pointer.ray.origin);
-    let along = Dir3::new(rig_from_world.transform_vector3(*pointer.ray.direction)).ok()?;
-    panel.meets(Ray3d::new(from, along))?;
-    let grip = Transform::from_matrix(aim.to_matrix().inverse() * panel.place.to_matrix());
-    Some(Hold::Hand { side, grip, then: Then::default(), was_down: hand.primary })
+    let (on, _) = lit(sheets.clone(), pointer.ray, rig)?;
+    let (_, sheet) = { sheets }.find(|(number, _)| *number == on.sheet)?;
+    let grip = Transform::from_matrix(aim.to_matrix().inverse() * sheet.place.to_matrix());
+    let grip = if sheet.comes_near { grip.with_scale(Vec3::ONE) } else { grip };
+    let then = if on.sheet == 0 { Then::Person } else { Then::Plant };
+    Some((on.sheet, Hold::Hand { side, grip, then, was_down: hand.primary }))
 }
 
 /// One frame further in the hand, or what it is given to.
@@ -266,7 +310,7 @@ fn place(hold: &Hold, last: Transform, tracked: &Tracked, rig: &Transform, frame
             (Some(wrist), Some(head)) => {
                 let towards = (wrist.translation - head.translation).with_y(0.0).normalize_or(Vec3::NEG_Z);
                 let yaw = (-towards.x).atan2(-towards.z);
-                let middle = wrist.translation + Vec3::Y * 0.16 - towards * (super::panel::RADIUS * WRIST_SCALE);
+                let middle = wrist.translation + Vec3::Y * 0.16 - towards * (RADIUS * WRIST_SCALE);
                 Transform::from_translation(middle)
                     .with_rotation(Quat::from_rotation_y(yaw))
                     .with_scale(Vec3::splat(WRIST_SCALE))
@@ -279,7 +323,7 @@ fn place(hold: &Hold, last: Transform, tracked: &Tracked, rig: &Transform, frame
 /// Turned about the vertical only: nobody reads from a page that leans sideways.
 fn upright(place: Transform) -> Transform {
     let yaw = place.rotation.to_euler(EulerRot::YXZ).0;
-    place.with_rotation(Quat::from_rotation_y(yaw)).with_scale(Vec3::ONE)
+    place.with_rotation(Quat::from_rotation_y(yaw))
 }
 
 #[cfg(test)]
@@ -336,7 +380,7 @@ mod tests {
     fn a_worn_panel_is_small_faces_the_person_and_goes_with_the_hand() {
         let tracked = hands(0.0, false);
         let worn = place(&Hold::Wrist(Side::Left), Transform::default(), &tracked, &Transform::default(), default());
-        let middle = worn.transform_point(Vec3::NEG_Z * super::super::panel::RADIUS);
+        let middle = worn.transform_point(Vec3::NEG_Z * RADIUS);
         let wrist = tracked.hands[0].grip.unwrap().translation;
         assert!(middle.distance(wrist) < 0.2 && worn.scale.x < 0.5, "{middle}");
     }

@@ -150,8 +150,12 @@ fn show(
     };
     let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Tooltip, egui::Id::new("headset keyboard")));
     painter.rect(place, 8.0, theme::PANEL, egui::Stroke::new(1.0, theme::ACCENT), egui::StrokeKind::Inside);
-    let pointed: Vec<egui::Pos2> =
-        pointers.iter().filter_map(|pointer| pointer.on_panel).map(|at| egui::pos2(at.x, at.y)).collect();
+    let pointed: Vec<egui::Pos2> = pointers
+        .iter()
+        .filter_map(|p| p.on_panel)
+        .filter(|on| on.sheet == 0)
+        .map(|on| egui::pos2(on.at.x, on.at.y))
+        .collect();
     for (key, rect) in keys(place) {
         let is_pointed = pointed.iter().any(|at| rect.contains(*at));
         let is_on = key == Key::Shift && keyboard.is_shifted;

@@ -9,8 +9,9 @@
 //! - `hands`: the person's own hands and laser, and what the others get to see of them
 //! - `front`: what belongs to the person is never hidden by the plant
 //! - `bar`: tools, turning, scale, comfort and posture as buttons, for one hand
-//! - `panel`: the desktop's panels, curved around the person; `hold`: what it is held by; `nearness`: before what
-//!   stands in its way; `touch`: fingers on it; `keyboard`: keys over it
+//! - `panel`: the desktop's panels, curved around the person; `nearness`: before what stands in its way; `keyboard`: keys
+//!   over it; `cards`: pinned inspectors, each beside its machine
+//! - `sheet`: the shape of either; `hold`: what holds it; `touch` and `press`: fingers and lasers on it
 //! - `words`: names of people, what is pointed at, distances, in the plant
 //! - `notices`: what must not be missed while the panel is closed
 //! - `visit`: going to what the panels name
@@ -33,6 +34,7 @@ use crate::schedule::Frame;
 use crate::view::PlantCamera;
 
 mod bar;
+mod cards;
 mod carry;
 mod comfort;
 mod eyes;
@@ -49,8 +51,10 @@ mod notices;
 mod panel;
 mod point;
 mod posture;
+mod press;
 mod rays;
 mod room;
+mod sheet;
 mod touch;
 mod visit;
 mod words;
@@ -66,7 +70,7 @@ pub(crate) fn plugin(app: &mut App) {
             posture::plugin,
             bar::plugin,
             point::plugin,
-            panel::plugin,
+            (panel::plugin, cards::plugin),
             words::plugin,
             keyboard::plugin,
             hands::plugin,

@@ -12,8 +12,8 @@ use gemba_xr::{Buzz, Hand, HeadsetFigures, HeadsetState, Rig, Side, Tracked};
 
 use super::comfort::Comfort;
 use super::footing::{self, Meets, Surfaces};
-use super::panel::Panel;
 use super::posture::Posture;
+use super::press::Pressing;
 use super::{Doing, Seeing};
 use crate::pointer::{PointedBy, Pointers};
 use crate::tool::Tool;
@@ -85,7 +85,7 @@ fn teleport(
     state: Res<HeadsetState>,
     comfort: Res<Comfort>,
     posture: Res<Posture>,
-    panel: Res<Panel>,
+    pressing: Res<Pressing>,
     figures: Res<HeadsetFigures>,
 ) {
     let _own = figures.timed();
@@ -94,7 +94,7 @@ fn teleport(
     let was_thrown = !arc.points.is_empty();
     let aim = hand.aim.filter(|_| *state == HeadsetState::Focused);
     // A stick over the panel scrolls that.
-    match aim.filter(|_| throws(hand, was_thrown) && (was_thrown || !panel.is_under(side))) {
+    match aim.filter(|_| throws(hand, was_thrown) && (was_thrown || !pressing.is_under(side))) {
         Some(aim) => {
             let aim = rig.mul_transform(aim);
             let mut meets = |from, to| surfaces.meets(from, to);
@@ -209,7 +209,7 @@ fn slide(
     comfort: Res<Comfort>,
     posture: Res<Posture>,
     arc: Res<Arc>,
-    panel: Res<Panel>,
+    pressing: Res<Pressing>,
     time: Res<Time>,
     figures: Res<HeadsetFigures>,
 ) {
@@ -217,7 +217,7 @@ fn slide(
     let Some(head) = tracked.head.filter(|_| *state == HeadsetState::Focused) else { return };
     let (moves, turns) = roles(&tracked);
     let stick = tracked.hand(moves).stick;
-    let is_free = !panel.is_under(moves) && arc.points.is_empty() && moves != turns;
+    let is_free = !pressing.is_under(moves) && arc.points.is_empty() && moves != turns;
     if comfort.slide_speed == 0.0 || !is_free || stick.length() <= REST {
         return;
     }

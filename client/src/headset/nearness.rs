@@ -100,22 +100,22 @@ pub(super) fn approach(
     figures: Res<HeadsetFigures>,
 ) {
     let _own = figures.timed();
-    if !panel.is_open() || matches!(panel.hold, Hold::Plant { .. } | Hold::Wrist(_)) {
+    if !panel.is_open() || matches!(panel.sheet.hold, Hold::Plant { .. } | Hold::Wrist(_)) {
         panel.nearness.still = usize::MAX;
         return;
     }
     let is_new = panel.nearness.looked == 0;
-    panel.place.scale = Vec3::ONE;
-    let place = panel.place;
+    panel.sheet.place.scale = Vec3::ONE;
+    let place = panel.sheet.place;
     panel.nearness.stands(**rig, place);
-    let from = rig.transform_point(panel.place.translation);
+    let from = rig.transform_point(panel.sheet.place.translation);
     for way in panel.nearness.due(time.delta_secs()) {
-        let to = rig.transform_point(panel.place_of_share(share_of(way)));
+        let to = rig.transform_point(panel.sheet.place_of_share(share_of(way)));
         let free = surfaces.meets(from, to).map_or(1.0, |(at, _)| at.distance(from) / to.distance(from).max(1e-3));
         panel.nearness.found(way, free);
     }
     let share = panel.nearness.step(time.delta_secs(), is_new);
-    panel.place.scale = Vec3::splat(share);
+    panel.sheet.place.scale = Vec3::splat(share);
 }
 
 /// Where on the panel a way ends, as shares of its width and height.

@@ -9,6 +9,7 @@ use bevy::prelude::*;
 use gemba_xr::{HeadsetState, Rig, Tracked};
 
 use super::Doing;
+use super::cards::Cards;
 use super::carry::Carrying;
 use super::footing::{self, Surfaces};
 use super::moving::SCALES;
@@ -130,10 +131,10 @@ fn grab_world(
     posture: Res<Posture>,
     tracked: Res<Tracked>,
     state: Res<HeadsetState>,
-    panel: Res<Panel>,
+    (panel, cards): (Res<Panel>, Res<Cards>),
     carrying: Res<Carrying>,
 ) {
-    let is_busy = panel.is_carried() || carrying.is_any();
+    let is_busy = panel.sheet.hold.is_carried() || cards.is_any_carried() || carrying.is_any();
     let closed = tracked.hands.each_ref().map(|hand| hand.grip.filter(|_| hand.squeeze > CLOSED));
     let ([Some(left), Some(right)], HeadsetState::Focused, false) = (closed, *state, is_busy) else {
         // Nearly life size is meant to be life size.

@@ -1,13 +1,15 @@
-//! Touching the panel: a forefinger that goes through its surface presses there, as on a tablet; near it, it hovers. A
+//! Touching a sheet, the panel or a card: a forefinger that goes through its surface presses there, as on a tablet; near it, it hovers. A
 //! hand whose finger is at the panel has no laser. Bare hands touch with the tip of the forefinger, controllers with the
 //! finger that is drawn on them.
 
 use bevy::prelude::*;
 use gemba_xr::{Hand, Rig, Side, Tracked};
 
+use super::cards::Cards;
 use super::panel::Panel;
 use super::point::pointed_by;
-use crate::pointer::{Met, Pointer, Pointers};
+use super::press::sheets;
+use crate::pointer::{Met, OnPanel, Pointer, Pointers};
 
 /// XR_HAND_JOINT_INDEX_TIP_EXT.
 const FOREFINGER_TIP: usize = 10;
@@ -54,25 +56,30 @@ fn fingertip(hand: &Hand) -> Option<Vec3> {
 pub(super) fn touch(
     mut fingers: Local<[Finger; 2]>,
     mut pointers: ResMut<Pointers>,
-    panel: Res<Panel>,
+    (panel, cards): (Res<Panel>, Res<Cards>),
     tracked: Res<Tracked>,
     rig: Single<&Transform, With<Rig>>,
 ) {
     for side in Side::BOTH {
-        let tip = fingertip(tracked.hand(side)).filter(|_| !panel.is_carried());
-        let touched = tip.and_then(|tip| Some((tip, panel.nearest(tip)?)));
-        let touched = touched.filter(|(_, (_, before))| *before < REACH.0 && *before > REACH.1);
+        let is_busy = sheets(&panel, &cards).any(|(_, sheet)| sheet.hold.is_carried());
+        let tip = fingertip(tracked.hand(side)).filter(|_| !is_busy);
+        let at_tip = |tip| {
+            let near = sheets(&panel, &cards).filter_map(|(number, sheet)| Some((number, sheet, sheet.nearest(tip)?)));
+            let near = near.filter(|(.., (_, before))| *before < REACH.0 && *before > REACH.1);
+            near.min_by(|a, b| a.2.1.abs().total_cmp(&b.2.1.abs()))
+        };
+        let touched = tip.and_then(|tip| Some((tip, at_tip(tip)?)));
         let was = fingers[side as usize];
-        let is = was.next(touched.map(|(_, (_, before))| before));
+        let is = was.next(touched.map(|(_, (.., (_, before)))| before));
         fingers[side as usize] = is;
-        let Some((tip, (at, _))) = touched.filter(|_| is != Finger::Away) else { continue };
-        let surface = rig.transform_point(panel.place_of(at));
-        let Ok(towards) = Dir3::new(surface - rig.transform_point(panel.place.translation)) else { continue };
+        let Some((tip, (number, sheet, (at, _)))) = touched.filter(|_| is != Finger::Away) else { continue };
+        let surface = rig.transform_point(sheet.place_of(at));
+        let Ok(towards) = Dir3::new(surface - rig.transform_point(sheet.place.translation)) else { continue };
         let pointer = Pointer {
             by: pointed_by(side),
             ray: Ray3d::new(rig.transform_point(tip), towards),
             met: Some(Met { thing: None, place: surface, normal: -towards.as_vec3() }),
-            on_panel: Some(at),
+            on_panel: Some(OnPanel { sheet: number, at }),
             is_pressed: is == Finger::Presses,
             was_pressed: is == Finger::Presses && was != Finger::Presses,
         };

@@ -1,17 +1,25 @@
-//! What is written on the panel and where, as it is drawn: for `--eyes`, so that a test finds a button as a person does,
+//! What is written on the panel and on cards, and where, as it is drawn: for `--eyes`, so that a test finds a button as a person does,
 //! by its words. Nothing is collected without it.
 
 use bevy::prelude::*;
 use bevy_egui::{EguiFullOutput, EguiPostUpdateSet, PrimaryEguiContext, egui};
 
 use super::eyes::EyeFiles;
+use crate::inspector::{PinScreen, SLOTS, slot_rect};
 
-/// Words taken of one frame; a full panel has some hundred.
+/// Words taken of one picture; a full panel has some hundred.
 const MOST: usize = 2_000;
 
-/// Words and the middle of each, points from the panel's upper left corner.
+/// Words, and the middle of each in points from the upper left corner of what they are written on.
+type Words = Vec<(String, Vec2)>;
+
+/// What is written.
 #[derive(Resource, Debug, Default)]
-pub(super) struct Written(pub(super) Vec<(String, Vec2)>);
+pub(super) struct Written {
+    pub(super) on_panel: Words,
+    /// By slots.
+    pub(super) on_cards: [Words; SLOTS],
+}
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Written>().add_systems(
@@ -22,15 +30,31 @@ pub(super) fn plugin(app: &mut App) {
     );
 }
 
-fn read(mut written: ResMut<Written>, output: Single<&EguiFullOutput, With<PrimaryEguiContext>>) {
-    written.0.clear();
-    let Some(output) = &output.0 else { return };
-    for clipped in &output.shapes {
-        collect(&clipped.shape, clipped.clip_rect, &mut written.0);
-    }
+fn read(
+    mut written: ResMut<Written>,
+    panel: Single<&EguiFullOutput, With<PrimaryEguiContext>>,
+    cards: Option<Single<&EguiFullOutput, With<PinScreen>>>,
+) {
+    written.on_panel = words_of(&panel);
+    // Cards are not drawn in every frame.
+    let Some(cards) = cards.filter(|cards| cards.0.is_some()) else { return };
+    let words = words_of(&cards);
+    written.on_cards = std::array::from_fn(|slot| {
+        let rect = slot_rect(slot);
+        let here = words.iter().filter(|(_, at)| rect.contains(egui::pos2(at.x, at.y)));
+        here.map(|(words, at)| (words.clone(), *at - Vec2::new(rect.min.x, rect.min.y))).collect()
+    });
 }
 
-fn collect(shape: &egui::Shape, clip: egui::Rect, written: &mut Vec<(String, Vec2)>) {
+fn words_of(output: &EguiFullOutput) -> Words {
+    let mut words = Vec::new();
+    for clipped in output.0.iter().flat_map(|output| &output.shapes) {
+        collect(&clipped.shape, clipped.clip_rect, &mut words);
+    }
+    words
+}
+
+fn collect(shape: &egui::Shape, clip: egui::Rect, written: &mut Words) {
     match shape {
         egui::Shape::Vec(shapes) => shapes.iter().for_each(|shape| collect(shape, clip, written)),
         egui::Shape::Text(text) => {

@@ -7,10 +7,12 @@
 //! - `doing`: valves, alarms, time
 //! - `correctness`: OpenXR used as it is meant to be
 //! - `hand`: tools and moving, with one hand
+//! - `cards`: pinned inspectors beside their machines
 //! - `losing`: session and runtime, lost and found
 //! - `places`: where things of the demo plant are
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+mod cards;
 mod correctness;
 mod doing;
 mod hand;
