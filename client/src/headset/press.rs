@@ -94,7 +94,7 @@ pub(super) fn press(
             continue;
         }
         if pressing.turn(&pointer, context, pos, &mut say) {
-            if let Some(ctx) = contexts.ctx_for_entity_mut(context).ok() {
+            if let Ok(ctx) = contexts.ctx_for_entity_mut(context) {
                 forgive(ctx);
             }
             buzz.write(Buzz { side, strength: 0.5, secs: 0.02 });

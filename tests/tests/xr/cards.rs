@@ -22,8 +22,7 @@ fn only_card(rig: &mut Rig) -> Value {
 fn written(rig: &mut Rig, words: &str) -> [f32; 3] {
     eventually(&format!("the card says '{words}'"), || {
         let card = only_card(rig);
-        let found = card["written"].as_array()?.iter().find(|written| written[0] == words).map(|w| point(&w[1]));
-        found
+        card["written"].as_array()?.iter().find(|written| written[0] == words).map(|w| point(&w[1]))
     })
 }
 
