@@ -2,15 +2,15 @@
 //! what it has found; [`plugin`] gives the app what it needs to show the plant there and to act in it.
 //!
 //! No other crate names OpenXR. The app sees plain values: [`HeadsetState`] (how the session stands), [`Tracked`] (head,
-//! hands, buttons, gaze), [`Eye`] (two cameras), [`Rig`] (where the tracking space is in the world), [`Room`], [`Buzz`]
-//! and [`HeadsetNews`]; and, for reports, [`HeadsetFigures`].
+//! hands, buttons, gaze), [`Eye`] (two cameras), [`Rig`] (where the tracking space is in the world), [`Room`],
+//! [`Anchor`], [`Buzz`] and [`HeadsetNews`]; and, for reports, [`HeadsetFigures`].
 //!
 //! - `runtime`: the connection with it; `start`: a renderer that it can use; `join`: it comes, or comes back, later
 //! - `course`: what is to be done with the session next; decides only
 //! - `session`: does it, in the main world; `word`: what it hears from the runtime
 //! - `frame`: draws, in the render world, with `depth` and `mask`, and gives it to the runtime as a `layer`
 //! - `display`: the refresh rate, and what the lenses hide
-//! - `room`: the person's own, behind the plant
+//! - `room`: the person's own, behind the plant; `anchor`: what in it is to stay where it is
 //! - `input` with `bindings`: actions; `palm`: the menu button of a bare hand; `pose`: poses of the runtime as transforms
 //!
 //! bevy_mod_openxr brings Vulkan's and wgpu's devices together, and its swapchains and layers are used; its start, session
@@ -32,6 +32,7 @@ pub use bevy_mod_xr::camera::XrCamera as Eye;
 /// +Y up. Moving it moves the person; nothing else may.
 pub use bevy_mod_xr::session::XrTrackingRoot as Rig;
 
+mod anchor;
 mod bindings;
 mod course;
 mod depth;
@@ -51,6 +52,7 @@ mod start;
 mod tracked;
 mod word;
 
+pub use anchor::Anchor;
 pub use course::HeadsetState;
 pub use figures::{Fittings, HeadsetFigures, HeadsetReport, Timed};
 pub use room::Room;
@@ -64,6 +66,7 @@ pub fn plugin(app: &mut App) {
     let is_there = app.world().contains_resource::<OxrInstance>();
     app.init_resource::<HeadsetState>()
         .init_resource::<Tracked>()
+        .init_resource::<Anchor>()
         .insert_resource(if is_there { session::Headset::default() } else { session::Headset::looked_for() })
         .init_resource::<session::FrameNow>()
         .init_resource::<session::Trouble>()

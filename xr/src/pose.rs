@@ -15,7 +15,8 @@ pub(crate) fn transform_if_valid(found: openxr::Result<SpaceLocation>) -> Option
     found.location_flags.contains(both).then(|| checked(found.pose)).flatten()
 }
 
-fn checked(pose: Posef) -> Option<Transform> {
+/// The same; none for what is none.
+pub(crate) fn checked(pose: Posef) -> Option<Transform> {
     let place = Vec3::new(pose.position.x, pose.position.y, pose.position.z);
     let o = pose.orientation;
     let rotation = Quat::from_xyzw(o.x, o.y, o.z, o.w);

@@ -1,8 +1,7 @@
 //! The room that the person is in, behind and around the plant: by the frame's blend mode, which needs no extension, or by
 //! a layer below the plant's (XR_FB_passthrough). What a headset cannot do is not offered.
 //!
-//! Absent: anchors. XR_EXT_spatial_anchor has no safe functions in the openxr crate 0.21 that bevy_mod_openxr uses; a
-//! table-top plant stands in the tracking space, which a headset keeps in its room by itself.
+//! What stands in it is held still by an [`anchor`](crate::anchor).
 
 use bevy::prelude::*;
 use bevy::render::extract_resource::ExtractResource;

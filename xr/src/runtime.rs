@@ -96,7 +96,9 @@ pub(crate) fn connect(device_by: DeviceBy) -> Result<Connected, XrUnavailable> {
         DeviceBy::Runtime => available.khr_vulkan_enable2,
         DeviceBy::Us => available.khr_vulkan_enable,
     };
-    let wanted = wanted_extensions(device_by).intersection(&available);
+    let mut wanted = wanted_extensions(device_by).intersection(&available);
+    let has_anchors = available.ext_spatial_anchor && available.ext_spatial_entity && available.ext_future;
+    (wanted.ext_spatial_anchor, wanted.ext_spatial_entity, wanted.ext_future) = (has_anchors, has_anchors, has_anchors);
     let (instance, spoken) = newest(&entry, &wanted).map_err(no_runtime)?;
     let runtime = instance.properties().map_err(no_runtime)?.runtime_name;
     if !has_vulkan {

@@ -20,6 +20,7 @@ use bevy_mod_xr::session::XrTrackingRoot;
 use openxr::sys::Result as XrResult;
 use openxr::{EventDataBuffer, Posef, ReferenceSpaceType, SessionState, Space, ViewConfigurationType};
 
+use crate::anchor::{Anchor, Anchors};
 use crate::course::{Course, Deed, HeadsetState, Loss};
 use crate::depth::Depth;
 use crate::display::{Hidden, choose_rate, hidden};
@@ -92,6 +93,7 @@ struct Live {
     head: Space,
     input: Option<Input>,
     palms: Palms,
+    anchors: Option<Anchors>,
 }
 
 /// The session and its course.
@@ -305,7 +307,8 @@ fn create(world: &mut World) -> Result<Live, OxrError> {
         refresh_hz,
     });
     world.insert_resource(picture);
-    Ok(Live { session, waiter, stage, head, input, palms: Palms::default() })
+    let anchors = Anchors::new(&instance, system, &session);
+    Ok(Live { session, waiter, stage, head, input, palms: Palms::default(), anchors })
 }
 
 /// What a session is drawn into: one image of two layers, in a format that Bevy's own pictures have.
@@ -365,6 +368,7 @@ fn destroy(world: &mut World) {
     world.insert_resource(Letting(true));
     world.resource_mut::<FrameNow>().0 = None;
     *world.resource_mut::<Tracked>() = Tracked::default();
+    world.resource_mut::<Anchor>().lift();
     let eyes: Vec<Entity> = world.query_filtered::<Entity, With<XrCamera>>().iter(world).collect();
     eyes.into_iter().for_each(|eye| {
         world.despawn(eye);
@@ -379,6 +383,7 @@ pub(crate) fn wait(
     mut headset: ResMut<Headset>,
     mut frame: ResMut<FrameNow>,
     mut tracked: ResMut<Tracked>,
+    mut anchor: ResMut<Anchor>,
     mut buzzes: MessageReader<Buzz>,
     mut eyes: Query<&mut Camera, With<XrCamera>>,
     mut rig: Query<&mut Transform, With<XrTrackingRoot>>,
@@ -412,9 +417,15 @@ pub(crate) fn wait(
         live.palms.read(&mut person);
         buzzes.read().for_each(|buzz| input.buzz(&live.session, buzz));
     }
+    if let Some(anchors) = &mut live.anchors {
+        own.asking(|| anchors.follow(&mut anchor, &live.stage, at));
+    }
     if recentred.is_some_and(|from| from.as_nanos() <= at.as_nanos()) {
         *recentred = None;
-        if let (Some(before), Some(after), Ok(mut rig)) = (tracked.head, person.head, rig.single_mut()) {
+        // What an anchor holds still keeps the person where they are, too.
+        if anchor.place().is_none()
+            && let (Some(before), Some(after), Ok(mut rig)) = (tracked.head, person.head, rig.single_mut())
+        {
             let moves = kept_by(&rig, before, after);
             rig.translation += moves;
         }

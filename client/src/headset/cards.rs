@@ -8,7 +8,7 @@ use bevy::camera::{ImageRenderTarget, RenderTarget};
 use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
 use bevy::render::render_resource::TextureFormat;
-use bevy_egui::{EguiContextSettings, EguiSchedule};
+use bevy_egui::{EguiFullOutput, EguiSchedule};
 use gemba_xr::{HeadsetFigures, HeadsetState, Rig, Tracked};
 
 use super::front::FrontMaterial;
@@ -119,14 +119,15 @@ fn come_and_go(
     machines: Machines,
     rig: Single<(Entity, &Transform), With<Rig>>,
 ) {
-    let wanted = pinned.filter(|_| state.is_seen()).map(|pinned| pinned.things()).unwrap_or_default();
+    let wanted = pinned.map(|pinned| pinned.things()).unwrap_or_default();
     let cards = &mut *cards;
     for (slot, thing) in wanted.into_iter().enumerate() {
         if let Some(gone) = cards.slots[slot].take_if(|card| Some(card.thing) != thing) {
             commands.entity(gone.entity).despawn();
         }
     }
-    if wanted == [None; SLOTS] {
+    // While nobody is in the headset they are windows on the desktop; each keeps its place here.
+    if wanted == [None; SLOTS] || !state.is_seen() {
         cards.screen.take().into_iter().for_each(|screen| commands.entity(screen).despawn());
         return;
     }
@@ -143,7 +144,10 @@ fn come_and_go(
         let eyes = rig.transform_point(head.translation);
         let before = machines.extent(thing).map(|extent| before(eyes, extent, rig.scale.x));
         sheet.hold = match before {
-            Some(place) => machines.beside(Some(thing), place),
+            Some(place) => {
+                sheet.size = place.scale.x / rig.scale.x;
+                machines.beside(Some(thing), place)
+            }
             // Nothing of it is to be seen: it is where the panels would be.
             None => Hold::before(head),
         };
@@ -165,17 +169,18 @@ fn before(eyes: Vec3, (middle, reach): (Vec3, f32), unit: f32) -> Transform {
     Transform::from_translation(reader).with_rotation(Quat::from_rotation_y(yaw)).with_scale(Vec3::splat(scale))
 }
 
-/// A sheet in the plant that has turned about its own middle to a reader's eyes; both in one frame.
-pub(super) fn turned_to(place: Transform, eyes: Vec3) -> Transform {
+/// A sheet in the plant that has turned about its own middle to a reader's eyes, both in one frame, and is of this size
+/// there: at every scale of the plant it is read alike.
+pub(super) fn turned_to(place: Transform, eyes: Vec3, size: f32) -> Transform {
     let middle = place.transform_point(Vec3::NEG_Z * RADIUS);
     let away = (middle - eyes).with_y(0.0);
     // Right above or below it there is no direction to turn to.
-    let Some(direction) = away.try_normalize() else { return place };
+    let direction = away.try_normalize().unwrap_or(place.rotation * Vec3::NEG_Z);
     let yaw = (-direction.x).atan2(-direction.z);
     Transform {
-        translation: middle - direction * RADIUS * place.scale.x,
+        translation: middle - direction * RADIUS * size,
         rotation: Quat::from_rotation_y(yaw),
-        scale: place.scale,
+        scale: Vec3::splat(size),
     }
 }
 
@@ -197,22 +202,26 @@ fn show(
 
 /// Whether egui draws them anew in the next frame.
 fn redraw(
+    mut commands: Commands,
     mut cards: ResMut<Cards>,
-    mut screens: Query<(&mut EguiContextSettings, &mut Camera), With<PinScreen>>,
+    mut screens: Query<(&mut Camera, Has<EguiFullOutput>), With<PinScreen>>,
     pointers: Res<Pointers>,
     time: Res<Time<Real>>,
 ) {
-    let Some((mut settings, mut camera)) = cards.screen.and_then(|screen| screens.get_mut(screen).ok()) else { return };
+    let Some(screen) = cards.screen else { return };
+    let Ok((mut camera, is_drawn)) = screens.get_mut(screen) else { return };
     cards.undrawn_secs += time.delta_secs();
     let is_pointed = pointers.iter().any(|pointer| pointer.on_panel.is_some_and(|on| on.sheet > 0));
     let is_due = is_pointed || cards.undrawn_secs >= REDRAWN_SECS;
     if is_due {
         cards.undrawn_secs = 0.0;
     }
-    if settings.run_manually == is_due {
-        settings.run_manually = !is_due;
+    // bevy_egui passes over a context that has nowhere to put its output; what was drawn stays in the image.
+    if is_drawn && !is_due {
+        commands.entity(screen).remove::<EguiFullOutput>();
+    } else if !is_drawn && is_due {
+        commands.entity(screen).insert(EguiFullOutput::default());
     }
-    // What was drawn stays in the image.
     if camera.is_active != is_due {
         camera.is_active = is_due;
     }
@@ -245,12 +254,13 @@ mod tests {
         let place = Transform::from_xyz(1.0, 1.5, 2.0).with_scale(Vec3::splat(0.7));
         let middle = place.transform_point(Vec3::NEG_Z * RADIUS);
         for eyes in [Vec3::new(5.0, 1.7, 2.0), Vec3::new(1.0, 1.0, -9.0), Vec3::new(-3.0, 0.3, 1.0)] {
-            let turned = turned_to(place, eyes);
+            let turned = turned_to(place, eyes, 0.9);
             assert!(turned.transform_point(Vec3::NEG_Z * RADIUS).distance(middle) < 1e-4);
             let towards = (eyes - middle).with_y(0.0).normalize();
             let to_reader = (turned.translation - middle).normalize();
             assert!(to_reader.dot(towards) > 0.9999, "{eyes}");
         }
-        assert_eq!(turned_to(place, middle + Vec3::Y), place);
+        let above = turned_to(place, middle + Vec3::Y, 0.7);
+        assert!(above.translation.distance(place.translation) < 1e-4, "{above:?}");
     }
 }

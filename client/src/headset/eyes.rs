@@ -11,7 +11,7 @@ use std::time::Duration;
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured};
-use gemba_xr::{Eye, HeadsetState, Rig, Side, Tracked, eye_texture};
+use gemba_xr::{Anchor, Eye, HeadsetState, Rig, Side, Tracked, eye_texture};
 use serde::Serialize;
 
 use super::Stood;
@@ -89,6 +89,8 @@ struct Standing {
     /// How many joints of each hand are tracked, and where the tip of its forefinger is, tracking space.
     joints: [usize; 2],
     fingertips: [Option<[f32; 3]>; 2],
+    /// What the headset holds still, tracking space.
+    anchor: Option<[f32; 3]>,
     /// Whether the panel is open.
     panel: bool,
     /// Where the panel's middle is, tracking space.
@@ -156,6 +158,7 @@ struct Seen<'w, 's> {
     selection: Res<'w, Selection>,
     site: Res<'w, Site>,
     arc: Res<'w, Arc>,
+    anchor: Res<'w, Anchor>,
     panel: Res<'w, Panel>,
     cards: Res<'w, Cards>,
     written: Res<'w, Written>,
@@ -206,6 +209,7 @@ impl Seen<'_, '_> {
             joints: Side::BOTH.map(|side| hand(side).joints.len()),
             fingertips: Side::BOTH
                 .map(|side| hand(side).joints.get(FOREFINGER_TIP).map(|tip| tip.translation.to_array())),
+            anchor: self.anchor.place().map(|place| place.translation.to_array()),
             panel: self.panel.is_open(),
             panel_at: self.panel.sheet.middle().to_array(),
             panel_rests: self.panel.nearness.rests(),

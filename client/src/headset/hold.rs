@@ -194,7 +194,7 @@ pub(super) fn carry(
         step(slot + 1, &mut card.sheet, Some(card.thing));
         // In the plant they turn to who reads them.
         if let (Hold::Plant { .. }, Some(head)) = (card.sheet.hold, tracked.head) {
-            card.sheet.place = turned_to(card.sheet.place, head.translation);
+            card.sheet.place = turned_to(card.sheet.place, head.translation, card.sheet.size);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What must not be missed while the panels are closed: that what is seen is not live, and what has just happened. It stands
+//! What must not be missed while the panels are closed: that what is seen is not live, who invites one to another instant,
+//! and what has just happened. It stands
 //! before the person, a little below their eyes, and comes along when they turn away from it. With the panels open these
 //! say all of it.
 
@@ -13,8 +14,10 @@ use super::words::{Writer, is_seen};
 use crate::calendar;
 use crate::cursor::Cursor;
 use crate::past::Past;
+use crate::people::{People, Person};
 use crate::readings::Readings;
 use crate::theme;
+use crate::timeline::Invitations;
 use crate::toasts::{Toast, Toasts, Tone};
 
 /// How far away the words are, metres, and how far below the eyes: 13°, where nothing is that one walks towards.
@@ -57,6 +60,7 @@ fn collect(
     cursor: Res<Cursor>,
     past: Option<Res<Past>>,
     readings: Res<Readings>,
+    (invitations, people): (Option<Res<Invitations>>, Res<People>),
     panel: Res<Panel>,
     figures: Res<HeadsetFigures>,
 ) {
@@ -68,6 +72,9 @@ fn collect(
     let shown = past.and_then(|past| past.shown());
     let standing = not_live(*cursor, shown, readings.is_lost());
     notices.lines.extend(standing);
+    for (peer, instant) in invitations.iter().flat_map(|invitations| invitations.shown()) {
+        notices.lines.extend(people.0.get(&peer.0).iter().flat_map(|person| invited(person, instant)));
+    }
     for toast in toasts.iter().flat_map(|toasts| toasts.shown()) {
         notices.lines.extend(told(toast));
     }
@@ -84,6 +91,12 @@ fn not_live(cursor: Cursor, shown: Option<Timestamp>, is_lost: bool) -> Vec<(Str
         (words.to_owned(), theme::WARNING)
     });
     past.into_iter().chain(lost).collect()
+}
+
+fn invited(person: &Person, instant: Timestamp) -> Vec<(String, Color32)> {
+    let colour = theme::person_colour(&person.info.key);
+    let words = format!("{} invites you to {}: open the panels", person.info.name, calendar::date_and_time(instant));
+    lines(&words).into_iter().take(LINES).map(|line| (line, colour)).collect()
 }
 
 fn told(toast: &Toast) -> Vec<(String, Color32)> {

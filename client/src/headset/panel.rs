@@ -2,7 +2,7 @@
 //! and closed with the menu button, pressed with the laser. It is the same egui as on the desktop, drawn into an image, so
 //! that every function of the one is one of the other. Pinned inspectors have sheets of their own ([`cards`](super::cards)).
 //!
-//! A hand that closes while its laser is on the panel takes it along ([`hold`](super::hold)); where something is to be
+//! A hand that closes while its laser is on the panel takes it along ([`hold`]); where something is to be
 //! written, keys lie over the panel ([`keyboard`](super::keyboard)).
 //!
 //! A finger at the panel presses it by going through it ([`touch`](super::touch)); further away the laser does

@@ -3,7 +3,7 @@
 use bevy::camera::ClearColorConfig;
 use bevy::prelude::*;
 use bevy_egui::{EguiContexts, EguiPrimaryContextPass, egui};
-use gemba_xr::{Eye, HeadsetState, Rig, Room, Tracked};
+use gemba_xr::{Anchor, Eye, HeadsetState, Rig, Room, Tracked};
 
 use super::moving::SCALES;
 use super::{Doing, Seeing};
@@ -24,7 +24,7 @@ struct Before(Option<Transform>);
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Before>()
-        .add_systems(Update, step.in_set(Doing::Table))
+        .add_systems(Update, (step, hold).chain().in_set(Doing::Table))
         .add_systems(Update, clear.in_set(Seeing::Room))
         .add_systems(EguiPrimaryContextPass, offer.in_set(Screen::Room));
 }
@@ -32,6 +32,7 @@ pub(super) fn plugin(app: &mut App) {
 /// Onto the table when the room appears; back to where one stood when it goes.
 fn step(
     mut before: ResMut<Before>,
+    mut anchor: ResMut<Anchor>,
     mut rig: Single<&mut Transform, With<Rig>>,
     room: Res<Room>,
     tracked: Res<Tracked>,
@@ -42,21 +43,50 @@ fn step(
             let (Some(head), Some(plant)) = (tracked.head, things.plant) else { return };
             before.0 = Some(**rig);
             **rig = on_table(plant, head, rig.rotation);
+            anchor.put(Transform::from_translation(table(head)));
         }
         (false, Some(stood)) => {
             **rig = stood;
             before.0 = None;
+            anchor.lift();
         }
         _ => {}
     }
+}
+
+/// What the headset holds still in the room stays where it is in the plant, wherever the tracking space has it.
+fn hold(mut last: Local<Option<Transform>>, mut rig: Single<&mut Transform, With<Rig>>, anchor: Res<Anchor>) {
+    let now = anchor.place();
+    if let (Some(last), Some(now)) = (*last, now)
+        && last != now
+    {
+        **rig = held(**rig, last, now);
+    }
+    // Out of sight for a moment, it is still the same one when it is seen again.
+    *last = if *anchor == Anchor::default() { None } else { now.or(*last) };
+}
+
+/// The rig in which a place of the tracking space is where another one was before: turned about the vertical only, for a
+/// floor stays one.
+fn held(rig: Transform, last: Transform, now: Transform) -> Transform {
+    let yaw = |place: Transform| place.rotation.to_euler(EulerRot::YXZ).0;
+    let turn = Quat::from_rotation_y(yaw(last) - yaw(now));
+    let rotation = rig.rotation * turn;
+    let translation = rig.transform_point(last.translation) - rotation * (rig.scale * now.translation);
+    Transform { translation, rotation, ..rig }
+}
+
+/// Where the middle of the table is before a head, tracking space.
+fn table(head: Transform) -> Vec3 {
+    let ahead = head.forward().with_y(0.0).normalize_or(Vec3::NEG_Z) * TABLE_AWAY;
+    (head.translation + ahead).with_y(TABLE_HEIGHT)
 }
 
 /// The rig of a person before whom the plant stands on a table, turned as it is.
 fn on_table((lowest, highest): (Vec3, Vec3), head: Transform, rotation: Quat) -> Transform {
     let span = highest - lowest;
     let scale = (span.x.max(span.z) / TABLE_WIDTH).clamp(SCALES.0, SCALES.1);
-    let ahead = head.forward().with_y(0.0).normalize_or(Vec3::NEG_Z) * TABLE_AWAY;
-    let table = (head.translation + ahead).with_y(TABLE_HEIGHT);
+    let table = table(head);
     let middle = ((lowest + highest) / 2.0).with_y(lowest.y);
     Transform { translation: middle - rotation * (table * scale), rotation, scale: Vec3::splat(scale) }
 }
@@ -96,6 +126,24 @@ pub(super) fn offer(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_held_still_stays_where_it_was_in_the_plant_and_the_floor_stays_level() {
+        let rig =
+            Transform::from_xyz(3.0, 0.5, -2.0).with_rotation(Quat::from_rotation_y(0.4)).with_scale(Vec3::splat(40.0));
+        let last = Transform::from_xyz(0.3, 0.75, -0.9).with_rotation(Quat::from_rotation_y(0.1));
+        let moved =
+            Transform::from_xyz(0.5, 0.74, -1.0).with_rotation(Quat::from_euler(EulerRot::YXZ, 0.9, 0.02, 0.01));
+        let now = held(rig, last, moved);
+        assert!(now.transform_point(moved.translation).distance(rig.transform_point(last.translation)) < 1e-3);
+        assert!((now.rotation * Vec3::Y).distance(Vec3::Y) < 1e-5 && now.scale == rig.scale);
+        // What lay ahead of it lies ahead of it.
+        let ahead = |rig: Transform, place: Transform| {
+            rig.rotation * Quat::from_rotation_y(place.rotation.to_euler(EulerRot::YXZ).0) * Vec3::NEG_Z
+        };
+        assert!(ahead(now, moved).distance(ahead(rig, last)) < 1e-5);
+        assert!(held(rig, last, last).translation.distance(rig.translation) < 1e-4);
+    }
 
     #[test]
     fn the_plant_stands_on_the_table_before_the_person_whichever_way_they_look() {

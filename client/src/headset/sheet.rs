@@ -28,6 +28,8 @@ pub(super) struct Sheet {
     pub(super) hold: Hold,
     /// Width and height in points.
     pub(super) points: Vec2,
+    /// How large it is in the plant, for the person: 1 as before their face.
+    pub(super) size: f32,
     /// Whether it comes before what stands in its way ([`nearness`](super::nearness)), and so has no size of its own.
     pub(super) comes_near: bool,
 }
@@ -41,7 +43,14 @@ pub(super) fn extent(points: Vec2) -> (f32, f32) {
 impl Sheet {
     /// A closed one of this size that stays where it is put.
     pub(super) fn of(points: Vec2) -> Self {
-        Self { is_open: false, place: Transform::default(), hold: Hold::default(), points, comes_near: false }
+        Self {
+            is_open: false,
+            place: Transform::default(),
+            hold: Hold::default(),
+            points,
+            size: 1.0,
+            comes_near: false,
+        }
     }
 
     /// Where the middle of it is, the rig's frame.

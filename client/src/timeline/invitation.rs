@@ -17,9 +17,14 @@ const SHOWN: usize = 3;
 
 /// Who invites to which instant. One of each person, who is here; taken or declined ones are gone.
 #[derive(Resource, Default)]
-pub(super) struct Invitations(BTreeMap<PeerNumber, Timestamp>);
+pub struct Invitations(BTreeMap<PeerNumber, Timestamp>);
 
 impl Invitations {
+    /// Who invites to which instant, as many as are shown.
+    pub fn shown(&self) -> impl Iterator<Item = (PeerNumber, Timestamp)> {
+        self.0.iter().take(SHOWN).map(|(peer, instant)| (*peer, *instant))
+    }
+
     fn handle(&mut self, shared: InstantShared) {
         match shared.instant {
             Some(instant) => drop(self.0.insert(shared.peer, instant)),
@@ -55,7 +60,7 @@ pub(super) fn show(
         .pivot(egui::Align2::RIGHT_BOTTOM)
         .fixed_pos(view.right_bottom() - egui::vec2(14.0, 14.0));
     area.show(ctx, |ui| {
-        for (peer, instant) in invitations.0.iter().take(SHOWN) {
+        for (peer, instant) in invitations.shown() {
             let Some(person) = people.0.get(&peer.0) else { continue };
             let colour = theme::person_colour(&person.info.key);
             let frame = egui::Frame::NONE.fill(theme::PANEL).corner_radius(6).inner_margin(10);
@@ -63,16 +68,16 @@ pub(super) fn show(
                 ui.horizontal(|ui| {
                     ui.label(RichText::new(&person.info.name).strong().color(colour));
                     ui.label("invites you to");
-                    ui.label(RichText::new(calendar::date_and_time(*instant)).monospace().color(theme::PAST));
+                    ui.label(RichText::new(calendar::date_and_time(instant)).monospace().color(theme::PAST));
                 });
                 ui.horizontal(|ui| {
                     let words = RichText::new("Go there").strong().color(egui::Color32::BLACK);
                     if ui.add(egui::Button::new(words).fill(theme::PAST)).clicked() {
-                        taken = Some(*instant);
-                        done = Some(*peer);
+                        taken = Some(instant);
+                        done = Some(peer);
                     }
                     if ui.button("Not now").clicked() {
-                        done = Some(*peer);
+                        done = Some(peer);
                     }
                 });
             });

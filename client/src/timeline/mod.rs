@@ -12,7 +12,7 @@ use crate::free_rect::FreeRect;
 use crate::link::Connection;
 use crate::past::{Past, TellHost};
 use crate::readings::Readings;
-use crate::schedule::Screen;
+use crate::schedule::{Frame, Screen};
 use crate::site::Site;
 use crate::theme;
 
@@ -22,7 +22,7 @@ mod not_live;
 mod track;
 
 use axis::Sight;
-use invitation::Invitations;
+pub use invitation::Invitations;
 
 /// A step on or back, microseconds; and a wide one, with Shift.
 const STEPS: (i64, i64) = (1_000_000, 60_000_000);
@@ -49,7 +49,8 @@ pub(crate) fn plugin(app: &mut App) {
     app.init_resource::<Invitations>()
         .init_resource::<Invited>()
         .add_systems(EguiPrimaryContextPass, show.in_set(Screen::Timeline))
-        .add_systems(EguiPrimaryContextPass, (invitation::take, not_live::show).chain().in_set(Screen::NotLive));
+        .add_systems(Update, invitation::take.in_set(Frame::Present))
+        .add_systems(EguiPrimaryContextPass, not_live::show.in_set(Screen::NotLive));
 }
 
 fn show(

@@ -22,6 +22,8 @@ pub enum Fate {
     TakenOff,
     /// The person has moved the origin of their tracking space 0.4 m to the left.
     Recentred,
+    /// The headset has learnt its room better: what it holds still lies 0.25 m further to the right than it thought.
+    RoomLearnt,
 }
 
 /// The layer, ready to be put between a viewer and its runtime.
@@ -65,6 +67,25 @@ impl Loss {
             .env_remove("GEMBA_XR_WITHOUT");
     }
 
+    /// The same, offering an anchor: what a layer offers is seen of implicit ones only, which the loader finds where people
+    /// keep their data.
+    pub fn stand_between_with_anchor(&self, viewer: &mut Command) {
+        self.stand_between(viewer);
+        let data = self.folder.join("data");
+        let folder = data.join("openxr/1/api_layers/implicit.d");
+        std::fs::create_dir_all(&folder).expect("a folder for the layer");
+        let offers = ["XR_EXT_future", "XR_EXT_spatial_entity", "XR_EXT_spatial_anchor"]
+            .map(|name| serde_json::json!({"name": name, "extension_version": "1"}));
+        let manifest = serde_json::json!({"file_format_version": "1.0.0", "api_layer": {
+            "name": NAME, "library_path": self.folder.join("libloss.so"), "api_version": "1.0",
+            "implementation_version": "1", "description": "Loses the headset, and offers an anchor",
+            "disable_environment": "GEMBA_XR_NO_LAYER", "instance_extensions": offers,
+        }});
+        std::fs::write(folder.join("loss.json"), manifest.to_string()).expect("the layer's manifest");
+        viewer.env_remove("XR_API_LAYER_PATH").env_remove("XR_ENABLE_API_LAYERS");
+        viewer.env("XDG_DATA_HOME", data).env("GEMBA_XR_ANCHOR", "1");
+    }
+
     /// From now on.
     pub fn happens(&self, fate: Fate) {
         let letter = match fate {
@@ -74,6 +95,7 @@ impl Loss {
             Fate::MenuOpen => "V",
             Fate::TakenOff => "A",
             Fate::Recentred => "C",
+            Fate::RoomLearnt => "D",
         };
         let part = self.folder.join("word.part");
         std::fs::write(&part, letter).expect("the layer's word");

@@ -81,6 +81,11 @@ fn who_looks_at_the_past_brings_another_to_the_same_instant() {
     ada.press("Bring others here");
     ada.find("Others invited");
     assert_eq!(ben.ask()["live"], true, "nobody is taken to the past unasked");
+    eventually("Ben reads of it with his panels closed", || {
+        let notice = ben.ask()["notices"][0].clone();
+        notice.as_str()?.starts_with("Ada invites you to").then_some(())
+    });
+    ben.look().eyes[0].write(&kept_folder().join("xr-invited-closed.png"));
     ben.open_panel();
     ben.find("invites you to");
     ben.look().eyes[0].write(&kept_folder().join("xr-invited.png"));

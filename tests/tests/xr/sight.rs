@@ -2,7 +2,7 @@
 
 use gemba_tests::picture::{assert_difference, kept_folder};
 use gemba_tests::plant_site::{self, eventually};
-use gemba_tests::xr_rig::{Loss, Pose, Rig, runtime};
+use gemba_tests::xr_rig::{Fate, Loss, Pose, Rig, runtime};
 use serde_json::Value;
 
 use crate::places::point;
@@ -87,6 +87,43 @@ fn the_plant_comes_onto_a_table_in_the_room_and_the_person_goes_back_into_it() {
     rig.press("Back into the plant");
     let back = eventually("the plant is of life size", || Some(rig.ask()).filter(|s| s["scale"] == 1.0));
     assert_eq!((&back["rig"], &back["yaw"]), (&inside["rig"], &inside["yaw"]));
+    let report = rig.leave();
+    assert_eq!(report["errors"], serde_json::json!([]), "{report}");
+}
+
+#[test]
+fn a_table_that_the_headset_holds_still_keeps_the_plant_when_the_tracking_space_moves() {
+    let Some(runtime) = runtime("anchor") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(layer) = Loss::build("anchor", folder.path()) else { return };
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
+        layer.stand_between_with_anchor(viewer);
+        viewer.env("GEMBA_XR_ROOM", "1");
+    });
+    rig.put(|person| person.hands.iter_mut().for_each(|hand| hand.pose.place[1] = 0.9));
+    rig.open_panel();
+    rig.press("On my table");
+    eventually("the plant is small", || (rig.ask()["scale"].as_f64()? > 5.0).then_some(()));
+    let table = eventually("the table is held", || Some(rig.ask()).filter(|s| !s["anchor"].is_null()));
+    // How far the rig has gone, metres of the room.
+    let moved = |standing: &Value| {
+        let [a, b] = [standing, &table].map(|standing| point(&standing["rig"]));
+        let scale = table["scale"].as_f64().unwrap() as f32;
+        (0..3).map(|axis| (a[axis] - b[axis]).powi(2)).sum::<f32>().sqrt() / scale
+    };
+    for (fate, metres) in [(Fate::RoomLearnt, 0.25), (Fate::Recentred, 0.4)] {
+        layer.happens(fate);
+        let anchored = eventually("the table is elsewhere in the tracking space", || {
+            let standing = rig.ask();
+            let off = point(&standing["anchor"])[0] - point(&table["anchor"])[0];
+            ((off - metres).abs() < 1e-3).then_some(standing)
+        });
+        assert!((moved(&anchored) - metres).abs() < 1e-3, "the plant stays on it: {fate:?}, {anchored}");
+        layer.is_over();
+        eventually("all is as it was", || (moved(&rig.ask()) < 1e-3).then_some(()));
+    }
     let report = rig.leave();
     assert_eq!(report["errors"], serde_json::json!([]), "{report}");
 }
