@@ -7,8 +7,8 @@
 //! down  1 byte the kind, then for each frame: 2 bytes whose, 2 bytes its number, 1 byte its length, itself
 //! ```
 //!
-//! Who is told of whom: presenters first, then the nearest, no more than [`Kind::people`] at once and none beyond
-//! [`Kind::within_mm`], within a budget of bytes beside that of poses. What finds no room is dropped and counted: an
+//! Who is told of whom: presenters first, then the nearest, no more than so many at once and none beyond where
+//! it carries, within a budget of bytes beside that of poses. What finds no room is dropped and counted: an
 //! old word is worth nothing. Left out: microphones, codecs, jitter buffers and mixing, which are the listener's.
 
 use std::collections::{BTreeMap, BTreeSet};
