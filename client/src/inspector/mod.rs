@@ -231,7 +231,7 @@ fn body(ui: &mut egui::Ui, subject: &Subject, window: &mut trend::Window, shown:
     }
     if !subject.plotted.is_empty() {
         let wanted = trend::HEADER + trend::HEIGHT * subject.plotted.len() as f32 + 8.0;
-        let height = wanted.min(ui.available_height() * 0.55);
+        let height = wanted.min(room_for_curves(ui.available_height(), subject.rows.len()));
         let panel = egui::Panel::bottom(ui.id().with("trends"))
             .exact_size(height)
             .resizable(false)
@@ -239,6 +239,11 @@ fn body(ui: &mut egui::Ui, subject: &Subject, window: &mut trend::Window, shown:
         panel.show(ui, |ui| trend::show(ui, &subject.plotted, window, &shown.site, &shown.readings));
     }
     table::show(ui, subject, &shown.site, &shown.readings)
+}
+
+/// Height that curves may take of what there is, points: what the table leaves, and more than half in any case.
+fn room_for_curves(all: f32, rows: usize) -> f32 {
+    (all - rows as f32 * table::ROW - 12.0).max(all * 0.55)
 }
 
 fn class_words(class: Class) -> &'static str {
@@ -266,5 +271,17 @@ fn level_words(level: Level) -> &'static str {
         Level::Line => "line",
         Level::Unit => "machine",
         Level::Part => "part",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_take_what_a_short_table_leaves_and_a_long_one_leaves_them_half() {
+        let two_rows = room_for_curves(400.0, 2);
+        assert!(two_rows > 300.0 && two_rows + 2.0 * table::ROW < 400.0, "{two_rows}");
+        assert_eq!(room_for_curves(400.0, 90), 220.0);
     }
 }

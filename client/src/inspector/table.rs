@@ -14,7 +14,7 @@ use crate::site::{Site, ThingIndex};
 use crate::theme;
 
 /// Height of a row, points.
-const ROW: f32 = 36.0;
+pub(super) const ROW: f32 = 36.0;
 /// Room for units at the right, points.
 const UNIT: f32 = 38.0;
 /// Width of the bar that shows where in its range a value lies, points.
