@@ -203,7 +203,7 @@ impl Sheet {
     /// One frame further with what holds it; put into the plant it is beside `thing`.
     fn carry(&mut self, tracked: &Tracked, rig: &Transform, machines: &Machines, thing: Option<ThingIndex>) {
         let (before, near) = (self.hold, self.place.scale);
-        self.hold = carried(before, tracked, rig);
+        self.hold = carried(before, self.place, tracked, rig);
         if let (Hold::Plant { place, .. }, true) = (self.hold, before.is_carried()) {
             // As near, and so as large, as it was in the hand.
             let near = if self.comes_near { near } else { Vec3::ONE };
@@ -280,12 +280,13 @@ fn taken<'a>(
     Some((on.sheet, Hold::Hand { side, grip, then, was_down: hand.primary }))
 }
 
-/// One frame further in the hand, or what it is given to.
-fn carried(hold: Hold, tracked: &Tracked, rig: &Transform) -> Hold {
+/// One frame further in the hand, or what it is given to. A hand that is tracked no more leaves it where it was `last`.
+fn carried(hold: Hold, last: Transform, tracked: &Tracked, rig: &Transform) -> Hold {
     let Hold::Hand { side, grip, then, was_down } = hold else { return hold };
     let hand = tracked.hand(side);
     if hand.aim.is_none() || hand.squeeze < CLOSED.1 {
-        let last = upright(hand.aim.unwrap_or_default().mul_transform(grip));
+        let unseen = last.with_scale(grip.scale);
+        let last = hand.aim.map_or(unseen, |aim| upright(aim.mul_transform(grip)));
         return match then {
             Then::Wrist if tracked.hand(other(side)).grip.is_some() => Hold::Wrist(other(side)),
             Then::Plant => Hold::Plant { place: rig.mul_transform(last), beside: None },
@@ -349,17 +350,28 @@ mod tests {
     fn an_opened_hand_leaves_the_panel_where_it_is_with_what_was_chosen() {
         let rig = Transform::from_xyz(5.0, 0.0, 2.0);
         let there = Vec3::new(0.2, 1.2, 0.0);
-        let Hold::Person(left) = carried(held(), &hands(0.1, false), &rig) else { panic!("the person has it") };
+        let Hold::Person(left) = carried(held(), default(), &hands(0.1, false), &rig) else {
+            panic!("the person has it")
+        };
         assert!(left.translation.distance(there) < 1e-5);
-        let chosen = carried(held(), &hands(1.0, true), &rig);
-        let still = carried(chosen, &hands(1.0, true), &rig);
+        let chosen = carried(held(), default(), &hands(1.0, true), &rig);
+        let still = carried(chosen, default(), &hands(1.0, true), &rig);
         assert_eq!(chosen, still, "a button that is held chooses once");
-        let left = carried(still, &hands(0.0, false), &rig);
+        let left = carried(still, default(), &hands(0.0, false), &rig);
         let Hold::Plant { place: at, beside: None } = left else { panic!("the plant has it") };
         assert!(at.translation.distance(there + rig.translation) < 1e-5);
         let gone_on = Transform::from_xyz(9.0, 0.0, 2.0);
         let seen = place(&left, Transform::default(), &hands(0.0, false), &gone_on, Transform::IDENTITY);
         assert!((seen.translation.x - (there.x - 4.0)).abs() < 1e-4, "it stays behind when the person goes on");
+    }
+
+    #[test]
+    fn a_hand_that_is_lost_from_sight_leaves_the_panel_where_it_was() {
+        let mut unseen = hands(1.0, false);
+        (unseen.hands[1].aim, unseen.hands[1].grip) = (None, None);
+        let last = Transform::from_xyz(0.7, 1.4, -0.2).with_scale(Vec3::splat(0.6));
+        let left = carried(held(), last, &unseen, &Transform::IDENTITY);
+        assert_eq!(left, Hold::Person(last.with_scale(Vec3::ONE)), "how near it is, is found anew");
     }
 
     #[test]
