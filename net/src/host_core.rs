@@ -9,7 +9,7 @@ use gemba_twin::peer::PeerKey;
 use gemba_twin::sample::Timestamp;
 
 use crate::body_table::{BodyOutput, BodyTable};
-use crate::interest::CrowdStats;
+use crate::interest::{CrowdStats, Turn};
 use crate::join::{JoinTable, Pieces};
 use crate::limits;
 use crate::peers::{Hello, PeerInfo, PeerNumber, TrackedPoint};
@@ -390,17 +390,21 @@ impl HostCore {
         }
     }
 
-    /// One burst at `now`: everybody gets what they are to hear of all others. Peers before minor 4 get all poses of all
-    /// others who have moved since the last. Of what somebody selects or shares they hear the newest, and not too often.
-    pub fn tick(&mut self, now: Timestamp) {
+    /// One burst at `now`: everybody whose turn it is gets what they are to hear of all others. Peers before minor 4 get,
+    /// once a round, all poses of all others who have moved since the last. Of what somebody selects or shares they hear the
+    /// newest, and not too often.
+    pub fn tick(&mut self, now: Timestamp, turn: Turn) {
         self.ticks += 1;
         self.tell_news();
         self.bodies.tick(now);
         self.tell_bodies(now);
         let samples = self.channels.tick(now);
         self.tell_samples(samples);
-        let told = self.lane.tick(now).into_iter();
+        let told = self.lane.tick(now, turn).into_iter();
         self.outputs.extend(told.map(|(peer, bytes)| Output::Datagram(peer, bytes)));
+        if !turn.begins_round() {
+            return;
+        }
         let moved: Vec<PoseDown> = self
             .members
             .values_mut()

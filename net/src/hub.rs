@@ -19,6 +19,7 @@ use crate::clock::now as clock;
 use crate::frames::close;
 use crate::host_core::{HostCore, Output};
 use crate::host_stats::{HostCounters, count};
+use crate::interest::Turn;
 use crate::limits;
 use crate::lines::{self, Input, Outbox, Outgoing, ToHub};
 use crate::listener::{HostCommand, HostEvent};
@@ -97,24 +98,27 @@ impl Hub {
     /// must not wait for its disk.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<HostCommand>, mut inputs: mpsc::Receiver<Input>) {
         let events = self.events.clone();
-        let (mut ticks, mut before) = (0u64, Instant::now());
+        let (mut turns, mut before) = (0u64, Instant::now());
         let mut next_burst = before;
         let mut tick = tokio::time::interval(limits::TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = tick.tick() => {
-                    ticks += 1;
                     let now = Instant::now();
                     self.counters.beat.note_tick(now - std::mem::replace(&mut before, now), limits::TICK);
-                    if ticks.is_multiple_of(limits::ticks_per_burst(self.lines.len())) && now >= next_burst {
+                    if now >= next_burst {
                         let _span = trace_span!("tick", peers = self.lines.len()).entered();
-                        self.core.tick(clock());
+                        let round = limits::turns(self.lines.len());
+                        self.core.tick(clock(), Turn::after(turns, round));
                         self.carry_out();
+                        turns += 1;
                         let took = now.elapsed();
                         self.counters.beat.note(took);
-                        // Half of the time is for what peers say: a host that cannot keep up tells all of them less often.
-                        next_burst = now + 2 * took;
+                        // A third of the time is for what peers say: a host that cannot keep up tells all of them less
+                        // often. One burst that was slow may be made up for within a round.
+                        let earliest = now.checked_sub(limits::TICK * round as u32).unwrap_or(now);
+                        next_burst = next_burst.max(earliest) + took * 3 / 2;
                     }
                     let (refused, fenced) = (self.core.poses_dropped, self.core.moves_fenced());
                     self.counters.note(refused, fenced, &self.core.crowd_stats());

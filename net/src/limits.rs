@@ -103,12 +103,14 @@ pub const POSE_DATAGRAM_BYTES: usize = 1100;
 /// Room in the kernel for what has arrived and was not read, bytes of packets with what Linux counts on top: some 2,700
 /// small packets, which is what 500 peers send in 0.18 s. The system's own 208 KiB are full after a burst to 270.
 pub const SOCKET_BYTES: usize = 1 << 20;
-/// Between two bursts of poses to a peer. It is part of the way from a motion to its picture, so short while that costs
-/// little: 50 peers take 0.13 of a core.
+/// Packets that QUIC answers together, unless one has waited for 25 ms.
+pub const PACKETS_PER_ACK: u32 = 4;
+/// Between two bursts of poses. It is part of the way from a motion to its picture, so short while that costs little: 50 peers
+/// take 0.13 of a core.
 pub const TICK: Duration = Duration::from_millis(10);
-/// Of how many ticks one has a burst, with so many peers: it costs some 26 µs a peer, and with many of them a motion of 30 Hz
-/// is told as it comes and not in halves.
-pub const fn ticks_per_burst(peers: usize) -> u64 {
+/// In how many bursts everybody has been told once, with so many peers: it costs some 26 µs a peer, and with many of them a
+/// motion of 30 Hz is told as it comes and not in halves.
+pub const fn turns(peers: usize) -> u64 {
     match peers {
         0..=50 => 1,
         51..=200 => 2,

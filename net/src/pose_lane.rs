@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use gemba_twin::sample::Timestamp;
 
 use crate::body::{Body, BodyNumber, Epoch};
-use crate::interest::{Crowd, CrowdStats};
+use crate::interest::{Crowd, CrowdStats, Turn};
 use crate::limits;
 use crate::nearby::{FINGERS, Nearby, VOICE, Whereabouts};
 use crate::peers::{PeerNumber, Pose, TrackedPoint};
@@ -128,16 +128,19 @@ impl PoseLane {
         self.crowd.forget(Name::of_body(body));
     }
 
-    /// The datagrams of one burst.
-    pub(crate) fn tick(&mut self, now: Timestamp) -> Vec<(PeerNumber, Vec<u8>)> {
+    /// The datagrams of one burst, to those whose turn it is; voices and fingers to everybody, once a round.
+    pub(crate) fn tick(&mut self, now: Timestamp, turn: Turn) -> Vec<(PeerNumber, Vec<u8>)> {
         let ears = &self.ears;
         let owes = |peer: PeerNumber| ears.get(&peer).is_some_and(|ear| ear.hearer.owes_acks());
         let taken = |peer| 1 + if owes(peer) { crate::body::Acks::BYTES } else { 0 };
-        let told = self.crowd.tick(millis(now), taken);
+        let told = self.crowd.tick(millis(now), turn, taken);
         let crowd = &self.crowd;
         let at = |peer| Whereabouts { place: crowd.place_of(peer), presents: crowd.presents(peer) };
-        let mut out = self.voices.tick(millis(now), at);
-        out.extend(self.fingers.tick(millis(now), at));
+        let mut out = Vec::new();
+        if turn.begins_round() {
+            out.extend(self.voices.tick(millis(now), at));
+            out.extend(self.fingers.tick(millis(now), at));
+        }
         for (peer, packets) in told {
             for packet in packets {
                 let acks = self.ears.get_mut(&peer).and_then(|ear| {
@@ -147,7 +150,7 @@ impl PoseLane {
                 out.push((peer, uplink::datagram(acks, Some(&packet))));
             }
         }
-        for (peer, ear) in &mut self.ears {
+        for (peer, ear) in self.ears.iter_mut().filter(|(peer, _)| turn.is_of(**peer)) {
             // Also when the clock was set back.
             let is_due = now.0.abs_diff(ear.answered) >= limits::ACK_INTERVAL.as_micros() as u64;
             if is_due && let Some(acks) = ear.hearer.take_acks() {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt};
+use quinn::{AckFrequencyConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::debug;
 
@@ -64,5 +64,9 @@ fn with(controller: RtConfig) -> TransportConfig {
     // Late poses are worthless: a few datagrams, then the oldest goes.
     transport.datagram_send_buffer_size(16 << 10);
     transport.congestion_controller_factory(Arc::new(controller));
+    // Answers go along with what is told the other way, many times a second; packets of answers alone were as many again.
+    let mut answers = AckFrequencyConfig::default();
+    answers.ack_eliciting_threshold(VarInt::from_u32(limits::PACKETS_PER_ACK));
+    transport.ack_frequency_config(Some(answers));
     transport
 }

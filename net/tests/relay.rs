@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use gemba_net::body::{BodyNumber, Epoch, Placement};
-use gemba_net::interest::Crowd;
+use gemba_net::interest::{Crowd, Turn};
 use gemba_net::limits;
 use gemba_net::relay::{Detail, Name, RelayReceiver, RelaySender, RelayUnread, Sample};
 use gemba_net::{PeerNumber, Pose, TrackedPoint};
@@ -125,7 +125,7 @@ impl Site {
     fn step(&mut self) {
         self.tick += 1;
         let (tick, millis) = (self.tick, self.millis());
-        for (to, packets) in self.crowd.tick(millis, |_| 0) {
+        for (to, packets) in self.crowd.tick(millis, Turn::ALL, |_| 0) {
             let peer = &mut self.peers[usize::from(to.0)];
             for packet in packets {
                 assert!(packet.len() <= limits::POSE_DATAGRAM_BYTES);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use gemba_net::client_core::{ClientCore, repeats_pose};
 use gemba_net::host_core::{HostCore, Output};
+use gemba_net::interest::Turn;
 use gemba_net::limits;
 use gemba_net::test_network::{Delivery, VirtualNetwork};
 use gemba_net::wire::{PoseUp, ToPeer};
@@ -90,7 +91,7 @@ fn run(line: &str, seed: u64) -> (Vec<BTreeMap<PeerNumber, f32>>, u64) {
             }
         }
         if millis % tick == 0 {
-            host.tick(clock);
+            host.tick(clock, Turn::ALL);
         }
         for output in host.poll_outputs() {
             let end = |number| peers.iter().position(|peer| peer.number == number).unwrap() as u16;

@@ -8,6 +8,7 @@ use anyhow::Context;
 use gemba_net::client_core::ClientCore;
 use gemba_net::fingers::Fingers;
 use gemba_net::host_core::{HostCore, Output};
+use gemba_net::interest::Turn;
 use gemba_net::{Hello, LinkEvent, limits, wire};
 use gemba_twin::peer::{PeerKey, PeerKind};
 use gemba_twin::sample::Timestamp;
@@ -79,7 +80,7 @@ fn run(people: usize, seconds: u32, first: usize, motion: &Tracked) -> anyhow::R
         }
         // A hub with so many peers has a burst every other tick.
         if millis % 20 == 0 {
-            host.tick(now);
+            host.tick(now, Turn::ALL);
         }
         for output in host.poll_outputs() {
             let (to, events) = match output {

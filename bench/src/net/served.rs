@@ -81,23 +81,28 @@ impl Served {
 
     /// Processor time that the host's threads have taken so far.
     pub fn cpu() -> anyhow::Result<Duration> {
-        let mut ticks = 0u64;
-        for task in fs::read_dir("/proc/self/task")? {
-            let folder = task?.path();
-            // A thread may have ended meanwhile.
-            let Ok(name) = fs::read_to_string(folder.join("comm")) else { continue };
-            if name.trim() != THREADS {
-                continue;
-            }
-            let stat = fs::read_to_string(folder.join("stat"))?;
-            let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-            // Fields 14 and 15 of the line, counted from the one after the name, which is the third.
-            for field in [11, 12] {
-                ticks += fields.get(field).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-            }
-        }
-        Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SEC))
+        cpu_of(THREADS)
     }
+}
+
+/// Processor time that threads of this name have taken so far.
+pub fn cpu_of(threads: &str) -> anyhow::Result<Duration> {
+    let mut ticks = 0u64;
+    for task in fs::read_dir("/proc/self/task")? {
+        let folder = task?.path();
+        // A thread may have ended meanwhile.
+        let Ok(name) = fs::read_to_string(folder.join("comm")) else { continue };
+        if name.trim() != threads {
+            continue;
+        }
+        let stat = fs::read_to_string(folder.join("stat"))?;
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        // Fields 14 and 15 of the line, counted from the one after the name, which is the third.
+        for field in [11, 12] {
+            ticks += fields.get(field).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SEC))
 }
 
 fn link(address: &Address, seed: u8) -> Link {

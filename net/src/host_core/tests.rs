@@ -79,13 +79,13 @@ fn a_late_pose_is_worthless_and_only_others_get_the_newest() {
     for sequence in [1, 3, 2] {
         core.handle_pose(ada, &pose(sequence), Timestamp(5));
     }
-    core.tick(Timestamp(9));
+    core.tick(Timestamp(9), Turn::ALL);
     let outputs = core.poll_outputs();
     let [Output::Datagram(to, bytes)] = outputs.as_slice() else { panic!("{outputs:?}") };
     let poses = PoseDown::decode_all(bytes);
     assert_eq!((*to, poses[0].peer, poses[0].pose.head.place[0], poses.len()), (grace, ada, 3.0, 1));
     assert_eq!(core.poses_dropped, 1);
-    core.tick(Timestamp(9));
+    core.tick(Timestamp(9), Turn::ALL);
     assert_eq!(core.poll_outputs(), []);
 }
 
@@ -97,7 +97,7 @@ fn who_has_not_been_admitted_is_neither_seen_nor_heard() {
     core.poll_outputs();
     core.handle_select(stranger, None);
     core.handle_pose(stranger, &pose(1), Timestamp(1));
-    core.tick(Timestamp(9));
+    core.tick(Timestamp(9), Turn::ALL);
     core.publish(&[], Timestamp(0));
     core.handle_left(stranger, Timestamp(9));
     assert!(core.poll_outputs().iter().all(|o| matches!(o, Output::Samples(p, _) if *p == ada)));
@@ -112,11 +112,11 @@ fn who_selects_a_thousand_times_tells_the_others_little_and_the_newest() {
     for n in 0..1000u16 {
         core.handle_select(ada, Some(ThingId([n as u8; 16])));
         if n % 50 == 0 {
-            core.tick(Timestamp(9));
+            core.tick(Timestamp(9), Turn::ALL);
             heard.extend(told(&mut core, grace));
         }
     }
-    (0..limits::TELLING_TICKS).for_each(|_| core.tick(Timestamp(9)));
+    (0..limits::TELLING_TICKS).for_each(|_| core.tick(Timestamp(9), Turn::ALL));
     heard.extend(told(&mut core, grace));
     assert!((2..=4).contains(&heard.len()), "{heard:?}");
     assert_eq!(heard.last(), Some(&ToPeer::Selected { peer: ada, thing: Some(ThingId([(999u16) as u8; 16])) }));
@@ -137,7 +137,7 @@ fn many_poses_are_split_into_datagrams_that_every_path_carries() {
     let crowd: Vec<PeerNumber> = (0..100).map(|i| join(&mut core, &format!("p{i}"))).collect();
     core.poll_outputs();
     crowd.iter().for_each(|peer| core.handle_pose(*peer, &pose(1), Timestamp(1)));
-    core.tick(Timestamp(9));
+    core.tick(Timestamp(9), Turn::ALL);
     let outputs = core.poll_outputs();
     let mine: Vec<&Vec<u8>> = outputs
         .iter()
@@ -178,7 +178,7 @@ fn bent_fingers_are_told_to_who_is_near_and_knows_of_them() {
             host.handle_pose(numbers[0], &say(&numbers[0]).expect("the host knows of them"), now);
         }
         if millis % 20 == 0 {
-            host.tick(now);
+            host.tick(now, Turn::ALL);
         }
         for output in host.poll_outputs() {
             if let Output::Control(to, message) = output {

@@ -1,12 +1,12 @@
 //! All avatars and bodies of a site, and what each peer is told of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Budget, Cell, Reach, apart, detail_at, urgency};
+use super::{Budget, Cell, Reach, Turn, apart, detail_at, urgency};
 use crate::limits;
 use crate::peers::PeerNumber;
-use crate::relay::{Detail, Name, RelaySender, Sample};
+use crate::relay::{ByName, Detail, Name, RelaySender, Sample};
 
 /// How much a gap between two words of a motion changes what is thought to be their pace.
 const GAP_SHARE: f32 = 0.2;
@@ -74,7 +74,8 @@ struct News {
 /// News of one subject in this tick.
 struct Fresh {
     name: Name,
-    motions: u32,
+    /// Where it is in its round of motions, of which [`Reach::turns_away`] tells who is told.
+    turn: u32,
     is_resting: bool,
 }
 
@@ -99,7 +100,7 @@ struct Watcher {
     sender: RelaySender,
     place: Option<[i32; 3]>,
     cell: Option<Cell>,
-    waiting: BTreeMap<Name, Waiting>,
+    waiting: ByName<Waiting>,
     budget: Budget,
     asked_for: Option<PeerNumber>,
     /// Mean bytes of a sample lately.
@@ -117,7 +118,7 @@ pub struct Crowd {
     /// Milliseconds that have passed since the first tick: the host's clock, but for its jumps, and for how late ticks were.
     now: u64,
     clock: Option<u64>,
-    subjects: HashMap<Name, Subject>,
+    subjects: ByName<Subject>,
     bodies: BTreeMap<Cell, BTreeSet<Name>>,
     moving: BTreeSet<Name>,
     watchers: BTreeMap<PeerNumber, Watcher>,
@@ -263,8 +264,14 @@ impl Crowd {
         }
     }
 
-    /// Packets for each peer at `clock` (ms), `taken` bytes of whose first one are somebody else's.
-    pub fn tick(&mut self, clock: u64, taken: impl Fn(PeerNumber) -> usize) -> Vec<(PeerNumber, Vec<Vec<u8>>)> {
+    /// Packets for each peer whose turn it is at `clock` (ms), `taken` bytes of whose first one are somebody else's. The
+    /// others are told of what is new when theirs comes.
+    pub fn tick(
+        &mut self,
+        clock: u64,
+        turn: Turn,
+        taken: impl Fn(PeerNumber) -> usize,
+    ) -> Vec<(PeerNumber, Vec<Vec<u8>>)> {
         let passed = clock.saturating_sub(self.clock.replace(clock).unwrap_or(clock)).min(LATE_MILLIS);
         self.now += passed;
         let news = self.news(clock);
@@ -272,8 +279,12 @@ impl Crowd {
         self.stats.waiting = 0;
         for (peer, watcher) in &mut self.watchers {
             watcher.budget.pass(passed);
-            watcher.look(*peer, self.now, &self.subjects, &self.bodies);
             watcher.notice(*peer, self.now, &news, &self.presenters);
+            if !turn.is_of(*peer) {
+                self.stats.waiting += watcher.waiting.len() as u64;
+                continue;
+            }
+            watcher.look(*peer, self.now, &self.subjects, &self.bodies);
             let told = watcher.choose(self.now, &mut self.subjects, &self.presenters, &mut self.stats);
             if !told.is_empty() {
                 let packets = watcher.sender.write(clock, &told, taken(*peer));
@@ -303,7 +314,8 @@ impl Crowd {
             }
             (subject.is_resting, subject.has_news, subject.news_at) = (rests, false, now);
             subject.motions = subject.motions.wrapping_add(1);
-            let fresh = Fresh { name: *name, motions: subject.motions, is_resting: rests };
+            let turn = subject.motions.wrapping_add(name.turn()) % Reach::ROUND;
+            let fresh = Fresh { name: *name, turn, is_resting: rests };
             if name.is_avatar() {
                 news.avatars.push((subject.cell, fresh));
             } else {
@@ -352,7 +364,7 @@ impl Watcher {
         &mut self,
         peer: PeerNumber,
         now: u64,
-        subjects: &HashMap<Name, Subject>,
+        subjects: &ByName<Subject>,
         bodies: &BTreeMap<Cell, BTreeSet<Name>>,
     ) {
         let (soon, late) = (limits::LOOK_INTERVAL.0.as_millis() as u64, limits::LOOK_INTERVAL.1.as_millis() as u64);
@@ -395,9 +407,8 @@ impl Watcher {
     }
 
     fn notice_one(&mut self, peer: PeerNumber, now: u64, fresh: &Fresh, reach: Reach, presenters: &BTreeSet<Name>) {
-        let Fresh { name, motions, is_resting } = fresh;
-        let turn = motions.wrapping_add(name.turn()).wrapping_add(u32::from(peer.0));
-        let turns_away = (reach.every() - turn % reach.every()) % reach.every();
+        let Fresh { name, turn, is_resting } = fresh;
+        let turns_away = reach.turns_away(turn + u32::from(peer.0) % Reach::ROUND);
         let is_due = turns_away == 0 || self.is_hero(*name, presenters);
         if *is_resting {
             let waiting = self.waiting.entry(*name).or_insert(Waiting::since(now));
@@ -421,7 +432,7 @@ impl Watcher {
     fn choose(
         &mut self,
         now: u64,
-        subjects: &mut HashMap<Name, Subject>,
+        subjects: &mut ByName<Subject>,
         presenters: &BTreeSet<Name>,
         stats: &mut CrowdStats,
     ) -> Vec<(Name, Arc<Sample>)> {

@@ -8,9 +8,11 @@
 
 mod budget;
 mod crowd;
+mod turn;
 
 pub use budget::Budget;
 pub use crowd::{Crowd, CrowdStats};
+pub use turn::Turn;
 
 use crate::relay::Detail;
 
@@ -60,13 +62,30 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// Motions after which everything begins anew: as many as the farthest wait for.
+    pub(crate) const ROUND: u32 = 60;
+
     /// Of how many motions one is told.
-    pub fn every(self) -> u32 {
+    pub const fn every(self) -> u32 {
         match self {
             Self::Near => 1,
             Self::Middle => 3,
             Self::Far => 15,
-            Self::Beyond => 60,
+            Self::Beyond => Self::ROUND,
+        }
+    }
+
+    /// How many motions from this one it is until one is told.
+    pub(crate) fn turns_away(self, motion: u32) -> u32 {
+        // A host asks this for every two of its peers and each motion: divisors that are known cost nothing.
+        const fn left<const EVERY: u32>(motion: u32) -> u32 {
+            (EVERY - motion % EVERY) % EVERY
+        }
+        match self {
+            Self::Near => 0,
+            Self::Middle => left::<{ Reach::Middle.every() }>(motion),
+            Self::Far => left::<{ Reach::Far.every() }>(motion),
+            Self::Beyond => left::<{ Reach::Beyond.every() }>(motion),
         }
     }
 }
@@ -107,6 +126,17 @@ mod tests {
         assert!(reaches.windows(2).all(|pair| pair[0].every() <= pair[1].every()));
         let details = [0.0, 10_000.0, 50_000.0].map(detail_at);
         assert_eq!(details, [Detail::Near, Detail::Middle, Detail::Far]);
+    }
+
+    #[test]
+    fn of_so_many_motions_one_is_told_and_rounds_fit_together() {
+        for reach in [Reach::Near, Reach::Middle, Reach::Far, Reach::Beyond] {
+            assert_eq!(Reach::ROUND % reach.every(), 0, "the round after is as this one");
+            for motion in 0..2 * Reach::ROUND {
+                assert_eq!((motion + reach.turns_away(motion)) % reach.every(), 0);
+                assert!(reach.turns_away(motion) < reach.every());
+            }
+        }
     }
 
     #[test]

@@ -1,36 +1,48 @@
 //! Tells one receiver. What is told builds on what that receiver has acknowledged and on nothing else, so whatever is
 //! lost is simply not built on. Samples are shared by all receivers; a lane holds only which of them it told.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Name;
 use super::bits::{Bits, Writer};
 use super::record::{Base, SAMPLE_BYTES, code};
 use super::sample::Sample;
-use crate::body::Acks;
+use super::{ByName, Name};
+use crate::body::{Acks, newer};
 use crate::limits;
 
 /// A sample that was told.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Told {
-    packet: u32,
     sample: Arc<Sample>,
     /// What it built on.
     before: Option<Arc<Sample>>,
+    /// How often that avatar or body had been told then.
+    times: u32,
 }
 
-/// What the receiver knows of one avatar or body, and what is on its way.
-#[derive(Debug, Default)]
+/// What the receiver knows of one avatar or body. What is on its way is with its packet: what is looked up is small.
+#[derive(Debug)]
 struct Track {
-    base: Option<Told>,
-    flying: VecDeque<Told>,
+    /// The newest acknowledged, and its packet.
+    base: Option<(u32, Told)>,
+    times: u32,
+    /// The first packet that told of it; what older ones told has been forgotten meanwhile.
+    since: u32,
+}
+
+impl Track {
+    /// How often it was told since the receiver is known to know it.
+    fn flying(&self) -> usize {
+        self.times.wrapping_sub(self.base.as_ref().map_or(0, |(_, base)| base.times)) as usize
+    }
 }
 
 #[derive(Debug)]
 struct Sent {
     number: u32,
-    names: Vec<Name>,
+    /// Empty once it has been acknowledged.
+    told: Vec<(Name, Told)>,
 }
 
 /// The lane to one receiver.
@@ -38,7 +50,9 @@ struct Sent {
 pub struct RelaySender {
     next: u32,
     sent: VecDeque<Sent>,
-    tracks: HashMap<Name, Track>,
+    /// Samples in all of them.
+    flying: usize,
+    tracks: ByName<Track>,
 }
 
 impl RelaySender {
@@ -64,35 +78,34 @@ impl RelaySender {
         bytes.extend_from_slice(&now.to_le_bytes()[..6]);
         let mut writer = Writer::new(bytes);
         let mut from = 0;
-        let mut names = Vec::with_capacity(news.len());
+        let mut told = Vec::with_capacity(news.len());
         for (name, sample) in news {
-            if writer.len() + SAMPLE_BYTES + 16 > room && !names.is_empty() {
+            if writer.len() + SAMPLE_BYTES + 16 > room && !told.is_empty() {
                 break;
             }
             writer.flag(true);
             writer.number(1, name.0 - from);
             from = name.0 + 1;
-            let track = self.tracks.entry(*name).or_default();
-            let base = track.base.as_ref().filter(|_| track.flying.len() < limits::RELAY_FLYING);
+            let track = self.tracks.entry(*name).or_insert(Track { base: None, times: 0, since: number });
+            let base = track.base.as_ref().filter(|_| track.flying() < limits::RELAY_FLYING);
             if writer.flag(base.is_some()) {
-                writer.number(2, base.map_or(0, |base| number.wrapping_sub(base.packet)));
+                writer.number(2, base.map_or(0, |(packet, _)| number.wrapping_sub(*packet)));
             }
-            let known = base.map(|base| Base { known: &base.sample, before: base.before.as_deref() });
+            let known = base.map(|(_, base)| Base { known: &base.sample, before: base.before.as_deref() });
             code(&mut writer, now, name.is_avatar(), known, sample);
-            let before = base.map(|base| base.sample.clone());
-            if track.flying.len() >= limits::RELAY_FLYING {
-                track.flying.pop_front();
-            }
-            track.flying.push_back(Told { packet: number, sample: sample.clone(), before });
-            names.push(*name);
+            let before = base.map(|(_, base)| base.sample.clone());
+            track.times = track.times.wrapping_add(1);
+            told.push((*name, Told { sample: sample.clone(), before, times: track.times }));
         }
         writer.flag(false);
-        let told = names.len();
-        self.sent.push_back(Sent { number, names });
-        if self.sent.len() > limits::RELAY_PACKETS {
-            self.sent.pop_front();
+        let count = told.len();
+        self.flying += count;
+        self.sent.push_back(Sent { number, told });
+        let most = self.tracks.len() * limits::RELAY_FLYING;
+        while self.sent.len() > limits::RELAY_PACKETS || self.flying > most {
+            self.flying -= self.sent.pop_front().map_or(0, |sent| sent.told.len());
         }
-        (writer.finish(), told)
+        (writer.finish(), count)
     }
 
     /// An answer has arrived; one that cannot be read is left out. Returns what the receiver is now known to know. Who
@@ -104,13 +117,17 @@ impl RelaySender {
             let Some(oldest) = self.sent.front() else { break };
             let place = number.wrapping_sub(oldest.number) as usize;
             let Some(sent) = self.sent.get_mut(place) else { continue };
-            for name in std::mem::take(&mut sent.names) {
+            let all = std::mem::take(&mut sent.told);
+            self.flying -= all.len();
+            for (name, told) in all {
                 let Some(track) = self.tracks.get_mut(&name) else { continue };
-                let Some(place) = track.flying.iter().position(|told| told.packet == number) else { continue };
-                // What flew before it is not built on any more, whether it has arrived or not.
-                let told = track.flying.drain(..=place).next_back();
-                known.extend(told.as_ref().map(|told| (name, told.sample.clone())));
-                track.base = told;
+                // What was told before is not built on any more, whether it has arrived or not.
+                let is_older = track.base.as_ref().is_some_and(|(base, _)| !newer(number, *base));
+                if is_older || newer(track.since, number) {
+                    continue;
+                }
+                known.push((name, told.sample.clone()));
+                track.base = Some((number, told));
             }
         }
         known
@@ -118,7 +135,7 @@ impl RelaySender {
 
     /// What the receiver is known to know of this.
     pub fn known(&self, name: Name) -> Option<&Arc<Sample>> {
-        self.tracks.get(&name)?.base.as_ref().map(|told| &told.sample)
+        self.tracks.get(&name)?.base.as_ref().map(|(_, told)| &told.sample)
     }
 
     /// Is not told any more; when it is told again, from the beginning.
@@ -133,7 +150,7 @@ impl RelaySender {
 
     /// Avatars and bodies, and samples of them that are held.
     pub fn held(&self) -> (usize, usize) {
-        let samples = self.tracks.values().map(|track| track.flying.len() + usize::from(track.base.is_some()));
-        (self.tracks.len(), samples.sum())
+        let known = self.tracks.values().filter(|track| track.base.is_some()).count();
+        (self.tracks.len(), known + self.flying)
     }
 }
