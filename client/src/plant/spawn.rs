@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bevy::camera::primitives::{Aabb, MeshAabb};
+use bevy::camera::visibility::NoCpuCulling;
 use bevy::gltf::{Gltf, GltfMaterial, GltfMesh, GltfNode};
 use bevy::light::NotShadowCaster;
 use bevy::math::Affine3A;
@@ -140,6 +141,8 @@ impl Plan {
         self.world_from_node[index] = world_from_node;
         let name = Name::new(path.to_string());
         let mut entity = commands.spawn((name, node.transform, Drawn(node.transform), Visibility::Inherited));
+        // What it shows are its meshes, which hang on it: for each eye Bevy would look whether it is in sight by itself.
+        entity.insert(NoCpuCulling);
         if let Some(parent) = parent.and_then(|p| self.entities[p]) {
             entity.insert(ChildOf(parent));
         }
