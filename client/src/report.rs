@@ -14,7 +14,7 @@ use crate::cursor::Cursor;
 use crate::link::Connection;
 use crate::mirror::ThingEntities;
 use crate::past::Past;
-use crate::people::People;
+use crate::people::{People, bends};
 use crate::problems::Problems;
 use crate::quality::Quality;
 use crate::readings::Readings;
@@ -99,8 +99,8 @@ struct PeerReport {
     place: Option<[f32; 3]>,
     /// Hands that a headset tracks.
     hands: usize,
-    /// How many of them have fingers that are told.
-    fingers: usize,
+    /// Of those whose fingers are told: how far each finger is bent, degrees, thumb first.
+    fingers: Vec<[u16; 5]>,
     /// Path of the thing they have selected.
     selected: Option<String>,
     /// Whether they are there now.
@@ -299,7 +299,7 @@ fn meet(mut met: ResMut<Met>, people: Res<People>, site: Res<Site>, time: Res<Ti
             key: person.info.key.to_string(),
             place: person.poses[1].as_ref().map(|(_, pose)| pose.head.place),
             hands: person.poses[1].as_ref().map_or(0, |(_, pose)| pose.hands.iter().flatten().count()),
-            fingers: person.fingers.hands(time.elapsed()).iter().flatten().count(),
+            fingers: person.fingers.hands(time.elapsed()).iter().flatten().map(bends).collect(),
             selected: thing.map(|thing| thing.path.to_string()),
             here: true,
         };

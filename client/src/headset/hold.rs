@@ -14,7 +14,7 @@ use super::cards::{Cards, turned_to};
 use super::panel::Panel;
 use super::point::pointed_by;
 use super::press::{Pressing, lit, sheets};
-use super::sheet::{RADIUS, Sheet};
+use super::sheet::{RADIUS, Sheet, extent};
 use crate::mirror::{ThingBounds, ThingEntities};
 use crate::pointer::Pointers;
 use crate::selection::Selection;
@@ -26,6 +26,8 @@ use crate::view::PlantView;
 const CLOSED: (f32, f32) = (0.7, 0.4);
 /// How large the panel is on a wrist.
 const WRIST_SCALE: f32 = 0.3;
+/// Between two sheets on one wrist, metres.
+const WRIST_GAP: f32 = 0.02;
 
 /// What the panel is held by, and where it is there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -176,12 +178,14 @@ pub(super) fn carry(
     let is_busy = sheets(&panel, &cards).any(|(_, sheet)| sheet.hold.is_carried());
     let taking = Side::BOTH.into_iter().filter(|_| !is_busy);
     let taken = taking.filter_map(|side| taken(sheets(&panel, &cards), side, &tracked, &pointers, *rig)).next();
+    let mut worn = Worn::default();
     let mut step = |number: usize, sheet: &mut Sheet, thing: Option<ThingIndex>| {
         let before = sheet.hold;
         if let Some((_, hold)) = taken.filter(|(taken, _)| *taken == number) {
             sheet.hold = hold;
         }
         sheet.carry(&tracked, *rig, &machines, thing);
+        worn.stack(sheet);
         if sheet.hold.is_carried() != before.is_carried() {
             let hand = [sheet.hold, before].into_iter().find_map(|hold| hold.side());
             buzz.write(Buzz { side: hand.unwrap_or_default(), strength: 0.4, secs: 0.03 });
@@ -196,6 +200,25 @@ pub(super) fn carry(
         if let (Hold::Plant { .. }, Some(head)) = (card.sheet.hold, tracked.head) {
             card.sheet.place = turned_to(card.sheet.place, head.translation, card.sheet.size);
         }
+    }
+}
+
+/// Sheets on each wrist so far in this frame: what comes to one that has some already is put above them.
+#[derive(Default)]
+struct Worn {
+    /// Upper edge of the uppermost, the rig's frame, metres.
+    tops: [Option<f32>; 2],
+}
+
+impl Worn {
+    fn stack(&mut self, sheet: &mut Sheet) {
+        let Hold::Wrist(side) = sheet.hold else { return };
+        let half = extent(sheet.points).1 * WRIST_SCALE / 2.0;
+        let top = &mut self.tops[side as usize];
+        if let Some(top) = *top {
+            sheet.place.translation.y = top + WRIST_GAP + half;
+        }
+        *top = Some(sheet.place.translation.y + half);
     }
 }
 
@@ -386,6 +409,26 @@ mod tests {
         assert!(along.translation.distance(panel.translation + moved.translation) < 1e-5);
         let turned = at(machine.with_rotation(Quat::from_rotation_y(0.4 + std::f32::consts::PI)));
         assert!(turned.translation.distance(Vec3::new(3.0, 1.5, 1.0)) < 1e-5, "{turned:?}");
+    }
+
+    #[test]
+    fn of_two_sheets_on_one_wrist_neither_hides_the_other() {
+        let tracked = hands(0.0, false);
+        let worn = |stack: &mut Worn, side: Side, points: Vec2| {
+            let hold = Hold::Wrist(side);
+            let place = place(&hold, Transform::default(), &tracked, &Transform::default(), default());
+            let mut sheet = Sheet { hold, place, is_open: true, ..Sheet::of(points) };
+            stack.stack(&mut sheet);
+            sheet
+        };
+        let mut stack = Worn::default();
+        let below = worn(&mut stack, Side::Left, Vec2::new(800.0, 500.0));
+        let above = worn(&mut stack, Side::Left, Vec2::new(300.0, 360.0));
+        let [top, bottom] = [below.place_of(Vec2::new(150.0, 0.0)), above.place_of(Vec2::new(150.0, 360.0))];
+        assert!((bottom.y - top.y - WRIST_GAP).abs() < 1e-4, "{top} {bottom}");
+        let beside = worn(&mut stack, Side::Right, Vec2::new(300.0, 360.0));
+        let alone = worn(&mut Worn::default(), Side::Right, Vec2::new(300.0, 360.0));
+        assert_eq!(beside.place, alone.place, "what the other wrist has concerns this one not");
     }
 
     #[test]

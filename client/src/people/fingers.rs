@@ -58,6 +58,14 @@ impl HeardFingers {
     }
 }
 
+/// How far each finger is bent in its two outer joints together, degrees, thumb first.
+pub fn bends(fingers: &Fingers) -> [u16; 5] {
+    fingers.bones().map(|bones| {
+        let [first, second, last] = bones.map(Vec3::from);
+        (first.angle_between(second) + second.angle_between(last)).to_degrees().round() as u16
+    })
+}
+
 /// The bones of one hand as they are drawn.
 struct Drawn {
     bones: [[Entity; 3]; 5],

@@ -18,7 +18,7 @@ mod look;
 mod posture;
 mod trace;
 
-pub use fingers::HeardFingers;
+pub use fingers::{HeardFingers, bends};
 pub use look::{LookThrough, LookingThrough, TogglePeople};
 pub use trace::AvatarTrace;
 
