@@ -14,6 +14,7 @@ use super::worn::look_about;
 use super::{Sizes, number, row};
 use crate::report::{Row, Runs};
 
+const GOAL_MS: f64 = 5.0;
 /// People besides the one in the headset.
 const PEOPLE: u8 = 10;
 /// As often as desktops tell where they stand.
@@ -64,12 +65,10 @@ pub(super) fn measure(sizes: &Sizes, runtime: &Path) -> anyhow::Result<Vec<Row>>
     is_over.store(true, Ordering::Relaxed);
     anyhow::ensure!(people.join().is_ok(), "the people who walk about have ended before the run");
     anyhow::ensure!(met >= usize::from(PEOPLE), "only {met} people were met");
-    let what = format!(
-        "main thread's work on a frame, p99, {} lines with {tags} live tags and {PEOPLE} avatars; median frame {:.2}; p99 by \
-         the clock {:.2}, with renderer, host and people on the same cores",
-        sizes.lines,
-        middle.median(),
-        all.median()
+    let scene = format!("{} lines with {tags} live tags and {PEOPLE} avatars", sizes.lines);
+    let frame = format!(
+        "main thread's frame by the clock, p99, {scene}; renderer, host and people are on the same cores and take it from them"
     );
-    Ok(vec![row("X2", what, "ms", &slow, 5.0)])
+    let work = format!("what the thread itself works on it, p99; median {:.2}", middle.median());
+    Ok(vec![row("X2", frame, "ms", &all, GOAL_MS), row("X2-work", work, "ms", &slow, GOAL_MS)])
 }
