@@ -99,7 +99,7 @@ impl Hub {
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<HostCommand>, mut inputs: mpsc::Receiver<Input>) {
         let events = self.events.clone();
         let (mut turns, mut before) = (0u64, Instant::now());
-        let (mut next_burst, mut heard) = (before, Vec::with_capacity(limits::INPUTS_AT_ONCE));
+        let mut next_burst = before;
         let mut tick = tokio::time::interval(limits::TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -138,15 +138,13 @@ impl Hub {
                         place.send(event);
                     }
                 }
-                count = inputs.recv_many(&mut heard, limits::INPUTS_AT_ONCE) => {
-                    if count == 0 {
-                        break;
-                    }
-                    for input in heard.drain(..) {
+                input = inputs.recv() => match input {
+                    Some(input) => {
                         let event = self.input(input);
                         self.pending.extend(event);
                     }
-                }
+                    None => break,
+                },
             }
             self.carry_out();
         }

@@ -87,8 +87,6 @@ pub const CONTROL_QUEUE: usize = 2048;
 pub const EVENT_QUEUE: usize = 8192;
 /// What peers' lines have told the hub: room for all that every peer may have waiting.
 pub const INPUT_QUEUE: usize = PEERS * (INPUTS_PER_PEER + 2);
-/// How many of these are taken before it is looked at what else is due: half a millisecond's work.
-pub const INPUTS_AT_ONCE: usize = 64;
 /// Commands that wait for the link.
 pub const COMMAND_QUEUE: usize = 1024;
 /// Peers at one host.
