@@ -92,7 +92,7 @@ fn the_laser_of_who_is_on_a_desktop_is_seen_in_the_headset() {
     let mut rig = Rig::enter(&runtime, &site.address, site.folder.path(), "Vera");
     // Above the plant nothing moves; the hands are away.
     let standing = rig.put(|person| {
-        person.head = Pose::looking([0.0, 1.65, 0.0], 0.0, 1.15);
+        person.head = Pose::looking([0.0, 1.65, 0.0], 0.0, 1.4);
         person.hands.iter_mut().for_each(|hand| hand.pose = Pose::looking([0.0, 0.4, 1.0], 3.0, 0.0));
     });
     let (sin, cos) = (standing["yaw"].as_f64().unwrap() as f32).sin_cos();
