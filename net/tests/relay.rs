@@ -105,6 +105,8 @@ struct Site {
     peers: Vec<Peer>,
     random: Seeded,
     tick: u32,
+    /// In how many ticks everybody has had a turn.
+    round: u64,
 }
 
 const TICK_MILLIS: u64 = 20;
@@ -115,7 +117,7 @@ impl Site {
         let mut crowd = Crowd::default();
         let peers: Vec<Peer> = lines.iter().enumerate().map(|(n, line)| Peer::new(n as u16, *line)).collect();
         peers.iter().for_each(|peer| crowd.join(peer.number, limits::POSE_BUDGET));
-        Self { crowd, peers, random: Seeded(seed), tick: 0 }
+        Self { crowd, peers, random: Seeded(seed), tick: 0, round: 1 }
     }
 
     fn millis(&self) -> u64 {
@@ -125,7 +127,8 @@ impl Site {
     fn step(&mut self) {
         self.tick += 1;
         let (tick, millis) = (self.tick, self.millis());
-        for (to, packets) in self.crowd.tick(millis, Turn::ALL, |_| 0) {
+        for (to, packets) in self.crowd.tick(millis, Turn::after(tick.into(), self.round), |_| 0) {
+            assert_eq!(u64::from(to.0) % self.round, u64::from(tick) % self.round, "told out of turn");
             let peer = &mut self.peers[usize::from(to.0)];
             for packet in packets {
                 assert!(packet.len() <= limits::POSE_DATAGRAM_BYTES);
@@ -160,8 +163,10 @@ proptest! {
     #[test]
     fn whatever_is_lost_and_whoever_wanders_off_all_end_where_they_rest(
         lines in proptest::collection::vec(line(), 2..6), seed: u64, stride in 0f32..12.0, bodies in 0u32..12,
+        round in 1u64..4,
     ) {
         let mut site = Site::new(&lines, seed);
+        site.round = round;
         let mut truth: BTreeMap<Name, Sample> = BTreeMap::new();
         for tick in 0..400u32 {
             let (millis, time) = (site.millis(), tick as f32 * 0.02);
@@ -361,6 +366,25 @@ fn a_peer_that_lies_about_what_arrived_or_never_answers_grows_nothing_and_harms_
     let now = site.millis();
     for peer in &site.peers[2..] {
         assert!(peer.seen.len() == 11 && peer.seen.values().all(|sample| now - sample.millis() < 1_000));
+    }
+}
+
+#[test]
+fn an_answer_to_what_was_told_before_it_was_forgotten_is_built_on_by_nothing() {
+    let mut sender = RelaySender::default();
+    let mut receiver = RelayReceiver::new(10);
+    let name = Name::of_avatar(PeerNumber(3));
+    let news = |time: f32| [(name, Arc::new(Sample::of_pose(&pose(0.0, time, false), 1_000)))];
+    for packet in sender.write(1_000, &news(0.0), 0) {
+        receiver.handle_packet(&packet).unwrap();
+    }
+    let late = receiver.acks().unwrap().encode();
+    sender.forget(name);
+    receiver.forget(name);
+    sender.write(1_030, &news(0.1), 0);
+    assert!(sender.handle_acks(&late).is_empty() && sender.known(name).is_none());
+    for packet in sender.write(1_060, &news(0.2), 0) {
+        receiver.handle_packet(&packet).unwrap();
     }
 }
 
