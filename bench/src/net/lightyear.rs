@@ -3,7 +3,7 @@
 //! costs is the server's update until its packets are handed to the links, and the bytes are those packets'.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::lightyear::crossbeam::{CrossbeamIo, CrossbeamPlugin};
 use ::lightyear::prelude::client::{ClientPlugins, Connect, RawClient};
@@ -18,7 +18,7 @@ use bevy::time::TimeUpdateStrategy;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::replicon::{Placed, Tick};
+use super::replicon::{Placed, Tick, update};
 
 /// As the table names it.
 pub const NAME: &str = "lightyear 0.30";
@@ -128,16 +128,7 @@ impl Replication {
 
     /// One tick in which the bodies for which `moved` says a place are there.
     pub fn tick(&mut self, moved: impl Fn(u32) -> Option<Placed>) -> Tick {
-        for (number, body) in (0..).zip(&self.bodies) {
-            if let Some(placed) = moved(number)
-                && let Some(mut held) = self.server.world_mut().get_mut::<Placed>(*body)
-            {
-                *held = placed;
-            }
-        }
-        let begun = Instant::now();
-        self.server.update();
-        let spent = begun.elapsed();
+        let spent = update(&mut self.server, &self.bodies, moved);
         let told = self.clients.iter_mut().map(Client::update);
         let (messages, bytes) = told.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         Tick { spent, messages, bytes }

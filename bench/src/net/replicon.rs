@@ -56,6 +56,20 @@ fn app() -> App {
     app
 }
 
+/// Puts the bodies for which `moved` says a place there; how long the server's update takes then.
+pub fn update(server: &mut App, bodies: &[Entity], moved: impl Fn(u32) -> Option<Placed>) -> Duration {
+    for (number, body) in (0..).zip(bodies) {
+        if let Some(placed) = moved(number)
+            && let Some(mut held) = server.world_mut().get_mut::<Placed>(*body)
+        {
+            *held = placed;
+        }
+    }
+    let begun = Instant::now();
+    server.update();
+    begun.elapsed()
+}
+
 impl Replication {
     /// So many bodies, evenly over as many regions as there are clients, each in its own.
     pub fn new(clients: u32, bodies: u32) -> Self {
@@ -80,16 +94,7 @@ impl Replication {
 
     /// One tick in which the bodies for which `moved` says a place are there.
     pub fn tick(&mut self, moved: impl Fn(u32) -> Option<Placed>) -> Tick {
-        for (number, body) in (0..).zip(&self.bodies) {
-            if let Some(placed) = moved(number)
-                && let Some(mut held) = self.server.world_mut().get_mut::<Placed>(*body)
-            {
-                *held = placed;
-            }
-        }
-        let begun = Instant::now();
-        self.server.update();
-        let spent = begun.elapsed();
+        let spent = update(&mut self.server, &self.bodies, moved);
         let sent = self.server.world().resource::<ServerMessages>();
         let bytes = sent.iter_sent().map(|(_, _, message)| message.len()).sum();
         let messages = sent.iter_sent().count();
