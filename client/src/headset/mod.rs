@@ -24,6 +24,7 @@
 use bevy::core_pipeline::tonemapping::Tonemapping;
 use bevy::light::{EnvironmentMapLight, ShadowFilteringMethod};
 use bevy::prelude::*;
+use bevy::render::view::NoIndirectDrawing;
 use gemba_xr::{Eye, HeadsetNews, HeadsetState, Rig, Tracked};
 
 use crate::camera::Gaze;
@@ -162,6 +163,8 @@ fn open_eyes(
 ) {
     for eye in &eyes {
         commands.entity(eye).insert((
+            // A frame that differs from its neighbours is worse in an eye than anywhere: see `view`.
+            NoIndirectDrawing,
             if quality.multisample { Msaa::Sample4 } else { Msaa::Off },
             if quality.cheap { Tonemapping::None } else { Tonemapping::AgX },
             if quality.cheap { ShadowFilteringMethod::Hardware2x2 } else { ShadowFilteringMethod::Gaussian },
