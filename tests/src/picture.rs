@@ -41,6 +41,28 @@ impl Picture {
         Picture { width: columns.len(), height: self.height, pixels }
     }
 
+    /// Half of its columns and rows, from these shares of them on.
+    pub fn half(&self, left: f64, top: f64) -> Picture {
+        let at = |share: f64, of: usize| (share * of as f64).round() as usize;
+        let (width, height) = (self.width / 2, self.height / 2);
+        let columns = self.columns(at(left, self.width)..at(left, self.width) + width);
+        let rows = columns.pixels.chunks_exact(width).skip(at(top, self.height)).take(height);
+        Picture { width, height, pixels: rows.flatten().copied().collect() }
+    }
+
+    /// The same in other pixels, each the mean of those that lie in it: what is the same but sharper is the same then.
+    pub fn sized(&self, width: usize, height: usize) -> Picture {
+        let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let pixels = places.map(|(x, y)| self.mean(span(x, width, self.width), span(y, height, self.height)));
+        Picture { width, height, pixels: pixels.collect() }
+    }
+
+    fn mean(&self, columns: std::ops::Range<usize>, rows: std::ops::Range<usize>) -> [u8; 3] {
+        let count = (columns.len() * rows.len()).max(1);
+        let inside = || rows.clone().flat_map(|y| columns.clone().map(move |x| self.pixels[y * self.width + x]));
+        [0, 1, 2].map(|c| (inside().map(|pixel| usize::from(pixel[c])).sum::<usize>() / count) as u8)
+    }
+
     /// Share of the pixels that `is` holds for, 0 to 1.
     pub fn share(&self, is: impl Fn([u8; 3]) -> bool) -> f64 {
         self.pixels.iter().filter(|p| is(**p)).count() as f64 / self.pixels.len() as f64
@@ -67,6 +89,12 @@ impl Picture {
         let pixels = pairs.map(|(a, b)| [(distance(*a, *b) * 4).min(255) as u8; 3]).collect();
         Picture { pixels, ..self.clone() }
     }
+}
+
+/// Of `from` pixels those that lie in the `at`th of `into`; one at least.
+fn span(at: usize, into: usize, from: usize) -> std::ops::Range<usize> {
+    let begin = at * from / into;
+    begin..((at + 1) * from / into).max(begin + 1)
 }
 
 /// Largest difference of a channel.

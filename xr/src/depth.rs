@@ -1,4 +1,4 @@
-//! The depth of each eye's picture for the runtime (XR_KHR_composition_layer_depth): with it, a picture that comes late is
+//! The depth of each view's picture for the runtime (XR_KHR_composition_layer_depth): with it, a picture that comes late is
 //! moved to where the head is by then, near things more than far ones. Where the runtime does not offer it, or no format
 //! that fits, pictures go without.
 
@@ -14,20 +14,23 @@ use bevy_mod_xr::camera::{XrCamera, XrProjection};
 use openxr::sys;
 
 use crate::figures::HeadsetFigures;
-use crate::session::Picture;
+use crate::picture::Picture;
 
 /// Of Bevy's own depth, and of the runtime's image.
 const FORMAT: TextureFormat = TextureFormat::Depth32Float;
 
-/// The runtime's images for depth, one layer an eye.
+/// What the layer says of the depth of a left and a right view, if that frame has it.
+pub(crate) type PairDepth = Option<[sys::CompositionLayerDepthInfoKHR; 2]>;
+
+/// The runtime's images for the depth of a pair of views, one layer each.
 pub(crate) struct Depth {
     swapchain: OxrSwapchain,
     images: OxrSwapchainImages,
     size: UVec2,
     /// The image that is ours in this frame.
     taken: Option<usize>,
-    /// Whether that has been drawn into.
-    is_drawn: bool,
+    /// How many of its layers have been drawn into.
+    drawn: u32,
 }
 
 /// How depth is drawn: for pictures of one sample and of several.
@@ -62,7 +65,7 @@ impl Depth {
         })?;
         let swapchain = swapchain.inspect_err(|why| debug!("no images for depth: {why}")).ok()?;
         let images = swapchain.enumerate_images(device.wgpu_device(), FORMAT, size).ok()?;
-        Some(Depth { swapchain, images, size, taken: None, is_drawn: false })
+        Some(Depth { swapchain, images, size, taken: None, drawn: 0 })
     }
 
     /// Gets the image of this frame. Without one, the frame goes without depth.
@@ -72,22 +75,22 @@ impl Depth {
             Ok(image as usize)
         });
         self.taken = image.ok().filter(|image| *image < self.images.len());
-        self.is_drawn = false;
+        self.drawn = 0;
     }
 
     /// Gives it back; what the layer says of it, left eye first, if it holds this frame's depth.
-    pub(crate) fn release(&mut self) -> Option<[sys::CompositionLayerDepthInfoKHR; 2]> {
+    pub(crate) fn release(&mut self) -> PairDepth {
         self.taken.take()?;
         self.swapchain.release_image().ok()?;
-        if !self.is_drawn {
+        if self.drawn != 2 {
             return None;
         }
         let whole = openxr::Rect2Di {
             offset: openxr::Offset2Di { x: 0, y: 0 },
             extent: openxr::Extent2Di { width: self.size.x as i32, height: self.size.y as i32 },
         };
-        let info = |eye| {
-            let image = SwapchainSubImage::new().swapchain(&self.swapchain).image_array_index(eye).image_rect(whole);
+        let info = |layer| {
+            let image = SwapchainSubImage::new().swapchain(&self.swapchain).image_array_index(layer).image_rect(whole);
             sys::CompositionLayerDepthInfoKHR {
                 ty: sys::CompositionLayerDepthInfoKHR::TYPE,
                 next: std::ptr::null(),
@@ -102,31 +105,17 @@ impl Depth {
         };
         Some([info(0), info(1)])
     }
-}
 
-/// Draws the depth of both eyes, once their pictures have been drawn.
-pub(crate) fn draw(
-    mut commands: Commands,
-    picture: Option<ResMut<Picture>>,
-    pipelines: Option<Res<DepthPipelines>>,
-    device: Res<RenderDevice>,
-    queue: Res<RenderQueue>,
-    drawn: Query<(&ViewDepthTexture, &XrCamera)>,
-    figures: Res<HeadsetFigures>,
-) {
-    let _own = figures.timed();
-    let Some(mut picture) = picture else { return };
-    let Some(depth) = picture.depth.as_mut() else { return };
-    let Some(image) = depth.taken.and_then(|image| depth.images.get(image)) else { return };
-    let Some(pipelines) = pipelines else {
-        // Made in the first frame that needs them; that one goes without.
-        return commands.insert_resource(DepthPipelines::new(device.wgpu_device()));
-    };
-    let device = device.wgpu_device();
-    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    let mut eyes = 0;
-    for (from, eye) in &drawn {
-        let from = from.view();
+    /// Copies the depth that one view was drawn with into its layer.
+    fn draw(
+        &mut self,
+        from: &wgpu::TextureView,
+        layer: u32,
+        pipelines: &DepthPipelines,
+        device: &wgpu::Device,
+        encoder: &mut wgpu::CommandEncoder,
+    ) {
+        let Some(image) = self.taken.and_then(|image| self.images.get(image)) else { return };
         let (pipeline, binding) = match from.texture().sample_count() {
             1 => (&pipelines.one_sample, 0),
             _ => (&pipelines.samples, 1),
@@ -139,7 +128,7 @@ pub(crate) fn draw(
         let into = image.create_view(&wgpu::TextureViewDescriptor {
             dimension: Some(wgpu::TextureViewDimension::D2),
             array_layer_count: Some(1),
-            base_array_layer: eye.0.min(1),
+            base_array_layer: layer,
             ..Default::default()
         });
         let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
@@ -154,10 +143,38 @@ pub(crate) fn draw(
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, &group, &[]);
         pass.draw(0..3, 0..1);
-        eyes += 1;
+        self.drawn += 1;
+    }
+}
+
+/// Draws the depth of all views, once their pictures have been drawn.
+pub(crate) fn draw(
+    mut commands: Commands,
+    picture: Option<ResMut<Picture>>,
+    pipelines: Option<Res<DepthPipelines>>,
+    device: Res<RenderDevice>,
+    queue: Res<RenderQueue>,
+    drawn: Query<(&ViewDepthTexture, &XrCamera)>,
+    figures: Res<HeadsetFigures>,
+) {
+    let _own = figures.timed();
+    let Some(mut picture) = picture else { return };
+    if picture.pairs.iter().all(|pair| pair.depth.as_ref().is_none_or(|depth| depth.taken.is_none())) {
+        return;
+    }
+    let Some(pipelines) = pipelines else {
+        // Made in the first frame that needs them; that one goes without.
+        return commands.insert_resource(DepthPipelines::new(device.wgpu_device()));
+    };
+    let device = device.wgpu_device();
+    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    for (from, eye) in &drawn {
+        let pair = picture.pairs.get_mut(eye.0 as usize / 2);
+        if let Some(depth) = pair.and_then(|pair| pair.depth.as_mut()) {
+            depth.draw(from.view(), eye.0 % 2, &pipelines, device, &mut encoder);
+        }
     }
     queue.submit([encoder.finish()]);
-    depth.is_drawn = eyes == 2;
 }
 
 impl DepthPipelines {

@@ -2,7 +2,9 @@
 //! runtime does not offer it, nothing is asked.
 
 use bevy::prelude::*;
-use openxr::{AnyGraphics, Session, ViewConfigurationType, VisibilityMaskTypeKHR};
+use openxr::{AnyGraphics, Session, VisibilityMaskTypeKHR};
+
+use crate::views::Views;
 
 /// As often as our frames are meant for (design: 90 Hz), Hz.
 const WANTED_HZ: f32 = 90.0;
@@ -30,15 +32,14 @@ fn best_rate(offered: &[f32]) -> Option<f32> {
     wanted.or_else(|| sound().min_by(f32::total_cmp))
 }
 
-/// What is hidden of each eye, left first.
-pub(crate) fn hidden(session: &Session<AnyGraphics>) -> [Hidden; 2] {
-    [0, 1].map(|eye| hidden_of(session, eye).unwrap_or_default())
+/// What is hidden of each view.
+pub(crate) fn hidden(session: &Session<AnyGraphics>, views: &Views) -> Vec<Hidden> {
+    (0..views.count()).map(|view| hidden_of(session, views, view).unwrap_or_default()).collect()
 }
 
-fn hidden_of(session: &Session<AnyGraphics>, eye: u32) -> Option<Hidden> {
+fn hidden_of(session: &Session<AnyGraphics>, views: &Views, view: u32) -> Option<Hidden> {
     session.instance().exts().khr_visibility_mask?;
-    let (stereo, kind) = (ViewConfigurationType::PRIMARY_STEREO, VisibilityMaskTypeKHR::HIDDEN_TRIANGLE_MESH);
-    let mask = session.get_visibility_mask_khr(stereo, eye, kind).ok()?;
+    let mask = session.get_visibility_mask_khr(views.kind, view, VisibilityMaskTypeKHR::HIDDEN_TRIANGLE_MESH).ok()?;
     let corners: Vec<Vec2> = mask.vertices.iter().map(|corner| Vec2::new(corner.x, corner.y)).collect();
     triangles(&corners, &mask.indices)
 }

@@ -17,12 +17,16 @@ const FRAMES: usize = 20_000;
 pub struct Fittings {
     /// The version of OpenXR that is spoken, such as `1.1`.
     pub openxr: String,
-    /// Pixels of one eye.
+    /// Pixels of one eye; of its wide view, where it has an inset too.
     pub eye: UVec2,
+    /// Pixels of an inset in each eye's middle, where the runtime offers foveated views.
+    pub inset: Option<UVec2>,
+    /// Whether that is where the person looks, and not in the middle.
+    pub inset_follows_gaze: bool,
     /// Whether the runtime gets the depth of each picture too (XR_KHR_composition_layer_depth), by which it moves the
     /// picture to where the head is when it is shown.
     pub has_depth: bool,
-    /// Triangles that hide what nobody can see through the lenses (XR_KHR_visibility_mask), of both eyes.
+    /// Triangles that hide what nobody can see through the lenses (XR_KHR_visibility_mask), of all views.
     pub mask_triangles: usize,
     /// The rate asked for, Hz; none where the runtime offers no choice (XR_FB_display_refresh_rate).
     pub refresh_hz: Option<f32>,

@@ -5,23 +5,26 @@ use std::time::Instant;
 
 use bevy::core_pipeline::{Core3d, Core3dSystems};
 use bevy::prelude::*;
-use bevy::render::render_resource::{PollType, TextureFormat, TextureViewDescriptor, TextureViewDimension};
+use bevy::render::render_resource::PollType;
 use bevy::render::renderer::{RenderAdapterInfo, RenderDevice, RenderGraph, RenderGraphSystems};
-use bevy::render::texture::{ManualTextureView, ManualTextureViews};
+use bevy::render::texture::ManualTextureViews;
 use bevy::render::view::ExtractedView;
 use bevy::render::{ExtractSchedule, MainWorld, Render, RenderApp};
+use bevy_mod_openxr::error::OxrError;
 use bevy_mod_openxr::layer_builder::CompositionLayer;
 use bevy_mod_xr::camera::{Fov, XrCamera, XrProjection, calculate_projection};
 use bevy_mod_xr::session::{XrRenderSystems, XrRootTransform};
-use openxr::{View, ViewConfigurationType, ViewStateFlags};
+use openxr::View;
 
-use crate::depth;
+use crate::depth::{self, PairDepth};
 use crate::figures::HeadsetFigures;
 use crate::layer::EyesLayer;
 use crate::mask::{self, Masks};
+use crate::picture::{Pair, Picture};
 use crate::pose::transform;
 use crate::room::Room;
-use crate::session::{FrameNow, HiddenNow, Letting, Picture, Trouble, code_of, eye_texture};
+use crate::session::{FrameNow, HiddenNow, Letting, Trouble, code_of, eye_texture};
+use crate::views::MOST_VIEWS;
 
 /// The eyes as last located, and whether an image of the runtime is ours to draw into.
 #[derive(Resource, Default)]
@@ -47,17 +50,6 @@ pub(crate) fn plugin(app: &mut App) {
         .add_systems(RenderGraph, hand_over.after(RenderGraphSystems::Render).before(RenderGraphSystems::Submit))
         .add_systems(Core3d, mask::hide.after(Core3dSystems::Prepass).before(Core3dSystems::MainPass))
         .add_systems(Render, (depth::draw, rest, end).chain().in_set(XrRenderSystems::PostRender));
-}
-
-/// The part of an image that one eye sees.
-pub(crate) fn view_texture(image: &wgpu::Texture, eye: u32, size: UVec2, format: TextureFormat) -> ManualTextureView {
-    let view = image.create_view(&TextureViewDescriptor {
-        dimension: Some(TextureViewDimension::D2),
-        array_layer_count: Some(1),
-        base_array_layer: eye,
-        ..default()
-    });
-    ManualTextureView { texture_view: view.into(), size, view_format: format }
 }
 
 /// The session's pictures come over from the main world once.
@@ -90,7 +82,7 @@ fn let_go(
         if let Err(why) = device.poll(PollType::wait_indefinitely()) {
             warn!("the renderer could not finish: {why}");
         }
-        (0..2).for_each(|eye| drop(textures.remove(&eye_texture(eye))));
+        (0..MOST_VIEWS).for_each(|view| drop(textures.remove(&eye_texture(view))));
         commands.remove_resource::<Picture>();
         *eyes = Eyes::default();
     }
@@ -112,7 +104,7 @@ fn begin(
     }
 }
 
-/// Gets the image to draw into. Nothing is drawn before the runtime has read what was in it.
+/// Gets the images to draw into. Nothing is drawn before the runtime has read what was in them.
 fn acquire(
     mut eyes: ResMut<Eyes>,
     mut textures: ResMut<ManualTextureViews>,
@@ -127,19 +119,14 @@ fn acquire(
     if !eyes.has_begun || !now.should_render {
         return;
     }
-    let image = own.outside(|| {
-        let image = picture.swapchain.acquire_image()?;
-        picture.swapchain.wait_image(openxr::Duration::INFINITE)?;
-        if let Some(depth) = picture.depth.as_mut() {
-            depth.acquire();
-        }
-        Ok(image)
-    });
-    match image {
-        Ok(image) => {
-            let Some(image) = picture.images.get(image as usize) else { return };
-            for eye in 0..2 {
-                textures.insert(eye_texture(eye), view_texture(image, eye, picture.size, picture.format));
+    let images: Result<Vec<usize>, OxrError> = own.outside(|| picture.pairs.iter_mut().map(Pair::acquire).collect());
+    match images {
+        Ok(images) => {
+            for view in 0..picture.views.count() {
+                let image = images.get(view as usize / 2).copied();
+                let target = picture.pair(view).zip(image).and_then(|((pair, layer), image)| pair.target(image, layer));
+                let Some(target) = target else { return };
+                textures.insert(eye_texture(view), target);
             }
             eyes.has_image = true;
         }
@@ -160,23 +147,12 @@ fn look(
     if !eyes.has_begun {
         return;
     }
-    match own.asking(|| locate(&picture.session, &picture.stage, now.predicted_display_time)) {
+    match own.asking(|| picture.views.locate(&picture.session, &picture.stage, now.predicted_display_time)) {
         Ok(Some(views)) => (eyes.views, eyes.at) = (views, now.predicted_display_time.as_nanos()),
         // Not tracked for the moment: the picture stays where it was.
         Ok(None) => {}
         Err(why) => trouble.note(why),
     }
-}
-
-/// Both eyes, left first; none while they are not tracked.
-pub(crate) fn locate(
-    session: &openxr::Session<openxr::AnyGraphics>,
-    stage: &openxr::Space,
-    at: openxr::Time,
-) -> openxr::Result<Option<Vec<View>>> {
-    let (flags, views) = session.locate_views(ViewConfigurationType::PRIMARY_STEREO, at, stage)?;
-    let both = ViewStateFlags::ORIENTATION_VALID | ViewStateFlags::POSITION_VALID;
-    Ok((flags.contains(both) && views.len() == 2).then_some(views))
 }
 
 /// The projection of an eye.
@@ -212,13 +188,13 @@ fn end(
     }
     let picture = &mut *picture;
     let has_image = std::mem::take(&mut eyes.has_image);
-    let depth = own.outside(|| picture.depth.as_mut().and_then(depth::Depth::release));
-    if has_image && let Err(why) = own.outside(|| picture.swapchain.release_image()) {
-        return trouble.note(code_of(&why));
-    }
+    let released = own.outside(|| picture.pairs.iter_mut().map(|pair| pair.release(has_image)).collect());
+    let depths: Vec<PairDepth> = match released {
+        Ok(depths) => depths,
+        Err(why) => return trouble.note(code_of(&why)),
+    };
     let (blend, flags) = picture.blending.of_frame(*room);
-    let Picture { swapchain, stage, size, .. } = &*picture;
-    let layer = has_image.then(|| EyesLayer::new(swapchain, stage, &eyes.views, *size, depth, flags)).flatten();
+    let layer = has_image.then(|| EyesLayer::new(picture, &eyes.views, &depths, flags)).flatten();
     if layer.is_some() {
         let age = now.predicted_display_time.as_nanos().saturating_sub(eyes.at);
         figures.note_picture(age, off(&eyes.views, root.as_deref(), &drawn));

@@ -1,59 +1,66 @@
-//! The layer that both eyes' pictures go to the runtime in, with their depth where there is one. bevy_mod_openxr's own
+//! The layer that the pictures of all views go to the runtime in, with their depth where there is one. bevy_mod_openxr's own
 //! layer has no place for depth.
 
 use std::ptr;
 
-use bevy::math::UVec2;
 use bevy_mod_openxr::layer_builder::{CompositionLayer, SwapchainSubImage};
 use bevy_mod_openxr::resources::OxrSwapchain;
-use openxr::{Space, View, sys};
+use openxr::{View, sys};
 
-/// What the runtime is given for both eyes.
+use crate::depth::PairDepth;
+use crate::picture::{Pair, Picture};
+
+/// What the runtime is given for all views.
 pub(crate) struct EyesLayer {
     layer: sys::CompositionLayerProjection,
     // The layer points to these, and they to the depths: boxed, so that they stay where they are.
     _views: Box<[sys::CompositionLayerProjectionView]>,
-    _depths: Option<Box<[sys::CompositionLayerDepthInfoKHR; 2]>>,
+    _depths: Box<[PairDepth]>,
 }
 
 impl EyesLayer {
-    /// The pictures in `swapchain`, left eye first, drawn from `views` in `stage`; none for other than two eyes.
+    /// The pictures of all pairs of views, drawn from `views` in the session's space; none for another number of views.
     pub(crate) fn new(
-        swapchain: &OxrSwapchain,
-        stage: &Space,
+        picture: &Picture,
         views: &[View],
-        size: UVec2,
-        depths: Option<[sys::CompositionLayerDepthInfoKHR; 2]>,
+        depths: &[PairDepth],
         flags: sys::CompositionLayerFlags,
     ) -> Option<Self> {
-        let [left, right] = views else { return None };
-        let depths = depths.map(Box::new);
-        let image_rect = openxr::Rect2Di {
-            offset: openxr::Offset2Di { x: 0, y: 0 },
-            extent: openxr::Extent2Di { width: size.x as i32, height: size.y as i32 },
-        };
-        let view = |eye: u32, view: &View| {
-            let image = SwapchainSubImage::new().swapchain(swapchain).image_array_index(eye).image_rect(image_rect);
-            let depth = depths.as_ref().map_or(ptr::null(), |depths| ptr::from_ref(&depths[eye as usize]).cast());
-            sys::CompositionLayerProjectionView {
+        if views.len() != picture.views.count() as usize {
+            return None;
+        }
+        let depths: Box<[PairDepth]> = depths.into();
+        let layered = views.iter().zip(0..).map(|(view, number)| {
+            let (pair, layer) = picture.pair(number)?;
+            let depth = depths.get(number as usize / 2)?.as_ref();
+            Some(sys::CompositionLayerProjectionView {
                 ty: sys::CompositionLayerProjectionView::TYPE,
-                next: depth,
+                next: depth.map_or(ptr::null(), |both| ptr::from_ref(&both[layer as usize]).cast()),
                 pose: view.pose,
                 fov: view.fov,
-                sub_image: image.into_raw(),
-            }
-        };
-        let views: Box<[_]> = Box::new([view(0, left), view(1, right)]);
+                sub_image: part(pair, layer),
+            })
+        });
+        let views = layered.collect::<Option<Box<[_]>>>()?;
         let layer = sys::CompositionLayerProjection {
             ty: sys::CompositionLayerProjection::TYPE,
             next: ptr::null(),
             layer_flags: flags,
-            space: stage.as_raw(),
-            view_count: 2,
+            space: picture.stage.as_raw(),
+            view_count: picture.views.count(),
             views: views.as_ptr(),
         };
         Some(Self { layer, _views: views, _depths: depths })
     }
+}
+
+/// The whole of one layer of a pair's image.
+fn part(pair: &Pair, layer: u32) -> sys::SwapchainSubImage {
+    let image_rect = openxr::Rect2Di {
+        offset: openxr::Offset2Di { x: 0, y: 0 },
+        extent: openxr::Extent2Di { width: pair.size.x as i32, height: pair.size.y as i32 },
+    };
+    SwapchainSubImage::new().swapchain(&pair.swapchain).image_array_index(layer).image_rect(image_rect).into_raw()
 }
 
 #[expect(unsafe_code, reason = "the trait's promise is about the layout of a C structure")]

@@ -8,6 +8,7 @@
 //! - `runtime`: the connection with it; `start`: a renderer that it can use; `join`: it comes, or comes back, later
 //! - `course`: what is to be done with the session next; decides only
 //! - `session`: does it, in the main world; `word`: what it hears from the runtime
+//! - `views`: which pictures an eye has, one, or two by `foveation`; `picture`: what they are drawn into
 //! - `frame`: draws, in the render world, with `depth` and `mask`, and gives it to the runtime as a `layer`
 //! - `display`: the refresh rate, and what the lenses hide
 //! - `room`: the person's own, behind the plant; `anchor`: what in it is to stay where it is
@@ -18,15 +19,17 @@
 //! apart (seen without input, and unseen).
 //!
 //! Blocked from outside: single-pass stereo by Bevy 0.19, whose every pipeline and pass has `multiview_mask: None`
-//! (`grep multiview_mask` in bevy_render and bevy_core_pipeline finds nothing else); foveation by wgpu 29, which
-//! can neither attach a fragment density map nor set a shading rate, and on Vulkan XR_FB_foveation is nothing but such maps.
+//! (`grep multiview_mask` in bevy_render and bevy_core_pipeline finds nothing else); of the two ways to foveate the one by
+//! density (XR_FB_foveation) by wgpu 29, which can neither attach a fragment density map nor set a shading rate, and on
+//! Vulkan that extension is nothing but such maps. The other, by insets, is used where it is offered.
 
 use bevy::prelude::*;
 use bevy::render::extract_resource::ExtractResourcePlugin;
 use bevy_mod_openxr::resources::OxrInstance;
 use bevy_mod_xr::session::{XrFirst, XrHandleEvents};
 
-/// The camera of one eye: 0 is the left.
+/// The camera of one view: 0 the left eye's, 1 the right one's; 2 and 3 are the sharp insets in their middles, where the
+/// runtime has such.
 pub use bevy_mod_xr::camera::XrCamera as Eye;
 /// Marks the entity whose transform places the tracking space in the world: its origin is on the floor below the person,
 /// +Y up. Moving it moves the person; nothing else may.
@@ -38,18 +41,21 @@ mod course;
 mod depth;
 mod display;
 mod figures;
+mod foveation;
 mod frame;
 mod input;
 mod join;
 mod layer;
 mod mask;
 mod palm;
+mod picture;
 mod pose;
 mod room;
 mod runtime;
 mod session;
 mod start;
 mod tracked;
+mod views;
 mod word;
 
 pub use anchor::Anchor;

@@ -13,12 +13,13 @@ use wgpu::util::DeviceExt;
 use crate::depth::{overwriting, shader};
 use crate::display::Hidden;
 use crate::figures::HeadsetFigures;
-use crate::session::Picture;
+use crate::picture::Picture;
 
 /// The masks as they are drawn, for the projections they were made for.
 #[derive(Resource, Default)]
 pub(crate) struct Masks {
-    eyes: [Option<Mask>; 2],
+    /// Of each view that has one.
+    views: HashMap<u32, Mask>,
     pipelines: HashMap<u32, wgpu::RenderPipeline>,
 }
 
@@ -31,7 +32,7 @@ struct Mask {
 impl Masks {
     /// Another session, or another mask: made anew when it is drawn next.
     pub(crate) fn forget(&mut self) {
-        self.eyes = [None, None];
+        self.views.clear();
     }
 }
 
@@ -49,9 +50,8 @@ pub(crate) fn prepare(
         let Some(hidden) = picture.hidden.get(eye.0 as usize).filter(|hidden| !hidden.0.is_empty()) else { continue };
         let samples = msaa.samples();
         masks.pipelines.entry(samples).or_insert_with(|| pipeline(device.wgpu_device(), samples));
-        let mask = &mut masks.eyes[eye.0 as usize];
-        if mask.as_ref().is_none_or(|mask| mask.clip_from_view != view.clip_from_view) {
-            *mask = Some(Mask::new(device.wgpu_device(), hidden, view.clip_from_view));
+        if masks.views.get(&eye.0).is_none_or(|mask| mask.clip_from_view != view.clip_from_view) {
+            masks.views.insert(eye.0, Mask::new(device.wgpu_device(), hidden, view.clip_from_view));
         }
     }
 }
@@ -82,8 +82,7 @@ pub(crate) fn hide(
     let _own = figures.timed();
     let (eye, depth, msaa) = view.into_inner();
     let Some(masks) = masks else { return };
-    let mask = masks.eyes.get(eye.0 as usize).and_then(Option::as_ref);
-    let (Some(mask), Some(pipeline)) = (mask, masks.pipelines.get(&msaa.samples())) else { return };
+    let (Some(mask), Some(pipeline)) = (masks.views.get(&eye.0), masks.pipelines.get(&msaa.samples())) else { return };
     let mut pass = context.command_encoder().begin_render_pass(&wgpu::RenderPassDescriptor {
         label: Some("what an eye does not see"),
         // The first pass of a frame clears it; the plant's own then finds it as it is here.

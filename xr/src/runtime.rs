@@ -13,6 +13,8 @@ use thiserror::Error;
 /// Names of extensions that are not to be used, separated by commas: for a runtime that offers what it cannot do. Monado
 /// 25.0.0 with its remote driver ends the process when it is asked for a visibility mask.
 const WITHOUT: &str = "GEMBA_XR_WITHOUT";
+/// By which a runtime of OpenXR 1.0 offers insets, and the name by which they are left out with any.
+pub(crate) const INSET: &str = "XR_VARJO_quad_views";
 /// Asked for in this order: a loader or runtime of before 2024 refuses 1.1, and everything we use of that is an extension
 /// of 1.0.
 const VERSIONS: [Version; 2] = [Version::new(1, 1, 0), Version::new(1, 0, 0)];
@@ -99,6 +101,8 @@ pub(crate) fn connect(device_by: DeviceBy) -> Result<Connected, XrUnavailable> {
     let mut wanted = wanted_extensions(device_by).intersection(&available);
     let has_anchors = available.ext_spatial_anchor && available.ext_spatial_entity && available.ext_future;
     (wanted.ext_spatial_anchor, wanted.ext_spatial_entity, wanted.ext_future) = (has_anchors, has_anchors, has_anchors);
+    // It says of itself that it needs the other.
+    wanted.varjo_foveated_rendering &= wanted.varjo_quad_views;
     let (instance, spoken) = newest(&entry, &wanted).map_err(no_runtime)?;
     let runtime = instance.properties().map_err(no_runtime)?.runtime_name;
     if !has_vulkan {
@@ -142,8 +146,6 @@ fn app_info() -> AppInfo {
 
 /// What we use where the runtime has it.
 fn wanted_extensions(device_by: DeviceBy) -> ExtensionSet {
-    let without = std::env::var(WITHOUT).unwrap_or_default();
-    let is_wanted = |name| !without.split(',').any(|left_out| left_out.trim() == name);
     let mut wanted = ExtensionSet::default();
     // Which of the two is there says to the openxr crate by which functions Vulkan is asked.
     wanted.khr_vulkan_enable2 = device_by == DeviceBy::Runtime;
@@ -151,6 +153,8 @@ fn wanted_extensions(device_by: DeviceBy) -> ExtensionSet {
     wanted.khr_composition_layer_depth = is_wanted("XR_KHR_composition_layer_depth");
     wanted.khr_visibility_mask = is_wanted("XR_KHR_visibility_mask");
     wanted.fb_display_refresh_rate = is_wanted("XR_FB_display_refresh_rate");
+    wanted.varjo_quad_views = is_wanted(INSET);
+    wanted.varjo_foveated_rendering = is_wanted("XR_VARJO_foveated_rendering");
     wanted.fb_passthrough = is_wanted("XR_FB_passthrough");
     wanted.ext_hand_tracking = true;
     wanted.ext_hand_interaction = true;
@@ -163,4 +167,10 @@ fn wanted_extensions(device_by: DeviceBy) -> ExtensionSet {
     wanted.htc_vive_focus3_controller_interaction = true;
     wanted.bd_controller_interaction = true;
     wanted
+}
+
+/// Whether an extension is used where the runtime offers it.
+pub(crate) fn is_wanted(name: &str) -> bool {
+    let without = std::env::var(WITHOUT).unwrap_or_default();
+    !without.split(',').any(|left_out| left_out.trim() == name)
 }

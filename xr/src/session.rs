@@ -6,40 +6,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bevy::camera::{ManualTextureViewHandle, RenderTarget};
 use bevy::prelude::*;
 use bevy::render::extract_resource::ExtractResource;
-use bevy::render::render_resource::{TextureFormat, TextureUsages};
+use bevy::render::render_resource::TextureUsages;
 use bevy::render::renderer::RenderDevice;
 use bevy::render::texture::ManualTextureViews;
 use bevy_mod_openxr::error::OxrError;
-use bevy_mod_openxr::resources::{
-    OxrFrameStream, OxrFrameWaiter, OxrInstance, OxrSwapchain, OxrSwapchainImages, OxrSystemId,
-};
+use bevy_mod_openxr::resources::{OxrFrameWaiter, OxrInstance, OxrSystemId};
 use bevy_mod_openxr::session::{OxrSession, OxrSessionCreateNextChain};
-use bevy_mod_openxr::types::{SwapchainCreateFlags, SwapchainCreateInfo, SwapchainUsageFlags};
 use bevy_mod_xr::camera::{XrCamera, XrProjection};
 use bevy_mod_xr::session::XrTrackingRoot;
 use openxr::sys::Result as XrResult;
-use openxr::{EventDataBuffer, Posef, ReferenceSpaceType, SessionState, Space, ViewConfigurationType};
+use openxr::{EventDataBuffer, Posef, ReferenceSpaceType, SessionState, Space};
 
 use crate::anchor::{Anchor, Anchors};
 use crate::course::{Course, Deed, HeadsetState, Loss};
-use crate::depth::Depth;
 use crate::display::{Hidden, choose_rate, hidden};
 use crate::figures::{Fittings, HeadsetFigures};
-use crate::frame::{locate, projection, view_texture};
+use crate::frame::projection;
 use crate::input::Input;
 use crate::join::{Lookout, join};
 use crate::palm::Palms;
+use crate::picture::Picture;
 use crate::pose::{transform, transform_if_valid};
-use crate::room::{Blending, Room, RoomLayer};
+use crate::room::Room;
 use crate::runtime::{Runtime, XrUnavailable};
 use crate::start::Binding;
 use crate::tracked::{Buzz, EnterHeadset, HeadsetNews, Tracked};
+use crate::views::{MOST_VIEWS, Views};
 use crate::word::{self, Word};
 
-/// The texture of the left eye; the right one's is the next. Any number that no other feature takes.
+/// The texture of the first view; the others' are the next. Any number that no other feature takes.
 pub(crate) const EYE_TEXTURES: u32 = 0x6765_6d62;
 
-/// What an eye sees: a target that screenshots can read.
+/// What an [`Eye`](crate::Eye) of this number sees: a target that screenshots can read.
 pub fn eye_texture(eye: u32) -> ManualTextureViewHandle {
     ManualTextureViewHandle(EYE_TEXTURES + eye)
 }
@@ -62,25 +60,9 @@ impl Trouble {
 #[derive(Resource, Clone, Copy, Default, ExtractResource)]
 pub(crate) struct FrameNow(pub(crate) Option<openxr::FrameState>);
 
-/// All of a session that the render world uses. Made in the main world, taken by the render world once.
+/// What is hidden of each view has changed: the render world takes it once.
 #[derive(Resource)]
-pub(crate) struct Picture {
-    pub(crate) session: OxrSession,
-    pub(crate) stream: OxrFrameStream,
-    pub(crate) swapchain: OxrSwapchain,
-    pub(crate) images: OxrSwapchainImages,
-    pub(crate) depth: Option<Depth>,
-    pub(crate) hidden: [Hidden; 2],
-    pub(crate) stage: Arc<Space>,
-    pub(crate) size: UVec2,
-    pub(crate) format: TextureFormat,
-    pub(crate) blending: Blending,
-    pub(crate) room: Option<RoomLayer>,
-}
-
-/// What is hidden of each eye has changed: the render world takes it once.
-#[derive(Resource)]
-pub(crate) struct HiddenNow(pub(crate) [Hidden; 2]);
+pub(crate) struct HiddenNow(pub(crate) Vec<Hidden>);
 
 /// Tells the render world to let go of its part of the session.
 #[derive(Resource, Clone, Copy, Default, ExtractResource)]
@@ -89,6 +71,7 @@ pub(crate) struct Letting(pub(crate) bool);
 struct Live {
     session: OxrSession,
     waiter: OxrFrameWaiter,
+    views: Views,
     stage: Arc<Space>,
     head: Space,
     input: Option<Input>,
@@ -183,7 +166,7 @@ fn take(world: &mut World, headset: &mut Headset, word: Word) -> Result<(), XrRe
         Word::Missed(count) => warn!("the headset's runtime lost {count} events"),
         Word::Mask => {
             let Some(live) = headset.live.as_ref() else { return Ok(()) };
-            let now = hidden(&live.session);
+            let now = hidden(&live.session, &live.views);
             world.resource::<HeadsetFigures>().note_mask(triangles(&now));
             world.insert_resource(HiddenNow(now));
         }
@@ -234,7 +217,7 @@ fn act(world: &mut World, headset: &mut Headset, deed: Deed) -> Result<bool, XrR
             headset.live = Some(live);
             headset.has_told = false;
         }
-        Deed::Begin => live.map_or(Ok(()), |l| l.session.begin(ViewConfigurationType::PRIMARY_STEREO).map(drop))?,
+        Deed::Begin => live.map_or(Ok(()), |l| l.session.begin(l.views.kind).map(drop))?,
         Deed::End => {
             world.resource_mut::<FrameNow>().0 = None;
             live.map_or(Ok(()), |l| l.session.end().map(drop))?;
@@ -279,76 +262,49 @@ fn create(world: &mut World) -> Result<Live, OxrError> {
     let plain: &openxr::Session<openxr::AnyGraphics> = &session;
     let stage = Arc::new(plain.create_reference_space(floor(plain, &instance)?, Posef::IDENTITY)?);
     let refresh_hz = choose_rate(plain);
-    let picture = picture(&instance, system, session.clone(), stream, stage.clone(), &device)?;
-    let first = picture.images.0.first().ok_or(OxrError::NoAvailableFormat)?;
+    let picture = Picture::new(&instance, system, session.clone(), stream, stage.clone(), &device)?;
+    let views = picture.views.clone();
     let head = plain.create_reference_space(ReferenceSpaceType::VIEW, Posef::IDENTITY)?;
     let input = Input::new(&instance, plain).inspect_err(|why| warn!("the headset has no input: {why}")).ok();
-    for eye in 0..2 {
-        let texture = view_texture(first, eye, picture.size, picture.format);
-        world.resource_mut::<ManualTextureViews>().insert(eye_texture(eye), texture);
-        let target = RenderTarget::TextureView(eye_texture(eye));
-        // Its depth is read for the runtime.
-        let depth_texture_usages = (TextureUsages::RENDER_ATTACHMENT | TextureUsages::TEXTURE_BINDING).into();
-        world.spawn((
-            target,
-            XrCamera(eye),
-            Camera3d { depth_texture_usages, ..default() },
-            Projection::custom(XrProjection::default()),
-            Camera { is_active: false, ..default() },
-        ));
-    }
+    open_eyes(world, &picture)?;
     world.insert_resource(Letting(false));
     world.resource_mut::<Room>().is_offered = picture.blending.offers_room();
     world.resource::<HeadsetFigures>().note_session(Fittings {
         openxr: world.get_resource::<Runtime>().map(|runtime| runtime.openxr.clone()).unwrap_or_default(),
-        eye: picture.size,
-        has_depth: picture.depth.is_some(),
+        eye: views.wide,
+        inset: views.inset,
+        inset_follows_gaze: views.follows_gaze,
+        has_depth: picture.pairs.iter().all(|pair| pair.depth.is_some()),
         mask_triangles: triangles(&picture.hidden),
         refresh_hz,
     });
     world.insert_resource(picture);
     let anchors = Anchors::new(&instance, system, &session);
-    Ok(Live { session, waiter, stage, head, input, palms: Palms::default(), anchors })
+    Ok(Live { session, waiter, views, stage, head, input, palms: Palms::default(), anchors })
 }
 
-/// What a session is drawn into: one image of two layers, in a format that Bevy's own pictures have.
-fn picture(
-    instance: &OxrInstance,
-    system: openxr::SystemId,
-    session: OxrSession,
-    stream: OxrFrameStream,
-    stage: Arc<Space>,
-    device: &RenderDevice,
-) -> Result<Picture, OxrError> {
-    let stereo = ViewConfigurationType::PRIMARY_STEREO;
-    let views = instance.enumerate_view_configuration_views(system, stereo)?;
-    let view = views.first().ok_or(OxrError::NoAvailableViewConfiguration)?;
-    let size = UVec2::new(view.recommended_image_rect_width, view.recommended_image_rect_height);
-    let offered = session.enumerate_swapchain_formats()?;
-    let ours = [TextureFormat::Rgba8UnormSrgb, TextureFormat::Bgra8UnormSrgb];
-    let format = ours.into_iter().find(|f| offered.contains(f)).ok_or(OxrError::NoAvailableFormat)?;
-    let swapchain = session.create_swapchain(SwapchainCreateInfo {
-        create_flags: SwapchainCreateFlags::EMPTY,
-        usage_flags: SwapchainUsageFlags::COLOR_ATTACHMENT | SwapchainUsageFlags::SAMPLED,
-        format,
-        sample_count: 1,
-        width: size.x,
-        height: size.y,
-        face_count: 1,
-        array_size: 2,
-        mip_count: 1,
-    })?;
-    let images = swapchain.enumerate_images(device.wgpu_device(), format, size)?;
-    let depth = Depth::new(instance, &session, device, size);
-    let hidden = hidden(&session);
-    let blends = instance.enumerate_environment_blend_modes(system, stereo)?;
-    let room = RoomLayer::new(&session);
-    let blending = Blending::new(&blends, room.is_some());
-    Ok(Picture { session, stream, swapchain, images, depth, hidden, stage, size, format, blending, room })
+/// A camera for each view. Until the first frame they draw into an image that is nobody's yet.
+fn open_eyes(world: &mut World, picture: &Picture) -> Result<(), OxrError> {
+    for view in 0..picture.views.count() {
+        let texture = picture.pair(view).and_then(|(pair, layer)| pair.target(0, layer));
+        let texture = texture.ok_or(OxrError::NoAvailableFormat)?;
+        world.resource_mut::<ManualTextureViews>().insert(eye_texture(view), texture);
+        let target = RenderTarget::TextureView(eye_texture(view));
+        // Its depth is read for the runtime.
+        let depth_texture_usages = (TextureUsages::RENDER_ATTACHMENT | TextureUsages::TEXTURE_BINDING).into();
+        world.spawn((
+            target,
+            XrCamera(view),
+            Camera3d { depth_texture_usages, ..default() },
+            Projection::custom(XrProjection::default()),
+            Camera { is_active: false, ..default() },
+        ));
+    }
+    Ok(())
 }
 
-/// Of both masks.
-fn triangles(hidden: &[Hidden; 2]) -> usize {
+/// Of all masks.
+fn triangles(hidden: &[Hidden]) -> usize {
     hidden.iter().map(|eye| eye.0.len() / 3).sum()
 }
 
@@ -373,8 +329,8 @@ fn destroy(world: &mut World) {
     eyes.into_iter().for_each(|eye| {
         world.despawn(eye);
     });
-    for eye in 0..2 {
-        world.resource_mut::<ManualTextureViews>().remove(&eye_texture(eye));
+    for view in 0..MOST_VIEWS {
+        world.resource_mut::<ManualTextureViews>().remove(&eye_texture(view));
     }
 }
 
@@ -450,7 +406,7 @@ pub(crate) fn look(
 ) {
     let mut own = figures.timed();
     let (Some(live), Some(now)) = (headset.live.as_ref(), frame.0) else { return };
-    let views = own.asking(|| locate(&live.session, &live.stage, now.predicted_display_time));
+    let views = own.asking(|| live.views.locate(&live.session, &live.stage, now.predicted_display_time));
     let Ok(Some(views)) = views else { return };
     for (mut place, mut lens, eye) in &mut eyes {
         let Some(view) = views.get(eye.0 as usize) else { continue };

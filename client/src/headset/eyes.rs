@@ -1,5 +1,5 @@
 //! What each eye sees, as files: for every word on stdin a line about how the person stands, and for one that begins with
-//! `look-` a picture of each eye. Switched on by `--eyes DIR`; the tests' way to look through the headset. A headset's own
+//! `look-` a picture of each eye, and of its inset if it has one. Switched on by `--eyes DIR`; the tests' way to look through the headset. A headset's own
 //! way to take pictures is not this.
 
 use std::io::BufRead;
@@ -35,6 +35,8 @@ use crate::site::Site;
 const LOOK: &str = "look-";
 /// XR_HAND_JOINT_INDEX_TIP_EXT.
 const FOREFINGER_TIP: usize = 10;
+/// The ends of the pictures' names, in the order of their views.
+const NAMES: [&str; 4] = ["left", "right", "left-inset", "right-inset"];
 /// Words that wait; the sender waits for each answer before the next.
 const WORDS: usize = 8;
 
@@ -44,7 +46,7 @@ pub(crate) struct EyeFiles {
     folder: Option<PathBuf>,
     words: Option<Mutex<Receiver<String>>>,
     /// The word whose pictures are on their way, and how many are still to come.
-    taking: Option<(String, u8)>,
+    taking: Option<(String, usize)>,
 }
 
 impl EyeFiles {
@@ -270,8 +272,9 @@ fn take(mut commands: Commands, mut files: ResMut<EyeFiles>, mut plan: ResMut<Ru
         println!("{word}");
         return;
     }
-    files.taking = Some((word.clone(), 2));
-    for (eye, name) in [(0, "left"), (1, "right")] {
+    files.taking = Some((word.clone(), seen.eyes.iter().count()));
+    for Eye(eye) in seen.eyes.iter().map(|(eye, _)| *eye) {
+        let Some(name) = NAMES.get(eye as usize) else { continue };
         let file = folder.join(format!("{word}-{name}.png"));
         let word = word.clone();
         commands.spawn(Screenshot(bevy::camera::RenderTarget::TextureView(eye_texture(eye)))).observe(

@@ -30,6 +30,8 @@ fn add_to_report(mut more: ResMut<MoreSeen>, figures: Res<HeadsetFigures>, first
         json!({
             "openxr": report.fittings.openxr,
             "eye": report.fittings.eye.to_array(),
+            "inset": report.fittings.inset.map(|inset| inset.to_array()),
+            "inset_follows_gaze": report.fittings.inset_follows_gaze,
             "depth": report.fittings.has_depth,
             "mask_triangles": report.fittings.mask_triangles,
             "refresh_hz": report.fittings.refresh_hz,

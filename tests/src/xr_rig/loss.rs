@@ -4,7 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCE: &str = include_str!("loss_layer.c");
+const SOURCES: [(&str, &str); 3] = [
+    ("loss_layer.c", include_str!("loss_layer.c")),
+    ("insets.h", include_str!("insets.h")),
+    ("anchor.h", include_str!("anchor.h")),
+];
 const NAME: &str = "XR_APILAYER_GEMBA_loss";
 
 /// What happens to a session until [`Loss::is_over`].
@@ -24,6 +28,17 @@ pub enum Fate {
     Recentred,
     /// The headset has learnt its room better: what it holds still lies 0.25 m further to the right than it thought.
     RoomLearnt,
+    /// The person turns their eyes, and not their head, to the left.
+    LooksLeft,
+}
+
+/// What the layer offers in the runtime's stead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// One spatial anchor.
+    Anchor,
+    /// Foveated views whose insets are where the person looks.
+    GazeInsets,
 }
 
 /// The layer, ready to be put between a viewer and its runtime.
@@ -37,10 +52,15 @@ impl Loss {
     pub fn build(test: &str, folder: &Path) -> Option<Self> {
         let folder = folder.join("loss-layer");
         std::fs::create_dir_all(&folder).expect("a folder for the layer");
-        let source = folder.join("loss_layer.c");
-        std::fs::write(&source, SOURCE).expect("the layer's source");
+        for (name, source) in SOURCES {
+            std::fs::write(folder.join(name), source).expect("the layer's source");
+        }
         let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(folder.join("libloss.so")).arg(&source);
+        compiler
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(folder.join("libloss.so"))
+            .arg(folder.join(SOURCES[0].0))
+            .arg("-lm");
         let built = compiler.output();
         if !built.as_ref().is_ok_and(|built| built.status.success()) {
             let why = built.map_or_else(|e| e.to_string(), |b| String::from_utf8_lossy(&b.stderr).into_owned());
@@ -67,23 +87,30 @@ impl Loss {
             .env_remove("GEMBA_XR_WITHOUT");
     }
 
-    /// The same, offering an anchor: what a layer offers is seen of implicit ones only, which the loader finds where people
-    /// keep their data.
-    pub fn stand_between_with_anchor(&self, viewer: &mut Command) {
+    /// The same, offering what this runtime lacks: what a layer offers is seen of implicit ones only, which the loader finds
+    /// where people keep their data.
+    pub fn stand_between_offering(&self, viewer: &mut Command, offer: Offer) {
         self.stand_between(viewer);
         let data = self.folder.join("data");
         let folder = data.join("openxr/1/api_layers/implicit.d");
         std::fs::create_dir_all(&folder).expect("a folder for the layer");
-        let offers = ["XR_EXT_future", "XR_EXT_spatial_entity", "XR_EXT_spatial_anchor"]
-            .map(|name| serde_json::json!({"name": name, "extension_version": "1"}));
+        let (names, (variable, value)) = match offer {
+            Offer::Anchor => {
+                (&["XR_EXT_future", "XR_EXT_spatial_entity", "XR_EXT_spatial_anchor"][..], ("GEMBA_XR_ANCHOR", "1"))
+            }
+            Offer::GazeInsets => {
+                (&["XR_VARJO_quad_views", "XR_VARJO_foveated_rendering"][..], ("GEMBA_XR_INSET", "gaze"))
+            }
+        };
+        let offers = names.iter().map(|name| serde_json::json!({"name": name, "extension_version": "1"}));
         let manifest = serde_json::json!({"file_format_version": "1.0.0", "api_layer": {
             "name": NAME, "library_path": self.folder.join("libloss.so"), "api_version": "1.0",
-            "implementation_version": "1", "description": "Loses the headset, and offers an anchor",
-            "disable_environment": "GEMBA_XR_NO_LAYER", "instance_extensions": offers,
+            "implementation_version": "1", "description": "Loses the headset, and offers more",
+            "disable_environment": "GEMBA_XR_NO_LAYER", "instance_extensions": offers.collect::<Vec<_>>(),
         }});
         std::fs::write(folder.join("loss.json"), manifest.to_string()).expect("the layer's manifest");
         viewer.env_remove("XR_API_LAYER_PATH").env_remove("XR_ENABLE_API_LAYERS");
-        viewer.env("XDG_DATA_HOME", data).env("GEMBA_XR_ANCHOR", "1");
+        viewer.env("XDG_DATA_HOME", data).env(variable, value);
     }
 
     /// From now on.
@@ -96,6 +123,7 @@ impl Loss {
             Fate::TakenOff => "A",
             Fate::Recentred => "C",
             Fate::RoomLearnt => "D",
+            Fate::LooksLeft => "G",
         };
         let part = self.folder.join("word.part");
         std::fs::write(&part, letter).expect("the layer's word");

@@ -8,14 +8,19 @@
  *   V  the runtime's own menu is open: the session is only VISIBLE, and FOCUSED again when the file is gone
  *   A  the headset has been taken off (XR_EXT_user_presence), and is put on again when the file is gone
  *   C  the person has recentred: the tracking space lies 0.4 m further to the left, for as long as the file says so
+ *   G  the person looks to the left, as a headset knows that sees their eyes
  *   D  the headset has learnt its room better: what it holds still lies 0.25 m further to the right, as long as that
- * With no such file everything goes through. With GEMBA_XR_OLD set it knows OpenXR 1.0 only. Besides, it gives what this runtime lacks: a visibility mask, which hides the
- * outer half of either eye; with GEMBA_XR_ROOM set, the blend mode of a headset with cameras, whose frames must come
- * with alpha; with GEMBA_XR_BARE set, bare hands: nothing with buttons is in them; and with GEMBA_XR_ANCHOR set, one
- * spatial anchor (XR_EXT_spatial_anchor, which its manifest then offers). What is destroyed goes through always, so that the real runtime below can
- * let go of its devices.
+ * With no such file everything goes through. With GEMBA_XR_OLD set it knows OpenXR 1.0 only. Besides, it gives what this
+ * runtime lacks: a visibility mask, which hides the outer half of either eye (not with insets: what they show is looked
+ * at); with GEMBA_XR_ROOM set, the blend mode of a headset with cameras, whose frames must come
+ * with alpha; with GEMBA_XR_BARE set, bare hands: nothing with buttons is in them; with GEMBA_XR_INSET set, the views of a
+ * headset with foveated insets, of which the runtime below is given the wide ones, and if it is `gaze` insets that follow
+ * it (XR_VARJO_foveated_rendering, which its manifest then offers); and with GEMBA_XR_ANCHOR set, one
+ * spatial anchor (XR_EXT_spatial_anchor, which its manifest then offers). What is destroyed goes through always, so that
+ * the real runtime below can let go of its devices.
  *
  * The loader's structures are those of the OpenXR loader's interface, version 1 (Khronos, "Loader Design"). */
+#include <math.h>
 #include <openxr/openxr.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,8 +109,16 @@ static XRAPI_ATTR XrResult XRAPI_CALL begin_frame(XrSession s, const XrFrameBegi
     THROUGH(xrBeginFrame, s, i);
 }
 static XRAPI_ATTR XrResult XRAPI_CALL end_frame_below(XrSession s, const XrFrameEndInfo *i) { THROUGH(xrEndFrame, s, i); }
+
+#include "insets.h"
+
 static XRAPI_ATTR XrResult XRAPI_CALL end_frame(XrSession s, const XrFrameEndInfo *i) {
     XrFrameEndInfo opaque = *i;
+    const XrCompositionLayerBaseHeader *layers[16];
+    XrCompositionLayerProjection wide[16];
+    for (uint32_t at = 0; at < i->layerCount && at < 16; at++)
+        if (!(layers[at] = without_insets(i->layers[at], &wide[at]))) return XR_ERROR_VALIDATION_FAILURE;
+    opaque.layers = layers;
     if (getenv("GEMBA_XR_ROOM") && i->environmentBlendMode == XR_ENVIRONMENT_BLEND_MODE_ALPHA_BLEND) {
         for (uint32_t at = 0; at < i->layerCount; at++)
             if (!(i->layers[at]->layerFlags & XR_COMPOSITION_LAYER_BLEND_TEXTURE_SOURCE_ALPHA_BIT))
@@ -120,7 +133,7 @@ static XRAPI_ATTR XrResult XRAPI_CALL blend_modes_below(XrInstance i, XrSystemId
 }
 static XRAPI_ATTR XrResult XRAPI_CALL blend_modes(XrInstance i, XrSystemId y, XrViewConfigurationType t, uint32_t n,
                                                   uint32_t *c, XrEnvironmentBlendMode *o) {
-    if (!getenv("GEMBA_XR_ROOM")) return blend_modes_below(i, y, t, n, c, o);
+    if (!getenv("GEMBA_XR_ROOM")) return blend_modes_below(i, y, plain(t), n, c, o);
     *c = 2;
     if (n == 0) return XR_SUCCESS;
     if (n < 2) return XR_ERROR_SIZE_INSUFFICIENT;
@@ -137,7 +150,22 @@ static XRAPI_ATTR XrResult XRAPI_CALL locate_views_below(XrSession s, const XrVi
 }
 static XRAPI_ATTR XrResult XRAPI_CALL locate_views(XrSession s, const XrViewLocateInfo *i, XrViewState *v, uint32_t n,
                                                    uint32_t *c, XrView *o) {
-    XrResult found = locate_views_below(s, i, v, n, c, o);
+    XrViewLocateInfo info = *i;
+    GazeWord *word = gaze_word(i->next, LOCATE_GAZE);
+    int is_left = word && word->is_so && wanted() == 'G';
+    info.viewConfigurationType = plain(i->viewConfigurationType);
+    int with_insets = info.viewConfigurationType != i->viewConfigurationType;
+    if (with_insets && n > 0 && n < 4) return XR_ERROR_SIZE_INSUFFICIENT;
+    XrResult found = locate_views_below(s, &info, v, with_insets && n > 0 ? 2 : n, c, o);
+    if (with_insets && found == XR_SUCCESS) {
+        *c = 4;
+        for (uint32_t at = 0; n > 0 && at < 2; at++) {
+            XrFovf *wide = &o[at].fov, *inset = &o[at + 2].fov;
+            o[at + 2].pose = o[at].pose;
+            half_of(wide->angleLeft, wide->angleRight, is_left ? 0 : 1, &inset->angleLeft, &inset->angleRight);
+            half_of(wide->angleDown, wide->angleUp, 1, &inset->angleDown, &inset->angleUp);
+        }
+    }
     for (uint32_t at = 0; found == XR_SUCCESS && at < n; at++) o[at].pose.position.x += aside();
     return found;
 }
@@ -171,7 +199,9 @@ static XRAPI_ATTR XrResult XRAPI_CALL release(XrSwapchain s, const XrSwapchainIm
     THROUGH(xrReleaseSwapchainImage, s, i);
 }
 static XRAPI_ATTR XrResult XRAPI_CALL begin_session(XrSession s, const XrSessionBeginInfo *i) {
-    THROUGH(xrBeginSession, s, i);
+    XrSessionBeginInfo info = *i;
+    info.primaryViewConfigurationType = plain(i->primaryViewConfigurationType);
+    THROUGH(xrBeginSession, s, &info);
 }
 
 static XRAPI_ATTR XrResult XRAPI_CALL get_system(XrInstance i, const XrSystemGetInfo *g, XrSystemId *o) {
@@ -191,138 +221,7 @@ static XRAPI_ATTR XrResult XRAPI_CALL create_session(XrInstance i, const XrSessi
     return made;
 }
 
-/* One anchor. The structures are those of the registry, which this header may be too old for. */
-enum { FUTURE = 7, CONTEXT, ENTITY, SNAPSHOT, CAN_ANCHOR = 1000762000, TRACKED = 3 };
-static XrPosef anchor;
-static int polls, has_context, has_anchor, snapshots;
-
-typedef struct {
-    XrStructureType type;
-    void *next;
-    int32_t state;
-} PollResult;
-typedef struct {
-    XrStructureType type;
-    void *next;
-    XrResult result;
-    uint64_t context;
-} ContextMade;
-typedef struct {
-    XrStructureType type;
-    const void *next;
-    XrSpace space;
-    XrTime time;
-    XrPosef pose;
-} AnchorInfo;
-typedef struct {
-    XrStructureType type;
-    const void *next;
-    uint32_t entity_count;
-    const uint64_t *entities;
-} SnapshotInfo;
-typedef struct {
-    XrStructureType type;
-    void *next;
-    uint32_t count;
-    XrPosef *poses;
-} AnchorList;
-typedef struct {
-    XrStructureType type;
-    AnchorList *next;
-    uint32_t id_room, id_count;
-    uint64_t *ids;
-    uint32_t state_room, state_count;
-    int32_t *states;
-} QueryResult;
-
-static XRAPI_ATTR XrResult XRAPI_CALL capabilities(XrInstance i, XrSystemId y, uint32_t n, uint32_t *c, int32_t *o) {
-    (void)i, (void)y;
-    *c = 1;
-    if (n > 0) o[0] = CAN_ANCHOR;
-    return XR_SUCCESS;
-}
-static XRAPI_ATTR XrResult XRAPI_CALL ask_context(XrSession s, const void *i, uint64_t *o) {
-    (void)s, (void)i;
-    polls = 0;
-    *o = FUTURE;
-    return XR_SUCCESS;
-}
-static XRAPI_ATTR XrResult XRAPI_CALL poll_future(XrInstance i, const void *a, PollResult *o) {
-    (void)i, (void)a;
-    o->state = ++polls < 5 ? 1 : 2;
-    return XR_SUCCESS;
-}
-static XRAPI_ATTR XrResult XRAPI_CALL take_context(XrSession s, uint64_t future, ContextMade *o) {
-    (void)s;
-    if (future != FUTURE || polls < 5) return XR_ERROR_VALIDATION_FAILURE;
-    o->result = XR_SUCCESS;
-    o->context = CONTEXT;
-    has_context = 1;
-    return XR_SUCCESS;
-}
-static XRAPI_ATTR XrResult XRAPI_CALL make_anchor(uint64_t c, const AnchorInfo *i, uint64_t *id, uint64_t *o) {
-    if (c != CONTEXT || !has_context || has_anchor || !i->space) return XR_ERROR_VALIDATION_FAILURE;
-    anchor = i->pose;
-    anchor.position.x -= aside();
-    *id = 1;
-    *o = ENTITY;
-    has_anchor = 1;
-    return XR_SUCCESS;
-}
-static XRAPI_ATTR XrResult XRAPI_CALL make_snapshot(uint64_t c, const SnapshotInfo *i, uint64_t *o) {
-    if (c != CONTEXT || !has_anchor || i->entity_count != 1 || *i->entities != ENTITY || snapshots)
-        return XR_ERROR_VALIDATION_FAILURE;
-    *o = SNAPSHOT;
-    snapshots++;
-    return XR_SUCCESS;
-}
-static XRAPI_ATTR XrResult XRAPI_CALL query(uint64_t snapshot, const void *c, QueryResult *o) {
-    (void)c;
-    if (snapshot != SNAPSHOT || o->id_room < 1 || o->state_room < 1 || !o->next || o->next->count < 1)
-        return XR_ERROR_VALIDATION_FAILURE;
-    o->id_count = o->state_count = 1;
-    o->ids[0] = 1;
-    o->states[0] = TRACKED;
-    o->next->poses[0] = anchor;
-    o->next->poses[0].position.x += aside() + (wanted() == 'D' ? 0.25f : 0);
-    return XR_SUCCESS;
-}
-static XRAPI_ATTR XrResult XRAPI_CALL end_snapshot(uint64_t s) { return s == SNAPSHOT && snapshots-- == 1 ? XR_SUCCESS : XR_ERROR_HANDLE_INVALID; }
-static XRAPI_ATTR XrResult XRAPI_CALL end_entity(uint64_t e) {
-    if (e != ENTITY || !has_anchor) return XR_ERROR_HANDLE_INVALID;
-    has_anchor = 0;
-    return XR_SUCCESS;
-}
-static XRAPI_ATTR XrResult XRAPI_CALL end_context(uint64_t c) {
-    if (c != CONTEXT || !has_context || has_anchor) return XR_ERROR_HANDLE_INVALID;
-    has_context = 0;
-    return XR_SUCCESS;
-}
-/* What is asked for and nobody here needs. */
-static XRAPI_ATTR XrResult XRAPI_CALL nothing(void) { return XR_ERROR_FUNCTION_UNSUPPORTED; }
-
-static PFN_xrVoidFunction anchor_function(const char *name) {
-    static const struct {
-        const char *name;
-        PFN_xrVoidFunction ours;
-    } OURS[] = {
-        {"xrEnumerateSpatialCapabilitiesEXT", (PFN_xrVoidFunction)capabilities},
-        {"xrCreateSpatialContextAsyncEXT", (PFN_xrVoidFunction)ask_context},
-        {"xrCreateSpatialContextCompleteEXT", (PFN_xrVoidFunction)take_context},
-        {"xrPollFutureEXT", (PFN_xrVoidFunction)poll_future},
-        {"xrCancelFutureEXT", (PFN_xrVoidFunction)nothing},
-        {"xrCreateSpatialAnchorEXT", (PFN_xrVoidFunction)make_anchor},
-        {"xrCreateSpatialUpdateSnapshotEXT", (PFN_xrVoidFunction)make_snapshot},
-        {"xrQuerySpatialComponentDataEXT", (PFN_xrVoidFunction)query},
-        {"xrDestroySpatialSnapshotEXT", (PFN_xrVoidFunction)end_snapshot},
-        {"xrDestroySpatialEntityEXT", (PFN_xrVoidFunction)end_entity},
-        {"xrDestroySpatialContextEXT", (PFN_xrVoidFunction)end_context},
-    };
-    if (!getenv("GEMBA_XR_ANCHOR")) return NULL;
-    for (size_t at = 0; at < sizeof OURS / sizeof *OURS; at++)
-        if (!strcmp(name, OURS[at].name)) return OURS[at].ours;
-    return strstr(name, "Spatial") ? (PFN_xrVoidFunction)nothing : NULL;
-}
+#include "anchor.h"
 
 static void state_event(XrEventDataBuffer *o, XrSessionState state) {
     XrEventDataSessionStateChanged *event = (XrEventDataSessionStateChanged *)o;
@@ -388,6 +287,10 @@ static XRAPI_ATTR XrResult XRAPI_CALL poll_event(XrInstance i, XrEventDataBuffer
 static XRAPI_ATTR XrResult XRAPI_CALL mask(XrSession s, XrViewConfigurationType c, uint32_t eye,
                                            XrVisibilityMaskTypeKHR kind, XrVisibilityMaskKHR *o) {
     (void)s, (void)c;
+    if (has_insets()) {
+        o->vertexCountOutput = o->indexCountOutput = 0;
+        return XR_SUCCESS;
+    }
     static const uint32_t CORNERS[] = {0, 1, 2, 2, 1, 3};
     float far = eye == 0 ? -9 : 9;
     XrVector2f places[] = {{0, -9}, {0, 9}, {far, -9}, {far, 9}};
@@ -408,12 +311,15 @@ static XRAPI_ATTR XrResult XRAPI_CALL get(XrInstance i, const char *name, PFN_xr
     } OURS[] = {
         {"xrGetInstanceProcAddr", (PFN_xrVoidFunction)get},
         {"xrGetSystem", (PFN_xrVoidFunction)get_system},
+        {"xrGetSystemProperties", (PFN_xrVoidFunction)properties},
         {"xrCreateSession", (PFN_xrVoidFunction)create_session},
         {"xrBeginSession", (PFN_xrVoidFunction)begin_session},
         {"xrPollEvent", (PFN_xrVoidFunction)poll_event},
         {"xrWaitFrame", (PFN_xrVoidFunction)wait_frame},
         {"xrBeginFrame", (PFN_xrVoidFunction)begin_frame},
         {"xrEndFrame", (PFN_xrVoidFunction)end_frame},
+        {"xrEnumerateViewConfigurations", (PFN_xrVoidFunction)view_kinds},
+        {"xrEnumerateViewConfigurationViews", (PFN_xrVoidFunction)view_sizes},
         {"xrEnumerateEnvironmentBlendModes", (PFN_xrVoidFunction)blend_modes},
         {"xrLocateViews", (PFN_xrVoidFunction)locate_views},
         {"xrLocateSpace", (PFN_xrVoidFunction)locate_space},
@@ -451,7 +357,8 @@ static XRAPI_ATTR XrResult XRAPI_CALL create(const XrInstanceCreateInfo *info, c
     less.enabledExtensionNames = names;
     for (uint32_t at = 0; at < info->enabledExtensionCount && at < 64; at++) {
         const char *name = info->enabledExtensionNames[at];
-        int is_ours = getenv("GEMBA_XR_ANCHOR") && (strstr(name, "XR_EXT_spatial") || strstr(name, "XR_EXT_future"));
+        int is_ours = (getenv("GEMBA_XR_ANCHOR") && (strstr(name, "XR_EXT_spatial") || strstr(name, "XR_EXT_future"))) ||
+                      (has_insets() && strstr(name, "XR_VARJO_"));
         if (!is_ours) names[less.enabledExtensionCount++] = name;
     }
     XrResult made = from->next_info->next_create(&less, &deeper, o);

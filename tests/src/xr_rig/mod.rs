@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::picture::Picture;
 use crate::plant_site::eventually;
 use crate::program;
-pub use loss::{Fate, Loss};
+pub use loss::{Fate, Loss, Offer};
 pub use remote::{Controller, Person, Pose, Remote};
 pub use validation::Validation;
 
@@ -66,6 +66,8 @@ pub struct Look {
     pub standing: Value,
     /// What each eye saw, left first.
     pub eyes: [Picture; 2],
+    /// What each saw in its inset, if the headset has such.
+    pub insets: Option<[Picture; 2]>,
 }
 
 impl Rig {
@@ -269,12 +271,15 @@ impl Rig {
         }
     }
 
-    /// What both eyes see now.
+    /// What both eyes see now, and their insets if there are any.
     pub fn look(&mut self) -> Look {
         let standing = self.say("look-");
         let word = format!("look-{}-{}", self.name, self.looks);
-        let eyes = ["left", "right"].map(|eye| Picture::read(&self.folder.join(format!("{word}-{eye}.png"))));
-        Look { standing, eyes }
+        let file = |view: &str| self.folder.join(format!("{word}-{view}.png"));
+        let eyes = ["left", "right"].map(|eye| Picture::read(&file(eye)));
+        let has_insets = file("left-inset").is_file();
+        let insets = has_insets.then(|| ["left-inset", "right-inset"].map(|inset| Picture::read(&file(inset))));
+        Look { standing, eyes, insets }
     }
 
     /// How the person stands now.

@@ -1,6 +1,7 @@
 //! Khronos' own layers between viewer and runtime, which find fault with how OpenXR is used, under the loader of OpenXR
 //! 1.1: `./gemba test` builds all three once.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +16,7 @@ const BEST: &str = "OpenXR-BestPractices: ";
 /// The layers, ready to listen to a viewer.
 #[derive(Debug)]
 pub struct Validation {
+    names: Vec<(&'static str, &'static str)>,
     layers: PathBuf,
     found: PathBuf,
 }
@@ -28,15 +30,31 @@ impl Validation {
             println!("{test}: skipped, there is no {name}; `./gemba test` builds it where apt can fetch it");
             return None;
         }
-        Some(Self { layers, found: folder.join("validation.txt") })
+        Some(Self { names: LAYERS.to_vec(), layers, found: folder.join("validation.txt") })
     }
 
-    /// Puts them under the viewer that is about to start.
+    /// Without the layer for best practices, for what it cannot be shown: that of OpenXR 1.1.61 writes beyond its own memory
+    /// when a frame ends with four views (`double free` in its xrEndFrame), and takes the viewer with it.
+    pub fn of_valid_usage(mut self) -> Self {
+        self.names.retain(|(name, _)| !name.contains("best_practices"));
+        self
+    }
+
+    /// Puts them under the viewer that is about to start, above what stands between it and its runtime already.
     pub fn listen_to(&self, viewer: &mut Command) {
+        let with_others = |variable: &str, ours: OsString| {
+            let others = viewer.get_envs().find(|(name, _)| *name == variable).and_then(|(_, value)| value);
+            others.map_or(ours.clone(), |others| [ours.as_os_str(), others].join(":".as_ref()))
+        };
+        let folders = with_others("XR_API_LAYER_PATH", self.layers.clone().into_os_string());
+        let names = with_others(
+            "XR_ENABLE_API_LAYERS",
+            self.names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(":").into(),
+        );
         viewer
             .env("LD_LIBRARY_PATH", &self.layers)
-            .env("XR_API_LAYER_PATH", &self.layers)
-            .env("XR_ENABLE_API_LAYERS", LAYERS.map(|(name, _)| name).join(":"))
+            .env("XR_API_LAYER_PATH", folders)
+            .env("XR_ENABLE_API_LAYERS", names)
             .env("XR_CORE_VALIDATION_EXPORT_TYPE", "text")
             .env("XR_CORE_VALIDATION_FILE_NAME", &self.found);
     }
@@ -46,7 +64,7 @@ impl Validation {
         let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).expect("the viewer runs");
         let loader = self.layers.join("libopenxr_loader.so");
         let loader = loader.canonicalize().expect("the loader was built with the layers");
-        for library in LAYERS.iter().map(|(_, library)| self.layers.join(library)).chain([loader]) {
+        for library in self.names.iter().map(|(_, library)| self.layers.join(library)).chain([loader]) {
             assert!(maps.contains(&library.display().to_string()), "{} is not in use", library.display());
         }
     }

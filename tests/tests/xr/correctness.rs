@@ -46,3 +46,29 @@ fn khronos_validation_and_best_practices_find_nothing_and_openxr_1_1_is_spoken()
     assert_eq!(report["headset"]["openxr"], "1.1", "{}", report["headset"]);
     assert_eq!(report["errors"], Value::Array(Vec::new()), "{report}");
 }
+
+#[test]
+fn khronos_validation_of_usage_finds_nothing_in_foveated_views_either() {
+    let Some(runtime) = runtime("foveated validation") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let validation = Validation::find("foveated validation", folder.path());
+    let Some(validation) = validation.map(Validation::of_valid_usage) else { return };
+    let Some(layer) = Loss::build("foveated validation", folder.path()) else { return };
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
+        layer.stand_between(viewer);
+        viewer.env("GEMBA_XR_INSET", "1");
+        validation.listen_to(viewer);
+    });
+    validation.assert_heard(rig.process());
+    for step in 0..4 {
+        rig.put(|person| person.head = Pose::looking([0.02 * step as f32, 1.6, 0.0], 0.2 * step as f32, 0.0));
+    }
+    assert!(rig.look().insets.is_some(), "there are insets");
+    let stderr = rig.stderr();
+    let report = rig.leave();
+    let found = validation.found(&stderr);
+    assert!(found.is_empty(), "{} faults: {:#?}", found.len(), &found[..found.len().min(20)]);
+    assert_eq!(report["errors"], Value::Array(Vec::new()), "{report}");
+}

@@ -2,7 +2,7 @@
 
 use gemba_tests::picture::{assert_difference, kept_folder};
 use gemba_tests::plant_site::{self, eventually};
-use gemba_tests::xr_rig::{Fate, Loss, Pose, Rig, runtime};
+use gemba_tests::xr_rig::{Fate, Loss, Offer, Pose, Rig, runtime};
 use serde_json::Value;
 
 use crate::places::point;
@@ -49,6 +49,76 @@ fn the_eyes_see_the_plant_from_the_head_and_by_the_right_parallax() {
     // X4: every picture was drawn for the instant it is shown at, from where the runtime has last said the eyes will be.
     assert_eq!((&headset["pose_age_ms"], &headset["pose_off"]), (&serde_json::json!(0.0), &serde_json::json!(0.0)));
     assert!(headset["pictures"].as_u64().unwrap() > 3, "{headset}");
+}
+
+#[test]
+fn where_the_runtime_offers_foveated_views_the_middle_of_each_eye_is_drawn_once_more_and_sharper() {
+    let Some(runtime) = runtime("inset") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(layer) = Loss::build("inset", folder.path()) else { return };
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
+        layer.stand_between(viewer);
+        viewer.env("GEMBA_XR_INSET", "1");
+    });
+    rig.put(|person| person.hands.iter_mut().for_each(|hand| hand.pose = Pose::looking([0.0, 0.5, 1.0], 3.0, 0.0)));
+    let seen = rig.look();
+    let insets = seen.insets.expect("each eye has an inset");
+    for (eye, name) in [(0, "left"), (1, "right")] {
+        let (wide, inset) = (&seen.eyes[eye], &insets[eye]);
+        wide.write(&kept_folder().join(format!("xr-{name}-wide.png")));
+        inset.write(&kept_folder().join(format!("xr-{name}-inset.png")));
+        // The layer has put it over the middle half: the same is seen there, by nine pixels for one.
+        let [middle, whole, inset_coarse] = [&wide.half(0.25, 0.25), wide, inset].map(|seen| seen.sized(16, 12));
+        assert_difference(&format!("xr-{name}-inset-middle"), &inset_coarse, &middle, 0.0..=0.1);
+        assert_difference(&format!("xr-{name}-inset-whole"), &inset_coarse, &whole, 0.3..=1.0);
+        assert!(inset.colours() > 20, "{}", inset.colours());
+    }
+    // It goes with the head, and a session that was lost comes back with it.
+    rig.put(|person| person.head = Pose::looking([0.0, 1.6, 0.0], 0.6, 0.0));
+    let turned = rig.look().insets.expect("each eye has an inset");
+    assert_difference("xr-inset-turned", &turned[0], &insets[0], 0.15..=1.0);
+    layer.happens(Fate::SessionLost);
+    rig.await_state("Away");
+    layer.is_over();
+    rig.await_state("Focused");
+    assert!(rig.look().insets.is_some(), "the new session has insets");
+    let report = rig.leave();
+    assert_eq!(report["headset"]["sessions"], 2, "{report}");
+    let [wide, inset] = ["eye", "inset"].map(|size| report["headset"][size][0].as_u64().unwrap());
+    assert_eq!(wide * 3, inset * 2, "{}", report["headset"]);
+    assert!(report["headset"]["depth"] == true && report["headset"]["pose_off"] == 0.0, "{}", report["headset"]);
+}
+
+#[test]
+fn where_the_runtime_knows_the_gaze_the_sharp_inset_is_where_the_person_looks() {
+    let Some(runtime) = runtime("gaze") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(layer) = Loss::build("gaze", folder.path()) else { return };
+    let model = folder.path().join("plant.glb");
+    plant_site::generate(&model);
+    let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
+        layer.stand_between_offering(viewer, Offer::GazeInsets);
+    });
+    rig.put(|person| person.hands.iter_mut().for_each(|hand| hand.pose = Pose::looking([0.0, 0.5, 1.0], 3.0, 0.0)));
+    let ahead = rig.look();
+    layer.happens(Fate::LooksLeft);
+    let aside = eventually("the inset follows the gaze", || {
+        let seen = rig.look();
+        let [inset, before] = [&seen, &ahead].map(|look| &look.insets.as_ref().expect("each eye has an inset")[0]);
+        (inset.difference(before) > 0.15).then_some(seen)
+    });
+    assert_eq!(aside.eyes[0].difference(&ahead.eyes[0]), 0.0, "the head has not moved");
+    for (look, from) in [(&ahead, 0.25), (&aside, 0.0)] {
+        let (wide, inset) = (&look.eyes[0], &look.insets.as_ref().expect("each eye has an inset")[0]);
+        let [part, inset] = [&wide.half(from, 0.25), inset].map(|seen| seen.sized(16, 12));
+        assert_difference("xr-gaze", &inset, &part, 0.0..=0.1);
+    }
+    let report = rig.leave();
+    let headset = &report["headset"];
+    assert_eq!((&headset["inset_follows_gaze"], &headset["eye"]), (&Value::Bool(true), &headset["inset"]), "{report}");
+    assert_eq!(report["errors"], serde_json::json!([]), "{report}");
 }
 
 #[test]
@@ -99,7 +169,7 @@ fn a_table_that_the_headset_holds_still_keeps_the_plant_when_the_tracking_space_
     let model = folder.path().join("plant.glb");
     plant_site::generate(&model);
     let mut rig = Rig::enter_with(&runtime, model.to_str().unwrap(), folder.path(), "Vera", |viewer| {
-        layer.stand_between_with_anchor(viewer);
+        layer.stand_between_offering(viewer, Offer::Anchor);
         viewer.env("GEMBA_XR_ROOM", "1");
     });
     rig.put(|person| person.hands.iter_mut().for_each(|hand| hand.pose.place[1] = 0.9));
