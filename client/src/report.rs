@@ -210,8 +210,8 @@ pub struct Seen<'w, 's> {
 }
 
 impl Seen<'_, '_> {
-    /// The report as JSON text. `seconds` is how long the plant was shown.
-    pub fn json(&self, seconds: f64) -> String {
+    /// The report as JSON text. `seconds` is how long the plant was shown, `failure` why the run has failed.
+    pub fn json(&self, seconds: f64, failure: Option<&String>) -> String {
         let path_of = |thing| self.site.thing(thing).map(|t| t.path.to_string());
         let report = Report {
             site: self.site.name.clone(),
@@ -240,7 +240,7 @@ impl Seen<'_, '_> {
             changed: self.changed(),
             notes: self.connection.fold().map_or(0, |fold| fold.notes().len()),
             viewpoints: self.connection.fold().map_or(0, |fold| fold.viewpoints().count()),
-            errors: self.problems.all().to_vec(),
+            errors: self.problems.all().iter().chain(failure).cloned().collect(),
             more: self.more.0.iter().map(|(name, part)| (*name, part())).collect(),
         };
         serde_json::to_string_pretty(&report).expect("a report holds nothing that JSON cannot")

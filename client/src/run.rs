@@ -82,6 +82,8 @@ enum Stage {
     Capturing { shown_secs: f64, since: Instant },
     /// It has been written, or why not.
     Captured { shown_secs: f64, written: Result<(), String> },
+    /// The plant did not come, or not what was asked for with it.
+    Failed { why: String },
     /// The app has been asked to exit.
     Over,
 }
@@ -95,7 +97,6 @@ pub(crate) fn plugin(app: &mut App) {
 /// Waits for the plant, or finds that it will not come.
 fn open(
     mut stage: ResMut<Stage>,
-    mut exit: MessageWriter<AppExit>,
     mut select: MessageWriter<SelectThing>,
     mut frame: MessageWriter<FrameSelection>,
     mut times: ResMut<FrameTimes>,
@@ -137,7 +138,7 @@ fn open(
         failure = failure.or_else(|| pin(&plan.pin, &site, pinned.as_deref_mut()?));
     }
     if let Some(why) = failure {
-        fail(&why, &mut stage, &mut exit);
+        *stage = Stage::Failed { why };
     }
 }
 
@@ -215,24 +216,20 @@ fn give_up_capture(mut stage: ResMut<Stage>) {
     }
 }
 
-/// Writes the report and exits.
+/// Writes the report and exits. A run that has failed has a report too, which says why; so does one line on stderr, with
+/// exit status 1.
 fn finish(mut stage: ResMut<Stage>, mut exit: MessageWriter<AppExit>, plan: Res<RunPlan>, seen: Seen) {
-    let Stage::Captured { shown_secs, written } = &*stage else { return };
-    let report = plan.report.as_deref().map_or(Ok(()), |path| write_report(path, &seen.json(*shown_secs)));
-    match written.clone().and(report) {
-        Ok(()) => {
-            exit.write(AppExit::Success);
-            *stage = Stage::Over;
-        }
-        Err(why) => fail(&why, &mut stage, &mut exit),
-    }
-}
-
-/// One line on stderr, exit status 1.
-fn fail(why: &str, stage: &mut Stage, exit: &mut MessageWriter<AppExit>) {
-    eprintln!("gemba: {why}");
-    exit.write(AppExit::error());
+    let (shown_secs, outcome) = match &*stage {
+        Stage::Captured { shown_secs, written } => (*shown_secs, written.clone()),
+        Stage::Failed { why } => (0.0, Err(why.clone())),
+        Stage::Opening { .. } | Stage::Shown { .. } | Stage::Capturing { .. } | Stage::Over => return,
+    };
     *stage = Stage::Over;
+    let json = || seen.json(shown_secs, outcome.as_ref().err());
+    let report = plan.report.as_deref().map_or(Ok(()), |path| write_report(path, &json()));
+    let failures: Vec<String> = [outcome, report].into_iter().filter_map(Result::err).collect();
+    failures.iter().for_each(|why| eprintln!("gemba: {why}"));
+    exit.write(if failures.is_empty() { AppExit::Success } else { AppExit::error() });
 }
 
 /// A reader never sees half a file.

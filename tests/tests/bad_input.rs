@@ -83,7 +83,10 @@ fn a_host_that_is_absent_or_another_one_is_said_to_be() {
     let again = Program::start("gembad", ["other".as_ref(), "--listen".as_ref(), port_of(&address).as_os_str()]);
     drop(again);
     drop(host);
-    check(&view(&address, &[]), 1, &["cannot reach the host"]);
+    let report = folder.path().join("report.json");
+    check(&view(&address, &["--report", report.to_str().unwrap()]), 1, &["cannot reach the host"]);
+    let report = std::fs::read_to_string(report).expect("a run that has failed has a report too");
+    assert!(report.contains("cannot reach the host"), "{report}");
 }
 
 fn port_of(address: &str) -> std::ffi::OsString {
