@@ -8,6 +8,7 @@ pub mod actions;
 pub mod alarms;
 pub mod app;
 pub mod args;
+pub mod beam;
 pub mod bodies;
 pub mod calendar;
 pub mod camera;

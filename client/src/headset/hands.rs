@@ -12,8 +12,9 @@ use super::Seeing;
 use super::fingers::{BONES, JOINTS, PALM, fingers_of};
 use super::front::FrontMaterial;
 use super::point::pointed_by;
+use crate::beam;
 use crate::people::OwnBody;
-use crate::pointer::{PointedBy, Pointers};
+use crate::pointer::{PointedBy, Pointer, Pointers};
 use crate::theme;
 
 /// Length of a laser that meets nothing, metres.
@@ -98,27 +99,13 @@ fn draw(
         }
         for (bone, ends) in drawn.bones.iter().zip(BONES) {
             let place = |at: usize| rig.transform_point(hand.joints[at].translation);
-            show(*bone, has_joints.then(|| stretched(place(ends.0), place(ends.1), BONE * rig.scale.x)));
+            show(*bone, has_joints.then(|| beam::between(place(ends.0), place(ends.1), BONE * rig.scale.x)));
         }
         let pointer = pointers.of(pointed_by(drawn.side));
-        show(drawn.laser, pointer.map(|p| beam(p.ray, p.met.map(|met| met.place), rig.scale.x)));
+        let end = |p: &Pointer| p.met.map_or(p.ray.get_point(FAR), |met| met.place);
+        show(drawn.laser, pointer.map(|p| beam::between(p.ray.origin, end(p), rig.scale.x)));
         let spot = pointer.and_then(|p| p.met).map(|met| Transform::from_translation(met.place).with_scale(rig.scale));
         show(drawn.spot, spot);
-    }
-}
-
-/// A cylinder of length 1 along Y, stretched from the hand to what it meets.
-fn beam(ray: Ray3d, end: Option<Vec3>, thickness: f32) -> Transform {
-    stretched(ray.origin, end.unwrap_or(ray.get_point(FAR)), thickness)
-}
-
-/// The same between two points.
-fn stretched(from: Vec3, to: Vec3, thickness: f32) -> Transform {
-    let span = to - from;
-    Transform {
-        translation: (from + to) / 2.0,
-        rotation: Quat::from_rotation_arc(Vec3::Y, span.normalize_or(Vec3::Y)),
-        scale: Vec3::new(thickness, span.length().max(1e-3), thickness),
     }
 }
 

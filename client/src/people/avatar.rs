@@ -11,6 +11,7 @@ use gemba_twin::peer::PeerKind;
 
 use super::posture::Posture;
 use super::{LookingThrough, People, Person, trace};
+use crate::beam;
 use crate::playing::{Playing, TICKS};
 use crate::schedule::Frame;
 use crate::theme;
@@ -205,7 +206,7 @@ pub(super) fn place(
             // From a hand, or from its height, so that the beam does not blind who it belongs to.
             let hand = hands[1].or(hands[0]).map(|(place, _)| place);
             let from = hand.unwrap_or(place + rotation * Vec3::new(0.18, -0.25, -0.1));
-            transform.set_if_neq(beam(from, target));
+            transform.set_if_neq(beam::between(from, target, 1.0));
         }
     }
 }
@@ -223,19 +224,9 @@ fn stand(avatar: &Avatar, posture: &Posture, transforms: &mut Query<(&mut Transf
             visibility.set_if_neq(if bones.is_some() { Visibility::Inherited } else { Visibility::Hidden });
             if let Some(bones) = bones {
                 let (from, to) = bones[number];
-                transform.set_if_neq(beam(from, to));
+                transform.set_if_neq(beam::between(from, to, 1.0));
             }
         }
-    }
-}
-
-/// A cylinder of length 1 along Y, stretched between two points.
-fn beam(from: Vec3, to: Vec3) -> Transform {
-    let span = to - from;
-    Transform {
-        translation: (from + to) / 2.0,
-        rotation: Quat::from_rotation_arc(Vec3::Y, span.normalize_or(Vec3::Y)),
-        scale: Vec3::new(1.0, span.length().max(1e-3), 1.0),
     }
 }
 
