@@ -5,12 +5,16 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bevy::app::AppExit;
 
 use crate::args::Demo;
 use crate::{app, target};
+
+/// How long a program may take to end once it has been told to.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A process that lives as long as this value.
 pub struct Companion {
@@ -56,7 +60,13 @@ impl Companion {
 
 impl Drop for Companion {
     fn drop(&mut self) {
-        // Crash-only: the record loses nothing, so that there is nothing to shut down.
+        // Told to end by this, it takes its temporary files along.
+        drop(self.child.stdin.take());
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Crash-only: the record loses nothing by it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

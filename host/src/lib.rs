@@ -52,6 +52,7 @@ pub mod sequencer;
 pub mod service;
 pub mod site_dir;
 pub mod stand_by;
+pub mod stop;
 pub mod store;
 pub mod succession;
 pub mod witness_dir;

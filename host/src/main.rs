@@ -10,6 +10,7 @@ use clap::Parser;
 use gemba_host::daemon::DaemonConfig;
 use gemba_host::historian::HistorianConfig;
 use gemba_host::service::{self, Standing};
+use gemba_host::stop::{signalled, stdin_closed};
 use gemba_net::Address;
 use gemba_record::role::Role;
 
@@ -116,7 +117,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(config: DaemonConfig, standing: Standing, until_stdin_closes: bool) -> anyhow::Result<()> {
-    let signal = stop_signal()?;
+    let signal = signalled()?;
     let stop = async {
         tokio::select! {
             () = signal => {}
@@ -129,34 +130,6 @@ async fn serve(config: DaemonConfig, standing: Standing, until_stdin_closes: boo
         Ok(stdout.flush()?)
     };
     service::run(config, standing, tell, stop).await
-}
-
-/// Ready at Ctrl-C or, on Unix, SIGTERM; from now on neither ends the process by itself.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    #[cfg(unix)]
-    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-    Ok(async move {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
-    })
-}
-
-/// Ready when nobody holds the other end of stdin any more.
-async fn stdin_closed() {
-    let (closed, ready) = tokio::sync::oneshot::channel();
-    // A thread of its own: a read of stdin cannot be cancelled, and must not keep the runtime from ending.
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        let _ = closed.send(());
-    });
-    let _ = ready.await;
 }
 
 fn endpoint(text: &str) -> Result<String, String> {

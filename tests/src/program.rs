@@ -58,6 +58,8 @@ impl Program {
         let file = std::fs::File::create(&stderr).expect("a file for the program's stderr");
         let mut command = Command::new(path(name));
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
+        // What one that is killed leaves behind goes with its folder.
+        command.env("TMPDIR", folder.path());
         prepare(&mut command);
         let child = command.spawn().expect("the program starts");
         Self { name: name.to_owned(), child, stderr, _folder: folder }

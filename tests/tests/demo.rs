@@ -107,8 +107,14 @@ fn the_demo_is_one_command_that_shows_a_living_plant() {
     let (picture, report) = (folder.path().join("a.png"), folder.path().join("a.json"));
     let arguments = ["demo", "--headless", "--seconds", "8", "--size", "640x360", "--screenshot"].map(Into::into);
     let files = [picture.clone().into_os_string(), "--report".into(), report.clone().into_os_string()];
-    let ended = Program::start("gemba", arguments.into_iter().chain(files)).wait();
+    let temporary = folder.path().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let demo = Program::start_with("gemba", arguments.into_iter().chain(files), |command| {
+        command.env("TMPDIR", &temporary);
+    });
+    let ended = demo.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0, "a demo leaves nothing behind");
     assert_eq!(ended.stdout, "", "a viewing command prints nothing on stdout");
     let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
     assert!(report["things"].as_u64() >= Some(500) && report["tags"].as_u64() >= Some(100), "{report}");

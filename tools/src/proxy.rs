@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use gemba_host::stop;
 use gemba_net::Address;
 use gemba_net::test_network::{Conditions, Counts, ProxyConfig, ProxyCounts, UdpProxy};
 
@@ -74,13 +75,13 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<()> {
     .and_then(|()| stdout.flush())
     .context("nobody reads the proxy's address")?;
     eprintln!("gembactl: to {target}; up {up}; down {down}; seed {}", args.seed);
-    runtime.block_on(act(&proxy, args));
+    runtime.block_on(act(&proxy, args))?;
     tell(&proxy.counts(), args.json);
     Ok(())
 }
 
 /// Does what was asked for at its time, until the end.
-async fn act(proxy: &UdpProxy, args: &ProxyArgs) {
+async fn act(proxy: &UdpProxy, args: &ProxyArgs) -> Result<()> {
     enum Act {
         Cut(bool),
         Rebind,
@@ -89,6 +90,7 @@ async fn act(proxy: &UdpProxy, args: &ProxyArgs) {
     let rebinds = args.rebind.iter().map(|at| (*at, Act::Rebind));
     let mut acts: Vec<(f64, Act)> = cuts.chain(rebinds).collect();
     acts.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let signal = stop::signalled().context("cannot be told to stop")?;
     let begun = tokio::time::Instant::now();
     let at = |seconds: f64| begun + Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 4);
     let acting = async {
@@ -106,9 +108,9 @@ async fn act(proxy: &UdpProxy, args: &ProxyArgs) {
     };
     tokio::select! {
         () = acting => {}
-        // Without a handler for it the process ends at once, which is what was asked for.
-        _ = tokio::signal::ctrl_c() => {}
+        () = signal => {}
     }
+    Ok(())
 }
 
 fn tell(counts: &ProxyCounts, json: bool) {

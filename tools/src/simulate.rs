@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 use gemba_devices::opcua_server::{ServeConfig, serve};
+use gemba_host::stop;
 
 /// What to simulate and where to serve it.
 #[derive(Debug, Args)]
@@ -43,24 +44,14 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     runtime.block_on(async {
+        let signal = stop::signalled().context("cannot be told to stop")?;
         let mut serving = serve(config).await?;
         println!("{}", serving.endpoint());
         std::io::stdout().flush().context("nobody reads the endpoint's address")?;
         tokio::select! {
             ended = serving.ended() => ended.context("the simulator has stopped"),
-            _ = tokio::signal::ctrl_c() => Ok(()),
-            () = stdin_closed(), if args.until_stdin_closes => Ok(()),
+            () = signal => Ok(()),
+            () = stop::stdin_closed(), if args.until_stdin_closes => Ok(()),
         }
     })
-}
-
-/// Ready when nobody holds the other end of stdin any more.
-async fn stdin_closed() {
-    let (closed, ready) = tokio::sync::oneshot::channel();
-    // A thread of its own: a read of stdin cannot be cancelled, and must not keep the runtime from ending.
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        let _ = closed.send(());
-    });
-    let _ = ready.await;
 }

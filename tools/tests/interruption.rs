@@ -1,8 +1,9 @@
-//! Ctrl-C on a long command leaves nothing behind.
+//! A command that is told to stop leaves nothing behind.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)] // Test code outside of test functions too.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,4 +48,23 @@ fn an_export_that_is_interrupted_leaves_no_archive_and_not_half_of_one() {
     assert_eq!(names(&archives), [""; 0]);
     // And the site goes on as it was.
     assert_eq!(SiteDir::open(&site).unwrap().problems(), []);
+}
+
+#[test]
+fn a_simulator_that_is_told_to_stop_leaves_nothing_behind() {
+    let temp = tempfile::tempdir().unwrap();
+    for signal in ["-TERM", "-INT"] {
+        let mut simulate = Command::new(env!("CARGO_BIN_EXE_gembactl"));
+        let simulate = simulate.args(["simulate", "--listen", "127.0.0.1:0", "--warm-up", "0"]);
+        let simulate = simulate.env("TMPDIR", temp.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut simulate = simulate.spawn().unwrap();
+        let mut endpoint = String::new();
+        BufReader::new(simulate.stdout.take().unwrap()).read_line(&mut endpoint).unwrap();
+        assert!(endpoint.starts_with("opc.tcp://"), "{endpoint}");
+        assert_eq!(names(temp.path()).len(), 1, "the server's certificates have a folder");
+        assert!(Command::new("kill").args([signal, &simulate.id().to_string()]).status().unwrap().success());
+        let ended = simulate.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{signal}: {}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(names(temp.path()), [""; 0], "{signal}");
+    }
 }
