@@ -2,19 +2,50 @@
 //! one that is under way is kept too: whoever is cut off, or leaves, goes on there the next time.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use gemba_net::{BlobHash, limits};
+
+/// Models kept, bytes: of more than this those go that were not seen for longest.
+const KEPT_BYTES: u64 = 20 << 30;
 
 /// Where a model lies once it is whole.
 pub(super) fn path(hash: BlobHash) -> PathBuf {
     folder().join(format!("{hash}.glb"))
 }
 
-fn folder() -> PathBuf {
+/// Where models are kept.
+pub(super) fn folder() -> PathBuf {
     crate::places::cache().join("models")
+}
+
+/// A model that lies there is seen again: others go before it.
+pub(super) fn note_seen(whole: &Path) {
+    let now = std::time::SystemTime::now();
+    // Where it cannot be noted it goes sooner than it should, and is fetched again.
+    let _ = OpenOptions::new().write(true).open(whole).and_then(|file| file.set_modified(now));
+}
+
+/// Removes what was not seen for longest until what is left, but for `keep`, fits into `bytes`. What cannot be removed stays.
+fn clear(folder: &Path, keep: &Path, bytes: u64) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        if about.is_file() && entry.path() != keep {
+            files.push((about.modified()?, about.len(), entry.path()));
+        }
+    }
+    files.sort_unstable();
+    let mut left: u64 = files.iter().map(|(_, size, _)| size).sum();
+    for (_, size, path) in files {
+        if left <= bytes {
+            break;
+        }
+        left -= if fs::remove_file(path).is_ok() { size } else { 0 };
+    }
+    Ok(())
 }
 
 /// A model that is on its way.
@@ -46,10 +77,10 @@ impl Download {
 
     /// Keeps the last bytes of the first `have` of the model.
     pub(super) fn keep(&mut self, have: u64, bytes: &[u8]) {
-        let Some((file, offset)) = self.file.as_ref().zip(have.checked_sub(bytes.len() as u64)) else { return };
+        let Some((file, offset)) = self.file.as_mut().zip(have.checked_sub(bytes.len() as u64)) else { return };
         // The fetch goes on where a group began, or has begun anew.
         let cut = if offset < self.have { file.set_len(offset) } else { Ok(()) };
-        if offset > self.have || cut.and_then(|()| file.write_all_at(bytes, offset)).is_err() {
+        if offset > self.have || cut.and_then(|()| write_at(file, bytes, offset)).is_err() {
             // A full disk, say: what is there is taken up again another time.
             self.file = None;
         }
@@ -68,14 +99,21 @@ impl Download {
                 let _ = fs::remove_file(&self.part);
             }
         }
+        // A folder that cannot be read now can be cleared another time.
+        let _ = clear(self.whole.parent().unwrap_or(Path::new(".")), &self.whole, KEPT_BYTES);
         Ok(self.whole)
     }
+}
+
+fn write_at(file: &mut File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(bytes)
 }
 
 /// Opens what is there of a part, for this process alone.
 fn take_up(folder: &Path, part: &Path) -> io::Result<(File, Vec<u8>)> {
     fs::create_dir_all(folder)?;
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(part)?;
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(part)?;
     file.try_lock()?;
     let size = file.metadata()?.len();
     if size > limits::BLOB_BYTES {
@@ -83,7 +121,7 @@ fn take_up(folder: &Path, part: &Path) -> io::Result<(File, Vec<u8>)> {
         return Ok((file, Vec::new()));
     }
     let mut kept = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-    file.read_exact_at(&mut kept, 0)?;
+    file.read_exact(&mut kept)?;
     Ok((file, kept))
 }
 
@@ -119,6 +157,23 @@ mod tests {
         let whole = second.finish(b"abcDEFgh").unwrap();
         assert_eq!(fs::read(whole).unwrap(), b"abcDEFgh");
         assert_eq!(begin().1, b"", "nothing of it is left over");
+    }
+
+    #[test]
+    fn of_too_many_models_those_go_that_were_not_seen_for_longest_and_never_the_one_that_has_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let names = ["oldest", "older", "newer"];
+        for (age, name) in names.iter().rev().enumerate() {
+            fs::write(at(name), [0; 10]).unwrap();
+            let seen = std::time::SystemTime::now() - std::time::Duration::from_secs(3600 * (age as u64 + 1));
+            File::options().write(true).open(at(name)).unwrap().set_modified(seen).unwrap();
+        }
+        note_seen(&at("oldest"));
+        fs::write(at("come"), [0; 1000]).unwrap();
+        clear(folder.path(), &at("come"), 20).unwrap();
+        let left: Vec<&str> = names.into_iter().filter(|name| at(name).exists()).collect();
+        assert_eq!((left, at("come").exists()), (vec!["oldest", "newer"], true));
     }
 
     #[test]
