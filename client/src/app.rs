@@ -44,16 +44,22 @@ const HEADLESS_RATE: f64 = 60.0;
 
 /// Runs the viewer until it is closed or its time is over.
 pub fn run_viewer(target: Target, viewing: &Viewing) -> Result<AppExit> {
-    if !viewing.headless && std::env::var_os("DISPLAY").is_none() && std::env::var_os("WAYLAND_DISPLAY").is_none() {
+    if !viewing.headless && !has_display() {
         bail!("there is no display to open a window on; run on a desktop, or add --headless --screenshot FILE.png");
     }
     let quality = Quality::for_this_machine().context("cannot render")?;
-    let (plugins, in_headset) = xr_or_desktop(platform(viewing, &target.name), viewing);
+    let (plugins, in_headset) = xr_or_desktop(platform(viewing, &target), viewing);
     let mut app = assemble(plugins, target, viewing, quality);
     if in_headset {
         add_headset(&mut app, viewing);
     }
     Ok(app.run())
+}
+
+/// Whether there may be one: X and Wayland say where it is, other systems' windows need no name.
+fn has_display() -> bool {
+    let is_named = |variable| std::env::var_os(variable).is_some();
+    cfg!(any(windows, target_os = "macos")) || is_named("DISPLAY") || is_named("WAYLAND_DISPLAY")
 }
 
 /// Puts everything together that the desktop has.
@@ -134,18 +140,18 @@ pub(crate) fn add_features(app: &mut App, plain: bool) {
 }
 
 /// Bevy itself: with a window, or with none and a loop of its own.
-fn platform(viewing: &Viewing, name: &str) -> PluginGroupBuilder {
+fn platform(viewing: &Viewing, target: &Target) -> PluginGroupBuilder {
     let Size { width, height } = viewing.size;
     let window = Window {
-        title: format!("Gemba – {name}"),
+        title: format!("Gemba – {}", target.name),
         name: Some("gemba".to_owned()),
         resolution: WindowResolution::new(width, height),
         ..default()
     };
     let plugins = DefaultPlugins
         .set(AssetPlugin {
-            // Models lie anywhere on the machine; nothing else is loaded by path.
-            file_path: "/".to_owned(),
+            // Models lie anywhere on their disk; nothing else is loaded by path.
+            file_path: target.model.root().to_string_lossy().into_owned(),
             meta_check: AssetMetaCheck::Never,
             ..default()
         })
@@ -217,10 +223,10 @@ mod tests {
             println!("skipped: there is no Vulkan driver here");
             return;
         };
-        let desktop = platform(&viewing(), "none");
+        let desktop = platform(&viewing(), &nothing());
         assert_ordered("on the desktop", assemble(desktop, nothing(), &viewing(), quality.clone()));
         // A renderer of its own is all that a headset's app would have besides.
-        let mut with_headset = assemble(platform(&viewing(), "none"), nothing(), &viewing(), quality);
+        let mut with_headset = assemble(platform(&viewing(), &nothing()), nothing(), &viewing(), quality);
         add_headset(&mut with_headset, &viewing());
         assert_ordered("with a headset", with_headset);
     }

@@ -1,29 +1,36 @@
 //! Where the viewer keeps what outlives it: the person's key and fetched models, in the folders the XDG base
-//! directory specification names.
+//! directory specification names; on Windows in those of an application's data.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ed25519_dalek::SigningKey;
 
-fn folder(variable: &str, below_home: &str) -> PathBuf {
+/// A variable that names a folder, and where in a person's home it is otherwise: of what can be fetched again, and of what
+/// must not be lost.
+const FOLDERS: [(&str, &str); 2] = if cfg!(windows) {
+    [("LOCALAPPDATA", "AppData/Local"), ("APPDATA", "AppData/Roaming")]
+} else {
+    [("XDG_CACHE_HOME", ".cache"), ("XDG_DATA_HOME", ".local/share")]
+};
+
+fn folder((variable, below_home): (&str, &str)) -> PathBuf {
     let set = std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
     set.unwrap_or_else(|| std::env::home_dir().unwrap_or_else(std::env::temp_dir).join(below_home)).join("gemba")
 }
 
 /// What can be fetched again.
 pub fn cache() -> PathBuf {
-    folder("XDG_CACHE_HOME", ".cache")
+    folder(FOLDERS[0])
 }
 
 /// What must not be lost.
 pub fn data() -> PathBuf {
-    folder("XDG_DATA_HOME", ".local/share")
+    folder(FOLDERS[1])
 }
 
-/// The key in `file`; made, with mode 0600, where there is none.
+/// The key in `file`; made, for its owner alone, where there is none. On Windows a person's folders are theirs alone already.
 pub fn signing_key(file: &Path) -> Result<SigningKey> {
     if let Ok(bytes) = std::fs::read(file) {
         let Ok(seed) = <[u8; 32]>::try_from(bytes.as_slice()) else {
@@ -36,8 +43,10 @@ pub fn signing_key(file: &Path) -> Result<SigningKey> {
     let folder = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut options = std::fs::OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(0o600).open(file);
-    let mut out = match opened {
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut out = match options.open(file) {
         Ok(out) => out,
         // Another viewer made it in the same moment: its key is ours.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return signing_key(file),

@@ -26,10 +26,15 @@ pub struct Quality {
 
 /// Why nothing can be rendered here.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "no Vulkan driver is installed that this program could render with; install one, for a machine without a GPU: apt-get install mesa-vulkan-drivers"
-)]
+#[error("no driver is installed that this program could render with; {DRIVER}")]
 pub struct NoAdapter;
+
+/// Where to get one.
+const DRIVER: &str = if cfg!(windows) {
+    "install the newest one of the graphics card's maker, which has Vulkan and Direct3D 12"
+} else {
+    "install one for Vulkan, for a machine without a GPU: apt-get install mesa-vulkan-drivers"
+};
 
 impl Quality {
     /// Looks for the adapter Bevy will take and chooses by its kind.

@@ -105,7 +105,7 @@ fn redemption(invitation: &InvitationLink, signing_key: &SigningKey, name: &str)
 /// The program of this name that was built with this one.
 pub fn beside(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot tell where this program lies")?;
-    let path = own.with_file_name(name);
+    let path = own.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     if !path.exists() {
         bail!("{} is missing; build everything: cargo build --workspace", path.display());
     }

@@ -125,7 +125,11 @@ fn without_a_display_or_a_driver_the_viewer_says_what_to_do() {
         command.env("VK_DRIVER_FILES", "/nonexistent").env("WGPU_BACKEND", "vulkan");
     };
     let arguments = ["view".as_ref(), model.as_os_str(), "--headless".as_ref()];
-    check(&Program::start_with("gemba", arguments, no_driver).wait(), 1, &["no Vulkan driver", "mesa-vulkan-drivers"]);
+    check(
+        &Program::start_with("gemba", arguments, no_driver).wait(),
+        1,
+        &["no driver is installed", "mesa-vulkan-drivers"],
+    );
 }
 
 #[test]

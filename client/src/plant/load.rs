@@ -90,8 +90,23 @@ pub(super) fn load(
 }
 
 fn load_asset(assets: &AssetServer, path: &Path) -> Handle<Gltf> {
-    let below_root = path.strip_prefix("/").unwrap_or(path).to_owned();
+    let below_root = path.strip_prefix(root_of(path)).unwrap_or(path).to_owned();
     assets.load(AssetPath::from_path_buf(below_root))
+}
+
+/// Where the disk begins that a path of the whole machine is on: `/`, or a drive.
+fn root_of(path: &Path) -> &Path {
+    path.ancestors().last().unwrap_or(path)
+}
+
+impl ModelSource {
+    /// Below which the model lies, whatever else lies there.
+    pub fn root(&self) -> PathBuf {
+        match self {
+            Self::File(path) => root_of(path).to_owned(),
+            Self::Site => root_of(&model_cache::folder()).to_owned(),
+        }
+    }
 }
 
 fn begin(source: &ModelSource, connection: &Connection) -> Option<Result<Loading, String>> {
@@ -101,6 +116,7 @@ fn begin(source: &ModelSource, connection: &Connection) -> Option<Result<Loading
             let hash = BlobHash(connection.log().site()?.models().last()?.blob);
             let cached = model_cache::path(hash);
             if cached.exists() {
+                model_cache::note_seen(&cached);
                 return Some(Ok(check(cached)));
             }
             let task = AsyncComputeTaskPool::get().spawn(async move { Download::begin(hash) });

@@ -93,10 +93,10 @@ impl Disk for FileDisk {
     fn create(&self, name: &str, readers: Readers) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        if readers == Readers::Owner {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
+        // Windows has no such mode: who may read a file there is for its folder to say.
+        if cfg!(unix) && readers == Readers::Owner {
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         }
         self.keep(name, options.open(self.path(name))?);
         Ok(())
@@ -116,7 +116,8 @@ impl Disk for FileDisk {
         let held = self.writers().get(name).cloned();
         match held {
             Some(writer) => lock(&writer).sync_data(),
-            None => File::open(self.path(name))?.sync_data(),
+            // Windows syncs no file that was opened for reading only.
+            None => OpenOptions::new().read(true).write(cfg!(windows)).open(self.path(name))?.sync_data(),
         }
     }
 

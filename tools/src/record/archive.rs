@@ -16,7 +16,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use gemba_host::audit::{AuditConfig, audit};
-use gemba_host::disk::FileDisk;
+use gemba_host::disk::{Disk, FileDisk};
 use gemba_host::site_dir::{HOST_KEY, is_earlier};
 
 use crate::interrupt::Interrupt;
@@ -230,9 +230,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<()> {
     if let Some(finding) = audited.findings.first() {
         bail!("{} holds no site that can be believed: {finding}", args.file.display());
     }
-    File::open(&partial)
-        .and_then(|dir| dir.sync_all())
-        .with_context(|| format!("cannot write {}", partial.display()))?;
+    FileDisk::new(&partial).sync_folder("").with_context(|| format!("cannot write {}", partial.display()))?;
     fs::rename(&partial, &args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
     unfinished.leave();
     let name = audited.site.as_ref().map_or("", |site| site.name());
@@ -273,10 +271,9 @@ fn unpack<R: Read>(entry: &mut tar::Entry<'_, R>, to: &Path, interrupt: &Interru
 fn create(path: &Path, secret: bool) -> Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    if secret {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
+    if cfg!(unix) && secret {
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
     options.open(path).with_context(|| format!("cannot create {}", path.display()))
 }
