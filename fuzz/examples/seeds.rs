@@ -298,6 +298,7 @@ fn messages() -> Seeds {
         kind: PeerKind::Person,
         entries_held: 300,
         redemption: None,
+        here: None,
     };
     let at = TrackedPoint { place: [1.0, 0.5, -2.0], rotation: [0.0, 0.0, 0.0, 1.0] };
     let lease = Lease { holder: PeerNumber(3), epoch: Epoch(5) };

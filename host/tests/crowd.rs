@@ -274,7 +274,7 @@ async fn bad_peer(host: &Address, seed: u8) -> Option<BadPeer> {
 fn hello() -> Vec<u8> {
     let (name, kind) = ("bad".to_owned(), PeerKind::Person);
     let (oldest_minor, newest_minor) = (*wire::MINORS.start(), *wire::MINORS.end());
-    let hello = Hello { oldest_minor, newest_minor, name, kind, entries_held: 0, redemption: None };
+    let hello = Hello { oldest_minor, newest_minor, name, kind, entries_held: 0, redemption: None, here: None };
     wire::frame(&ToHost::Hello(hello))
 }
 

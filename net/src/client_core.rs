@@ -28,6 +28,15 @@ pub enum SessionEnd {
     Broken(&'static str),
 }
 
+/// How a newcomer comes to know where very many bodies are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// The host is to be asked.
+    MustBeAsked,
+    /// The host tells: the hello has said where the newcomer is.
+    Comes,
+}
+
 /// One peer's view of its sessions with a host, across reconnects.
 #[derive(Debug)]
 pub struct ClientCore {
@@ -45,7 +54,7 @@ pub struct ClientCore {
     newcomers: [Newcomer; 2],
     /// Places of bodies that were told together.
     joined: VecDeque<LinkEvent>,
-    has_to_join: bool,
+    join: Option<Join>,
     awaits_rest: bool,
 }
 
@@ -90,7 +99,7 @@ impl ClientCore {
             finger_words: 0,
             newcomers: Default::default(),
             joined: VecDeque::new(),
-            has_to_join: false,
+            join: None,
             awaits_rest: false,
         }
     }
@@ -168,9 +177,9 @@ impl ClientCore {
         Ok(())
     }
 
-    /// Whether the host is to be asked where all bodies are; said once.
-    pub fn take_join(&mut self) -> bool {
-        std::mem::take(&mut self.has_to_join)
+    /// Whether there are so many bodies that they come together; said once.
+    pub fn take_join(&mut self) -> Option<Join> {
+        self.join.take()
     }
 
     /// Whether the bodies of the second connection are to be read, now that those around the newcomer are here; said once.
@@ -245,7 +254,7 @@ impl ClientCore {
         self.holding.handle_lost();
         self.newcomers = Default::default();
         self.joined.clear();
-        (self.has_to_join, self.awaits_rest) = (false, false);
+        (self.join, self.awaits_rest) = (None, false);
         let wait = limits::RETRY.0 * 2u32.saturating_pow(self.failures.min(16));
         self.failures += 1;
         wait.min(limits::RETRY.1)
@@ -307,7 +316,8 @@ impl ClientCore {
             ToPeer::InstantShared { peer, instant } => LinkEvent::InstantShared { peer, instant },
             ToPeer::Body(news) => self.holding.handle_body(news, &mut self.lane.teller),
             ToPeer::Bodies(_) => {
-                (self.has_to_join, self.awaits_rest) = (true, true);
+                let join = if self.minor >= wire::HERE_MINOR { Join::Comes } else { Join::MustBeAsked };
+                (self.join, self.awaits_rest) = (Some(join), true);
                 return Ok(None);
             }
             ToPeer::Piece(piece) => {
@@ -451,11 +461,15 @@ mod tests {
         let bodies = vec![StillBody { body: BodyNumber(1), thing, holder, sample }];
         let near = Manifest { cells: vec![(cell, 1)] };
         let block = CellBlock { cell, millis: 0, bodies };
-        assert_eq!(hear(ToPeer::Bodies(3_000)), (true, false, false));
-        assert_eq!(hear(ToPeer::Piece(near.encode().into())), (false, false, false));
-        assert_eq!(hear(ToPeer::Piece(block.encode().into())), (false, true, false), "once");
+        assert_eq!(hear(ToPeer::Bodies(3_000)), (Some(Join::MustBeAsked), false, false));
+        assert_eq!(hear(ToPeer::Piece(near.encode().into())), (None, false, false));
+        assert_eq!(hear(ToPeer::Piece(block.encode().into())), (None, true, false), "once");
         // The host tells all over again where there is no second connection.
-        assert_eq!(hear(ToPeer::Piece(Manifest::default().encode().into())), (false, false, false));
+        assert_eq!(hear(ToPeer::Piece(Manifest::default().encode().into())), (None, false, false));
+        // Who has said where it is does not ask.
+        let (me, site) = (PeerNumber(1), String::new());
+        hear(ToPeer::Welcome { me, site, entries: 0, minor: wire::HERE_MINOR });
+        assert_eq!(hear(ToPeer::Bodies(3_000)).0, Some(Join::Comes));
     }
 
     #[test]

@@ -45,6 +45,8 @@ struct Member {
     instant_is_news: bool,
     /// What it wants to be told of tags, if that is new.
     wants: Option<Vec<Want>>,
+    /// Where it has said that it is, until it has been told where all bodies are.
+    here: Option<[i32; 3]>,
     /// How often it has asked where all bodies are.
     joins: u32,
     /// The tick from which on they may be told.
@@ -108,6 +110,7 @@ impl HostCore {
             selection_is_news: false,
             instant_is_news: false,
             wants: None,
+            here: hello.here.filter(|_| minor >= wire::HERE_MINOR),
             joins: 0,
             next_telling: 0,
         };
@@ -225,6 +228,15 @@ impl HostCore {
     pub fn restore_rests(&mut self, rests: Vec<(ThingId, TrackedPoint)>, now: Timestamp) {
         rests.into_iter().for_each(|(thing, at)| self.bodies.restore(thing, at, now));
         self.tell_bodies(now);
+    }
+
+    /// A newcomer that has been let in, and has said where it is, is told where all bodies are if they are too many to be told
+    /// one by one; as [`Self::handle_join`] else.
+    pub fn tell_newcomer(&mut self, peer: PeerNumber, now: Timestamp) -> Vec<Arc<[u8]>> {
+        let member = self.members.get_mut(&peer).filter(|member| member.admitted);
+        let here = member.and_then(|member| member.here.take());
+        let here = here.filter(|_| self.bodies.len() > limits::BODIES_AT_ONCE);
+        here.map_or(Vec::new(), |here| self.handle_join(peer, here, false, now))
     }
 
     /// A newcomer asks where all bodies are. What is near is told; returned is what is to be told on another way.

@@ -154,10 +154,12 @@ impl Hub {
         match command {
             HostCommand::Admit { peer, entries } => {
                 self.core.admit(peer, &self.site, entries);
-                if let Some(line) = self.lines.get_mut(&peer)
-                    && let Some(bulk) = line.early.take()
-                {
-                    line.add_bulk(peer, bulk, &self.counters);
+                let pieces = self.core.tell_newcomer(peer, clock());
+                if let Some(line) = self.lines.get_mut(&peer) {
+                    line.tell_pieces(pieces);
+                    if let Some(bulk) = line.early.take() {
+                        line.add_bulk(peer, bulk, &self.counters);
+                    }
                 }
             }
             HostCommand::Refuse { peer, why } => {

@@ -328,7 +328,8 @@ mod tests {
     fn hello(minor: u16) -> Vec<u8> {
         let name = "raw".to_owned();
         let (kind, redemption) = (PeerKind::Device, None);
-        let hello = Hello { oldest_minor: minor, newest_minor: minor, name, kind, entries_held: 0, redemption };
+        let hello =
+            Hello { oldest_minor: minor, newest_minor: minor, name, kind, entries_held: 0, redemption, here: None };
         wire::frame(&ToHost::Hello(hello))
     }
 

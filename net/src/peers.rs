@@ -52,6 +52,9 @@ pub struct Hello {
     /// The signed entry by which a newcomer redeems an invitation (minor 2). A host that knows the peer passes it over.
     #[n(5)]
     pub redemption: Option<ByteVec>,
+    /// Where it is, millimetres (minor 6): of very many bodies it is told at once, those around it first.
+    #[n(6)]
+    pub here: Option<[i32; 3]>,
 }
 
 /// A point in the world that has a direction: a head, a hand or a body. World frame, metres.

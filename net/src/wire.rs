@@ -1,4 +1,4 @@
-//! Every message of the protocol, on one page. Minor versions 0 to 5 of `gemba/1`; what is new in 1 or 2 says so, and
+//! Every message of the protocol, on one page. Minor versions 0 to 6 of `gemba/1`; what is new in 1 or 2 says so, and
 //! goes only to a peer that speaks it.
 //!
 //! | lane | carried by | frames |
@@ -25,7 +25,7 @@ use crate::telemetry::Want;
 /// What both ends must agree on (TLS ALPN): the major version.
 pub const ALPN: &[u8] = b"gemba/1";
 /// Minor versions this program speaks, oldest to newest.
-pub const MINORS: std::ops::RangeInclusive<u16> = 0..=5;
+pub const MINORS: std::ops::RangeInclusive<u16> = 0..=6;
 /// First minor version that knows the past: [`Recall`], [`ToPeer::History`] and shared instants.
 pub const PAST_MINOR: u16 = 1;
 /// First minor version that tells an author what an edit has overruled, and in which a newcomer can bring the entry that
@@ -44,6 +44,8 @@ pub const BLOB_TREE_MINOR: u16 = 4;
 pub const SUCCESSION_MINOR: u16 = 4;
 /// First minor version that passes on how fingers are bent.
 pub const FINGERS_MINOR: u16 = 5;
+/// First minor version in which a hello says where its peer is, so that a newcomer need not ask where all bodies are.
+pub const HERE_MINOR: u16 = 6;
 /// Size that stands for "no such blob".
 pub const NO_BLOB: u64 = u64::MAX;
 
@@ -112,7 +114,7 @@ pub enum ToHost {
     #[n(12)]
     Subscribe(#[n(0)] Vec<Want>),
     /// Asks where all bodies are, after [`ToPeer::Bodies`] (minor 4): those around it come as [`ToPeer::Piece`], the rest
-    /// on a stream of the second connection.
+    /// on a stream of the second connection. Whoever has said in its hello where it is (minor 6) is told without asking.
     #[n(13)]
     Join {
         /// Where the peer is, millimetres; what is near there comes first.
@@ -348,7 +350,8 @@ pub enum ToPeer {
         #[n(1)]
         why: String,
     },
-    /// There are so many bodies that they are told only to who asks with [`ToHost::Join`] (minor 4).
+    /// There are so many bodies that they are told only to who asks with [`ToHost::Join`] (minor 4), or has said where it is
+    /// (minor 6).
     #[n(16)]
     Bodies(#[n(0)] u32),
     /// Where bodies are (minor 4): see [`crate::join`].

@@ -16,7 +16,7 @@ use tracing::{Instrument, debug_span};
 
 use crate::address::Address;
 use crate::bulk_line::BulkLine;
-use crate::client_core::{self, ClientCore, SessionEnd};
+use crate::client_core::{self, ClientCore, Join, SessionEnd};
 use crate::clock::now as clock;
 use crate::dial::{self, DialError, Reached};
 use crate::fetches::Fetches;
@@ -242,6 +242,7 @@ impl Worker {
             kind: self.config.kind,
             entries_held: self.core.entries_held(),
             redemption: self.redemption.clone().map(Into::into),
+            here: Some(self.here()),
         };
         self.say(&mut control, &ToHost::Hello(hello)).await?;
         self.core.handle_connected(Instant::now());
@@ -418,8 +419,10 @@ impl Worker {
         tasks: &mut tokio::task::JoinSet<()>,
     ) -> Result<(), End> {
         self.fetch(connection, readers, tasks);
-        if self.core.take_join() {
-            self.join(control, false).await?;
+        if let Some(join) = self.core.take_join() {
+            if join == Join::MustBeAsked {
+                self.join(control, false).await?;
+            }
             let (near_is_here, is_due) = oneshot::channel();
             self.near_is_here = Some(near_is_here);
             tasks.spawn(readers.clone().pieces(is_due));
@@ -438,8 +441,12 @@ impl Worker {
 
     /// Asks where all bodies are.
     async fn join(&self, control: &mut SendStream, is_alone: bool) -> Result<(), End> {
-        let here = self.newest_pose.as_ref().map_or([0; 3], |pose| pose.head.place.map(|c| (c * 1000.0) as i32));
-        self.say(control, &ToHost::Join { here, is_alone }).await
+        self.say(control, &ToHost::Join { here: self.here(), is_alone }).await
+    }
+
+    /// Where this person is, millimetres.
+    fn here(&self) -> [i32; 3] {
+        self.newest_pose.as_ref().map_or([0; 3], |pose| pose.head.place.map(|c| (c * 1000.0) as i32))
     }
 
     async fn ask_past(&mut self, recall: Recall, control: &mut SendStream) -> Result<(), End> {

@@ -74,7 +74,8 @@ impl TestHost {
             let connection = endpoint.connect_with(client, self.local, "gemba").unwrap().await.unwrap();
             let (mut send, recv) = connection.open_bi().await.unwrap();
             let (name, kind) = (format!("raw {seed}"), PeerKind::Person);
-            let hello = Hello { oldest_minor: 0, newest_minor: 0, name, kind, entries_held: 0, redemption: None };
+            let hello =
+                Hello { oldest_minor: 0, newest_minor: 0, name, kind, entries_held: 0, redemption: None, here: None };
             send.write_all(&wire::frame(&ToHost::Hello(hello))).await.unwrap();
             RawPeer { connection, send, _recv: recv, _endpoint: endpoint }
         })

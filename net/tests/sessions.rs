@@ -121,7 +121,7 @@ impl RawPeer {
 
 fn hello(oldest_minor: u16, newest_minor: u16) -> ToHost {
     let (name, kind) = (format!("1.{newest_minor}"), PeerKind::Person);
-    ToHost::Hello(Hello { oldest_minor, newest_minor, name, kind, entries_held: 0, redemption: None })
+    ToHost::Hello(Hello { oldest_minor, newest_minor, name, kind, entries_held: 0, redemption: None, here: None })
 }
 
 fn join(address: &Address, seed: u8) -> Link {

@@ -55,7 +55,7 @@ fn run(line: &str, seed: u64) -> (Vec<BTreeMap<PeerNumber, f32>>, u64) {
         .map(|n| {
             let name = format!("peer {n}");
             let (kind, redemption) = (PeerKind::Person, None);
-            let hello = Hello { oldest_minor: 0, newest_minor: 0, name, kind, entries_held: 0, redemption };
+            let hello = Hello { oldest_minor: 0, newest_minor: 0, name, kind, entries_held: 0, redemption, here: None };
             let number = host.handle_hello(PeerKey([n as u8; 32]), &hello).unwrap();
             host.admit(number, "site", 0);
             let (core, seen) = (ClientCore::new(0), BTreeMap::new());

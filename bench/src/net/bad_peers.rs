@@ -169,7 +169,7 @@ impl Peer {
         let (mut send, recv) = connection.open_bi().await?;
         let (name, kind) = (format!("bad {seed}"), PeerKind::Person);
         let (oldest_minor, newest_minor) = (*wire::MINORS.start(), *wire::MINORS.end());
-        let hello = Hello { oldest_minor, newest_minor, name, kind, entries_held: 0, redemption: None };
+        let hello = Hello { oldest_minor, newest_minor, name, kind, entries_held: 0, redemption: None, here: None };
         send.write_all(&wire::frame(&ToHost::Hello(hello))).await?;
         Ok(Self { connection, send, _recv: recv })
     }

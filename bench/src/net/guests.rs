@@ -275,7 +275,15 @@ impl Guest {
         let (oldest_minor, newest_minor) = (*wire::MINORS.start(), *wire::MINORS.end());
         let name = format!("p{}", self.number);
         let kind = PeerKind::Person;
-        self.say(&ToHost::Hello(Hello { oldest_minor, newest_minor, name, kind, entries_held: 0, redemption: None }))
+        self.say(&ToHost::Hello(Hello {
+            oldest_minor,
+            newest_minor,
+            name,
+            kind,
+            entries_held: 0,
+            redemption: None,
+            here: None,
+        }))
     }
 
     fn say(&mut self, message: &ToHost) -> anyhow::Result<()> {

@@ -2,14 +2,13 @@
 //! until it knows those of its own cell.
 //!
 //! From the connecting of a link, as the viewer has it, until it has told of all bodies. Someone has been there before, so
-//! that the host has coded its cells already; the rival's world stands as well. The bodies have the names of their things
-//! (16 bytes each), which the rival's do not have.
+//! that the host has coded its cells already; the rival's world stands as well. The bodies of both have the names of their
+//! things (16 bytes each): a place without a thing is of no use.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use gemba_net::{HostCommand, LinkEvent, TrackedPoint};
-use gemba_twin::path::ThingId;
 
 use super::Sizes;
 use super::join_scene::{self, BodyAtRest, Joined, NEAR_METRES};
@@ -57,8 +56,7 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
 
 fn join(bodies: &[BodyAtRest], seed: u64) -> anyhow::Result<Joined> {
     let host = Served::start(LINE, seed)?;
-    let rests =
-        bodies.iter().map(|body| (thing(body.number), TrackedPoint { place: body.place, rotation: body.rotation }));
+    let rests = bodies.iter().map(|body| (body.thing(), TrackedPoint { place: body.place, rotation: body.rotation }));
     host.say(HostCommand::Rests(rests.collect()))?;
     newcomer(&host, bodies, 2)?;
     newcomer(&host, bodies, 3)
@@ -89,14 +87,4 @@ fn newcomer(host: &Served, bodies: &[BodyAtRest], key: u8) -> anyhow::Result<Joi
         }
     }
     anyhow::bail!("{left} bodies did not come in {} s", PATIENCE.as_secs())
-}
-
-/// As names are: 16 bytes that tell nothing, but for the first four.
-fn thing(number: u32) -> ThingId {
-    let mut random = super::scene::Seeded(number.into());
-    let mut id = [0; 16];
-    id[..4].copy_from_slice(&number.to_le_bytes());
-    id[4..12].copy_from_slice(&random.bits().to_le_bytes());
-    id[12..].copy_from_slice(&(random.bits() as u32).to_le_bytes());
-    ThingId(id)
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gemba_twin::path::ThingId;
+
 use super::scene::Seeded;
 
 /// Edge of the cell that the newcomer stands in, at the origin: the unit of interest.
@@ -16,6 +18,18 @@ pub struct BodyAtRest {
     pub place: [f32; 3],
     /// Unit quaternion, x y z w.
     pub rotation: [f32; 4],
+}
+
+impl BodyAtRest {
+    /// Its thing's name, as names are: 16 bytes that tell nothing, but for the first four.
+    pub fn thing(&self) -> ThingId {
+        let mut random = Seeded(self.number.into());
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&self.number.to_le_bytes());
+        id[4..12].copy_from_slice(&random.bits().to_le_bytes());
+        id[12..].copy_from_slice(&(random.bits() as u32).to_le_bytes());
+        ThingId(id)
+    }
 }
 
 /// How long a newcomer took.

@@ -49,6 +49,7 @@ fn run(people: usize, seconds: u32, first: usize, motion: &Tracked) -> anyhow::R
             kind: PeerKind::Person,
             entries_held: 0,
             redemption: None,
+            here: None,
         };
         let number = host.handle_hello(PeerKey(key), &hello).map_err(anyhow::Error::msg)?;
         host.admit(number, "meeting", 0);

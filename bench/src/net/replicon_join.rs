@@ -30,6 +30,10 @@ const CHANNEL_BYTES: usize = 64 << 20;
 
 /// What a body is there: as its users would write it.
 #[derive(Component, Serialize, Deserialize, Clone)]
+struct Of([u8; 16]);
+
+/// Where it is.
+#[derive(Component, Serialize, Deserialize, Clone)]
 struct Placed {
     place: [f32; 3],
     rotation: [f32; 4],
@@ -56,7 +60,7 @@ fn world() -> App {
     let mut app = App::new();
     let replicon = RepliconPlugins.set(ServerPlugin::new(PostUpdate));
     app.add_plugins((MinimalPlugins, StatesPlugin, replicon, RepliconRenetPlugins));
-    app.replicate::<Placed>().finish();
+    app.replicate::<Of>().replicate::<Placed>().finish();
     app
 }
 
@@ -92,8 +96,9 @@ fn serve(
     )?;
     let server = RenetServer::new(channels(&app));
     app.insert_resource(server).insert_resource(transport);
-    for BodyAtRest { place, rotation, .. } in bodies {
-        app.world_mut().spawn((Replicated, Placed { place: *place, rotation: *rotation }));
+    for body in bodies {
+        let placed = Placed { place: body.place, rotation: body.rotation };
+        app.world_mut().spawn((Replicated, Of(body.thing().0), placed));
     }
     for _ in 0..5 {
         app.update();
@@ -117,7 +122,7 @@ fn newcomer(bodies: &[BodyAtRest], server_addr: SocketAddr) -> anyhow::Result<Jo
     let transport = NetcodeClientTransport::new(current_time, authentication, socket)?;
     let client = RenetClient::new(channels(&app));
     app.insert_resource(client).insert_resource(transport);
-    let mut here = app.world_mut().query::<&Placed>();
+    let mut here = app.world_mut().query_filtered::<&Placed, With<Of>>();
     let mut near_after = None;
     while begun.elapsed() < PATIENCE {
         let next = Instant::now() + UPDATE;

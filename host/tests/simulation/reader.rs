@@ -101,6 +101,7 @@ impl Reader {
             kind,
             entries_held,
             redemption: self.redemption.clone().map(Into::into),
+            here: None,
         };
         Message::Hello { key, hello }
     }

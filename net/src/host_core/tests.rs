@@ -15,6 +15,7 @@ fn hello(name: &str) -> Hello {
         kind: PeerKind::Person,
         entries_held: 0,
         redemption: None,
+        here: None,
     }
 }
 
@@ -125,9 +126,9 @@ fn who_selects_a_thousand_times_tells_the_others_little_and_the_newest() {
 #[test]
 fn a_peer_of_another_version_is_told_so() {
     let mut core = HostCore::default();
-    let newer = Hello { oldest_minor: 6, newest_minor: 7, ..hello("x") };
+    let newer = Hello { oldest_minor: 7, newest_minor: 8, ..hello("x") };
     let why = core.handle_hello(PeerKey([1; 32]), &newer).unwrap_err();
-    assert!(why.contains("1.5") && why.contains("1.7"), "{why}");
+    assert!(why.contains("1.6") && why.contains("1.8"), "{why}");
 }
 
 #[test]
@@ -191,4 +192,34 @@ fn bent_fingers_are_told_to_who_is_near_and_knows_of_them() {
     }
     assert_eq!(seen, [(numbers[1], LinkEvent::Fingers { peer: numbers[0], number: 1, hands })]);
     assert_eq!((host.poses_dropped, host.nearby_dropped()), (0, (0, 0)));
+}
+
+#[test]
+fn a_newcomer_that_has_said_where_it_is_need_not_ask_where_very_many_bodies_are() {
+    let mut core = HostCore::default();
+    let at = |n: usize| TrackedPoint { place: [n as f32, 0.0, 0.0], rotation: [0.0, 0.0, 0.0, 1.0] };
+    let thing = |n: usize| {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&n.to_le_bytes());
+        ThingId(id)
+    };
+    let lying = |count: usize| (0..count).map(|n| (thing(n), at(n))).collect();
+    core.restore_rests(lying(limits::BODIES_AT_ONCE), Timestamp(1));
+    let come = |core: &mut HostCore, newest_minor, here| {
+        let hello = Hello { newest_minor, here, ..hello("Ada") };
+        let peer = core.handle_hello(PeerKey([3; 32]), &hello).unwrap();
+        core.poll_outputs();
+        assert_eq!(core.tell_newcomer(peer, Timestamp(2)), Vec::<Arc<[u8]>>::new(), "not before it is let in");
+        core.admit(peer, "site", 0);
+        let far = core.tell_newcomer(peer, Timestamp(2)).len();
+        let again = core.tell_newcomer(peer, Timestamp(2)).len();
+        let near = told(core, peer).iter().filter(|message| matches!(message, ToPeer::Piece(_))).count();
+        (near > 0, far > 0, again)
+    };
+    let here = Some([0; 3]);
+    assert_eq!(come(&mut core, 6, here), (false, false, 0), "few are told one by one");
+    core.restore_rests(lying(limits::BODIES_AT_ONCE + 1), Timestamp(1));
+    assert_eq!(come(&mut core, 6, here), (true, true, 0), "once");
+    assert_eq!(come(&mut core, 6, None), (false, false, 0), "who has not said where it is asks");
+    assert_eq!(come(&mut core, 5, here), (false, false, 0), "so does who speaks an older version");
 }

@@ -50,6 +50,7 @@ fn hello(newest_minor: u16, redemption: Option<Vec<u8>>) -> Hello {
         kind: PeerKind::Person,
         entries_held: 5,
         redemption: redemption.map(Into::into),
+        here: None,
     }
 }
 
