@@ -1,13 +1,13 @@
 //! A peer's second connection to its host, for blobs and for where all bodies are: what is bulk has a congestion control
-//! and a queue of its own, so that it cannot delay poses. Made beside the first, and again when it has ended and something
-//! is wished for.
+//! and a queue of its own, so that it cannot delay poses. Made together with the first, and again when it has ended and
+//! something is wished for.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use gemba_twin::peer::PeerKey;
-use quinn::{Connection, Endpoint};
+use quinn::{Connecting, Connection, Endpoint};
 use tokio::sync::Mutex;
 
 use crate::wire::{self, ToHost};
@@ -20,12 +20,20 @@ pub(crate) struct BulkLine {
     client: quinn::ClientConfig,
     to: SocketAddr,
     host: PeerKey,
-    known: Mutex<Option<Connection>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Begun with the first connection, and not waited for yet.
+    begun: Option<Connecting>,
+    made: Option<Connection>,
 }
 
 impl BulkLine {
-    /// Not yet made. Fails when the key cannot be used.
+    /// One that may have been begun. Fails when the key cannot be used.
     pub(crate) fn new(
+        begun: Option<Connecting>,
         endpoint: Endpoint,
         to: SocketAddr,
         key: &SigningKey,
@@ -33,22 +41,24 @@ impl BulkLine {
     ) -> Result<Self, rustls::Error> {
         let mut client = quinn::ClientConfig::new(Arc::new(tls::client(key, host)?));
         client.transport_config(Arc::new(transport::bulk()));
-        Ok(Self { endpoint, client, to, host, known: Mutex::new(None) })
+        Ok(Self { endpoint, client, to, host, known: Mutex::new(Known { begun, made: None }) })
     }
 
     /// The connection, made if there is none; none if it cannot be made.
     pub(crate) async fn connection(&self) -> Option<Connection> {
         let mut known = self.known.lock().await;
-        if let Some(connection) = known.as_ref().filter(|connection| connection.close_reason().is_none()) {
+        if let Some(connection) = known.made.as_ref().filter(|connection| connection.close_reason().is_none()) {
             return Some(connection.clone());
         }
-        let made = tokio::time::timeout(limits::CONNECT, self.connect()).await.ok()??;
-        Some(known.insert(made).clone())
+        let begun = known.begun.take();
+        let made = tokio::time::timeout(limits::CONNECT, self.connect(begun)).await.ok()??;
+        Some(known.made.insert(made).clone())
     }
 
-    async fn connect(&self) -> Option<Connection> {
+    async fn connect(&self, begun: Option<Connecting>) -> Option<Connection> {
         let name = tls::server_name(&self.host);
-        let connection = self.endpoint.connect_with(self.client.clone(), self.to, &name).ok()?.await.ok()?;
+        let begin = || self.endpoint.connect_with(self.client.clone(), self.to, &name).ok();
+        let connection = begun.or_else(begin)?.await.ok()?;
         let (mut send, _) = connection.open_bi().await.ok()?;
         send.write_all(&wire::frame(&ToHost::Bulk)).await.ok()?;
         send.finish().ok()?;

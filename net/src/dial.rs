@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use gemba_twin::peer::PeerKey;
-use quinn::{Connection, ConnectionError, Endpoint, VarInt};
+use quinn::{Connecting, Connection, ConnectionError, Endpoint, VarInt};
 use tokio::task::JoinSet;
 
 use crate::address::Address;
@@ -19,6 +19,8 @@ use crate::{limits, tls, transport};
 pub(crate) struct Reached {
     pub(crate) endpoint: Endpoint,
     pub(crate) connection: Connection,
+    /// The second connection, for what is bulk, on its way; none if it was not asked for, or has been taken.
+    pub(crate) bulk: Option<Connecting>,
     /// Who and where it is.
     pub(crate) host: Address,
 }
@@ -62,7 +64,7 @@ pub(crate) async fn dial(hosts: &[Address], key: &SigningKey, attempt: u32) -> R
 
 /// Whether the host of this key serves there now. None when nobody answers in time.
 pub async fn serves(host: &Address, key: &SigningKey, within: Duration) -> Option<bool> {
-    match tokio::time::timeout(within, connect(host, key, 0)).await {
+    match tokio::time::timeout(within, connect(host, key, 0, Lines::One)).await {
         Ok(Ok(reached)) => {
             reached.connection.close(VarInt::from_u32(close::LEFT), b"");
             // The good-bye is a packet that must still leave this machine.
@@ -77,7 +79,8 @@ pub async fn serves(host: &Address, key: &SigningKey, within: Duration) -> Optio
 async fn reach(host: Address, key: SigningKey, attempt: u32, at: u32, again: bool) -> Result<Reached, DialError> {
     tokio::time::sleep(limits::HEAD_START * at).await;
     for more in 0.. {
-        match connect(&host, &key, attempt.wrapping_add(more)).await.map_err(|error| explain(&host, error)) {
+        match connect(&host, &key, attempt.wrapping_add(more), Lines::Both).await.map_err(|error| explain(&host, error))
+        {
             Err(DialError::Lost(_)) if again => tokio::time::sleep(limits::RETRY.0).await,
             outcome => return outcome,
         }
@@ -96,19 +99,35 @@ enum ConnectError {
     Connection(ConnectionError),
 }
 
-async fn connect(to: &Address, key: &SigningKey, attempt: u32) -> Result<Reached, ConnectError> {
-    let crypto = tls::client(key, to.key).map_err(ConnectError::Key)?;
+/// Which connections are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    /// The first: whether somebody serves there is all that is asked.
+    One,
+    /// The second too, at once: a newcomer is told of very many bodies on it as soon as it is let in.
+    Both,
+}
+
+async fn connect(to: &Address, key: &SigningKey, attempt: u32, lines: Lines) -> Result<Reached, ConnectError> {
+    let settings = |transport| {
+        let mut client = quinn::ClientConfig::new(Arc::new(tls::client(key, to.key)?));
+        client.transport_config(Arc::new(transport));
+        Ok(client)
+    };
+    let (first, second) = (settings(transport::real_time()), settings(transport::bulk()));
+    let (first, second) = (first.map_err(ConnectError::Key)?, second.map_err(ConnectError::Key)?);
     let place = place(to, attempt).await?;
     let any = match place {
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         SocketAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
     };
-    let mut client = quinn::ClientConfig::new(Arc::new(crypto));
-    client.transport_config(Arc::new(transport::real_time()));
     let endpoint = transport::endpoint(any, None).map_err(ConnectError::Socket)?;
-    let connecting = endpoint.connect_with(client, place, &tls::server_name(&to.key)).map_err(ConnectError::Connect)?;
+    let connect =
+        |client| endpoint.connect_with(client, place, &tls::server_name(&to.key)).map_err(ConnectError::Connect);
+    let connecting = connect(first)?;
+    let bulk = if lines == Lines::Both { Some(connect(second)?) } else { None };
     let connection = connecting.await.map_err(ConnectError::Connection)?;
-    Ok(Reached { endpoint, connection, host: to.clone() })
+    Ok(Reached { endpoint, connection, bulk, host: to.clone() })
 }
 
 /// A name may stand for several addresses of which not all answer: each try takes the next.

@@ -18,6 +18,7 @@ use crate::blob_parts::BlobParts;
 use crate::frames::{self, FrameError, close};
 use crate::host_stats::{HostCounters, count};
 use crate::limits;
+use crate::paths::Paths;
 use crate::peers::{Hello, PeerNumber};
 use crate::recall::{self, Answers};
 use crate::telemetry::Feed;
@@ -60,6 +61,8 @@ pub(crate) struct ToHub {
     pub(crate) server: quinn::ServerConfig,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) counters: Arc<HostCounters>,
+    /// What the paths to peers carry.
+    pub(crate) paths: Arc<Paths>,
     /// Whether peers may connect: not while this host stands by for another.
     pub(crate) is_open: Arc<AtomicBool>,
 }
@@ -93,7 +96,8 @@ pub(crate) async fn accept(endpoint: Endpoint, hub: ToHub) {
 async fn arrive(incoming: Incoming, hub: ToHub) {
     let is_bulk = Arc::new(AtomicBool::new(false));
     let mut server = hub.server.clone();
-    server.transport_config(Arc::new(transport::undecided(is_bulk.clone())));
+    let to = incoming.remote_address().ip();
+    server.transport_config(Arc::new(transport::undecided(is_bulk.clone(), hub.paths.clone(), to)));
     let connecting = match incoming.accept_with(Arc::new(server)) {
         Ok(connecting) => connecting,
         Err(error) => return debug!("a peer failed to connect: {error}"),
@@ -185,21 +189,32 @@ async fn greet(connection: &Connection, hub: &ToHub) -> Greeting {
     let Some(key) = tls::peer_key(connection) else { return Greeting::None };
     let Ok((control, mut recv)) = connection.accept_bi().await else { return Greeting::None };
     let Ok(body) = frames::read(&mut recv, limits::HELLO_BYTES, || {}).await else { return Greeting::None };
-    let (reply, number) = oneshot::channel();
     let hello = match wire::decode_to_host(&body) {
         Ok(ToHost::Hello(hello)) => hello,
-        Ok(ToHost::Bulk) => {
-            let asked = hub.inputs.send(Input::Bulk { connection: connection.clone(), key, reply }).await;
-            let peer = if asked.is_ok() { number.await.ok() } else { None };
-            return peer.map_or(Greeting::None, Greeting::Bulk);
-        }
+        Ok(ToHost::Bulk) => return greet_bulk(connection, key, hub).await,
         _ => return Greeting::None,
     };
+    let (reply, number) = oneshot::channel();
     let input = Input::Hello { connection: connection.clone(), control, key, hello, reply };
     if hub.inputs.send(input).await.is_err() {
         return Greeting::None;
     }
     number.await.map_or(Greeting::Refused, |peer| Greeting::Arrived(peer, recv))
+}
+
+/// Its session's hello comes on another connection: it may be a little behind.
+async fn greet_bulk(connection: &Connection, key: PeerKey, hub: &ToHub) -> Greeting {
+    for wait in limits::HELLO_BEHIND {
+        tokio::time::sleep(wait).await;
+        let (reply, number) = oneshot::channel();
+        if hub.inputs.send(Input::Bulk { connection: connection.clone(), key, reply }).await.is_err() {
+            break;
+        }
+        if let Ok(peer) = number.await {
+            return Greeting::Bulk(peer);
+        }
+    }
+    Greeting::None
 }
 
 /// Whoever says more than it may is not read for a while; QUIC's flow control then holds it up at its own end.

@@ -284,7 +284,8 @@ fn begin(config: ListenConfig, is_open: bool) -> Result<HostPort, ListenError> {
     let (commands, command_receiver) = mpsc::channel(limits::COMMAND_QUEUE);
     let (inputs, input_receiver) = mpsc::channel(limits::INPUT_QUEUE);
     let is_open = Arc::new(AtomicBool::new(is_open));
-    let lines = ToHub { server, inputs, counters: Arc::default(), is_open: is_open.clone() };
+    let (counters, paths) = (Arc::default(), Arc::default());
+    let lines = ToHub { server, inputs, counters, paths, is_open: is_open.clone() };
     let counters = lines.counters.clone();
     tokio::spawn(Hub::new(config.site, event_sender, &lines).run(command_receiver, input_receiver));
     tokio::spawn(lines::accept(endpoint.clone(), lines));
@@ -367,6 +368,25 @@ mod tests {
             tokio::task::yield_now().await;
         }
         flooding.abort();
+    }
+
+    #[tokio::test]
+    async fn a_connection_for_blobs_may_be_a_little_ahead_of_its_sessions_hello() {
+        let mut host = host().await;
+        let (_first, _session, mut control, _recv) = raw_peer(&host).await;
+        let (_second, bulk, mut send, _recv) = raw_peer(&host).await;
+        send.write_all(&wire::frame(&ToHost::Bulk)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        control.write_all(&hello(*wire::MINORS.end())).await.unwrap();
+        let Some(HostEvent::Arrived { peer, .. }) = within_seconds(host.events.recv()).await else { panic!("nobody") };
+        host.commands.send(HostCommand::Admit { peer, entries: 0 }).await.unwrap();
+        let taken = async {
+            while host.counters.bulk_lines.load(Relaxed) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        within_seconds(taken).await;
+        assert!(bulk.close_reason().is_none());
     }
 
     #[tokio::test]

@@ -16,14 +16,17 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use quinn::congestion::{Controller, ControllerFactory, CubicConfig};
+use quinn::congestion::{Controller, ControllerFactory};
 use quinn_proto::RttEstimator;
 
+use crate::bulk_control::BulkControl;
 use crate::limits;
+use crate::paths::Paths;
 
 /// Added waiting that people notice in somebody else's hand, and little enough for a voice.
 const QUEUE_DELAY: Duration = Duration::from_millis(15);
@@ -77,19 +80,19 @@ pub struct RtConfig {
     /// Whether the connection has turned out to be for bulk. A host learns that when the peer has said so, on a
     /// connection that stands; from then on quinn's Cubic decides, which has been told everything too.
     pub is_bulk: Arc<AtomicBool>,
+    /// Where it goes, of which a connection for bulk may know what it carries.
+    pub(crate) path: Option<(Arc<Paths>, IpAddr)>,
 }
 
 impl Default for RtConfig {
     fn default() -> Self {
-        Self { budget: limits::REAL_TIME_BUDGET, is_bulk: Arc::default() }
+        Self { budget: limits::REAL_TIME_BUDGET, is_bulk: Arc::default(), path: None }
     }
 }
 
 impl ControllerFactory for RtConfig {
     fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
-        let mut cubic = CubicConfig::default();
-        cubic.initial_window(BULK_BEGIN_PACKETS * u64::from(mtu));
-        let bulk = Arc::new(cubic).build(now, mtu);
+        let bulk = BulkControl::new(self.path.clone(), BULK_BEGIN_PACKETS, now, mtu);
         Box::new(RtController { control: RtControl::new(self.budget, mtu, now), bulk, config: self })
     }
 }
@@ -97,7 +100,7 @@ impl ControllerFactory for RtConfig {
 /// The real-time connection's controller, as quinn calls it.
 pub struct RtController {
     control: RtControl,
-    bulk: Box<dyn Controller>,
+    bulk: BulkControl,
     config: Arc<RtConfig>,
 }
 
@@ -108,16 +111,19 @@ impl Controller for RtController {
 
     fn on_ack(&mut self, now: Instant, sent: Instant, bytes: u64, is_app_limited: bool, rtt: &RttEstimator) {
         self.control.handle_ack(now, sent, bytes);
-        self.bulk.on_ack(now, sent, bytes, is_app_limited, rtt);
+        let is_bulk = self.config.is_bulk.load(Relaxed);
+        self.bulk.on_ack((now, sent), bytes, (is_app_limited, is_bulk), rtt);
     }
 
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, is_app_limited: bool, largest: Option<u64>) {
-        self.bulk.on_end_acks(now, in_flight, is_app_limited, largest);
+        let is_bulk = self.config.is_bulk.load(Relaxed);
+        self.bulk.on_end_acks(now, in_flight, (is_app_limited, is_bulk), largest);
     }
 
     fn on_congestion_event(&mut self, now: Instant, sent: Instant, is_persistent: bool, lost_bytes: u64) {
         self.control.handle_loss(now, lost_bytes, is_persistent);
-        self.bulk.on_congestion_event(now, sent, is_persistent, lost_bytes);
+        let is_bulk = self.config.is_bulk.load(Relaxed);
+        self.bulk.on_congestion_event((now, sent), is_persistent, lost_bytes, is_bulk);
     }
 
     fn on_mtu_update(&mut self, mtu: u16) {
@@ -130,7 +136,7 @@ impl Controller for RtController {
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
-        let (control, bulk) = (self.control.clone(), self.bulk.clone_box());
+        let (control, bulk) = (self.control.clone(), self.bulk.clone());
         Box::new(Self { control, bulk, config: self.config.clone() })
     }
 

@@ -1,6 +1,6 @@
 //! What quinn is told: where it listens, and of connections how long silence may last, how much may wait, how fast to send.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::debug;
 
 use crate::limits;
+use crate::paths::Paths;
 use crate::rt_controller::RtConfig;
 
 /// An endpoint at `address`, for both families where that is IPv6's any. It has room for what arrives while this program
@@ -41,8 +42,8 @@ pub fn real_time() -> TransportConfig {
 }
 
 /// A host's settings before it knows what a connection is for: real-time until `is_bulk` says otherwise.
-pub(crate) fn undecided(is_bulk: Arc<AtomicBool>) -> TransportConfig {
-    with(RtConfig { is_bulk, ..RtConfig::default() })
+pub(crate) fn undecided(is_bulk: Arc<AtomicBool>, paths: Arc<Paths>, to: IpAddr) -> TransportConfig {
+    with(RtConfig { is_bulk, path: Some((paths, to)), ..RtConfig::default() })
 }
 
 /// A peer's settings of the connection for blobs: quinn's own congestion control, Cubic.

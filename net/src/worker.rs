@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
-use quinn::{Connection, SendStream, VarInt};
+use quinn::{Connecting, Connection, SendStream, VarInt};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug_span};
 
@@ -205,17 +205,18 @@ impl Worker {
             dialled = dial::dial(&self.hosts, &self.config.signing_key, attempt) => dialled,
             () = owner.closed() => return End::Left,
         };
-        let reached = match dialled {
+        let mut reached = match dialled {
             Ok(reached) => reached,
             Err(DialError::Refused(why)) => return End::Refused(why),
             Err(DialError::Lost(why)) => return End::Lost(why),
         };
         let is_likeliest = self.hosts.first() == Some(&reached.host);
         self.note_line(&reached);
+        let bulk = reached.bulk.take();
         let (endpoint, connection) = (&reached.endpoint, &reached.connection);
         let session = debug_span!("session", host = %reached.host.host, port = reached.host.port);
         let end = tokio::select! {
-            end = self.talk(&reached).instrument(session) => match end {
+            end = self.talk(&reached, bulk).instrument(session) => match end {
                 // Only the record's own host says the last word.
                 Err(End::Refused(why)) if !is_likeliest => End::Lost(why),
                 Ok(end) | Err(end) => end,
@@ -231,27 +232,19 @@ impl Worker {
         end
     }
 
-    async fn talk(&mut self, reached: &Reached) -> Result<End, End> {
-        let Reached { endpoint, connection, host } = reached;
+    async fn talk(&mut self, reached: &Reached, bulk: Option<Connecting>) -> Result<End, End> {
+        let Reached { endpoint, connection, host, .. } = reached;
         let over = |e: &dyn std::fmt::Display| End::Lost(e.to_string());
         let (mut control, incoming) = connection.open_bi().await.map_err(|e| over(&e))?;
-        let hello = Hello {
-            oldest_minor: *wire::MINORS.start(),
-            newest_minor: *wire::MINORS.end(),
-            name: wire::cut(&self.config.name, limits::NAME_BYTES),
-            kind: self.config.kind,
-            entries_held: self.core.entries_held(),
-            redemption: self.redemption.clone().map(Into::into),
-            here: Some(self.here()),
-        };
-        self.say(&mut control, &ToHost::Hello(hello)).await?;
+        self.say(&mut control, &ToHost::Hello(self.hello())).await?;
         self.core.handle_connected(Instant::now());
         let (heard, mut arrivals) = mpsc::channel(256);
         let key = &self.config.signing_key;
-        let bulk = BulkLine::new(endpoint.clone(), connection.remote_address(), key, host.key).map_err(|e| over(&e))?;
+        let bulk = BulkLine::new(bulk, endpoint.clone(), connection.remote_address(), key, host.key);
+        let bulk = bulk.map_err(|e| over(&e))?;
         let readers = Readers { heard, counters: self.counters.clone(), bulk: Arc::new(bulk) };
         let mut tasks = tokio::task::JoinSet::new();
-        // Before anything is wished for on it: it takes a round trip to make.
+        // After the hello, and before anything is wished for on it.
         tasks.spawn(readers.clone().bulk_line());
         tasks.spawn(readers.clone().telemetry(connection.clone()));
         tasks.spawn(readers.clone().datagrams(connection.clone()));
@@ -303,6 +296,18 @@ impl Worker {
                     return Err(End::Lost("no word from the host for a second".to_owned()));
                 }
             }
+        }
+    }
+
+    fn hello(&self) -> Hello {
+        Hello {
+            oldest_minor: *wire::MINORS.start(),
+            newest_minor: *wire::MINORS.end(),
+            name: wire::cut(&self.config.name, limits::NAME_BYTES),
+            kind: self.config.kind,
+            entries_held: self.core.entries_held(),
+            redemption: self.redemption.clone().map(Into::into),
+            here: Some(self.here()),
         }
     }
 

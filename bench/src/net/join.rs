@@ -1,9 +1,10 @@
 //! N4: how long a newcomer takes until it knows where 100,000 bodies at rest are, at a round-trip time of 50 ms; and N4a,
 //! until it knows those of its own cell.
 //!
-//! From the connecting of a link, as the viewer has it, until it has told of all bodies. Someone has been there before, so
-//! that the host has coded its cells already; the rival's world stands as well. The bodies of both have the names of their
-//! things (16 bytes each): a place without a thing is of no use.
+//! From the connecting of a link, as the viewer has it, until it has told of all bodies. Someone at the same address has
+//! been there before, so that the host has coded its cells already and knows what the path carries; the rival's world stands
+//! as well, and it has no congestion control that would have to learn. The bodies of both have the names of their things
+//! (16 bytes each): a place without a thing is of no use.
 
 use std::time::{Duration, Instant};
 
