@@ -258,7 +258,12 @@ impl Worker {
                 arrival = arrivals.recv() => {
                     let arrival = arrival.ok_or_else(|| End::Lost("the connection is over".to_owned()))?;
                     self.core.handle_heard(Instant::now());
-                    if self.arrived(arrival).await? {
+                    // An owner who has gone hears no more; what they have asked for still waits among the commands.
+                    let is_welcome = match self.arrived(arrival).await {
+                        Err(End::Left) => false,
+                        arrived => arrived?,
+                    };
+                    if is_welcome {
                         welcomed = true;
                         self.resume(&mut control, connection, &readers, &mut tasks).await?;
                     } else if welcomed {
