@@ -1,5 +1,5 @@
-//! Congestion control of connections for bulk: quinn's Cubic, which begins with what the path is remembered to carry
-//! ([`crate::paths`]).
+//! Congestion control of connections for bulk: quinn's Cubic, which begins with what was saved of its address
+//! ([`crate::careful_resume`]).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use quinn::congestion::{Controller, ControllerFactory, CubicConfig};
 use quinn_proto::RttEstimator;
 
-use crate::paths::{Carried, Growth, Leap, Paths};
+use crate::careful_resume::{Growth, Jump, Saved, SavedWindows};
 
 /// What a loss leaves of Cubic's window (RFC 9438, section 4.6).
 const CUBIC_LEFT: f64 = 0.7;
-/// What a path carries is noted anew when it is more by this factor: not at every packet.
+/// What is under way is saved anew when it is more by this factor: not at every packet.
 const NOTED: f64 = 1.2;
 
-/// Cubic, and what is known of the path.
+/// Cubic, and what was saved.
 pub(crate) struct BulkControl {
     cubic: Box<dyn Controller>,
-    leap: Leap,
-    path: Option<(Arc<Paths>, IpAddr)>,
+    jump: Jump,
+    saved: Option<(Arc<SavedWindows>, IpAddr)>,
     begin_packets: u64,
     mtu: u16,
     /// Most bytes under way since something was lost, as noted last.
@@ -29,17 +29,17 @@ pub(crate) struct BulkControl {
 
 impl Clone for BulkControl {
     fn clone(&self) -> Self {
-        let (cubic, leap, path) = (self.cubic.clone_box(), self.leap.clone(), self.path.clone());
-        Self { cubic, leap, path, ..*self }
+        let (cubic, jump, saved) = (self.cubic.clone_box(), self.jump.clone(), self.saved.clone());
+        Self { cubic, jump, saved, ..*self }
     }
 }
 
 impl BulkControl {
     /// Of a connection on which nothing has been sent, and that begins with so many packets.
-    pub(crate) fn new(path: Option<(Arc<Paths>, IpAddr)>, begin_packets: u64, now: Instant, mtu: u16) -> Self {
-        let remembered = path.as_ref().and_then(|(paths, to)| paths.recall(*to, now));
-        let (cubic, leap) = (cubic(begin_packets * u64::from(mtu), now, mtu), Leap::begin(remembered));
-        Self { cubic, leap, path, begin_packets, mtu, noted: 0, shortest: Duration::MAX }
+    pub(crate) fn new(saved: Option<(Arc<SavedWindows>, IpAddr)>, begin_packets: u64, now: Instant, mtu: u16) -> Self {
+        let remembered = saved.as_ref().and_then(|(windows, to)| windows.recall(*to, now));
+        let (cubic, jump) = (cubic(begin_packets * u64::from(mtu), now, mtu), Jump::begin(remembered));
+        Self { cubic, jump, saved, begin_packets, mtu, noted: 0, shortest: Duration::MAX }
     }
 
     pub(crate) fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
@@ -56,7 +56,7 @@ impl BulkControl {
     ) {
         self.shortest = rtt.min();
         let growth = if is_bulk {
-            self.leap.handle_ack((now, sent), bytes, self.shortest, self.cubic.window(), self.mtu.into())
+            self.jump.handle_ack((now, sent), bytes, self.shortest, self.cubic.window(), self.mtu.into())
         } else {
             Growth::Usual
         };
@@ -75,11 +75,11 @@ impl BulkControl {
         largest: Option<u64>,
     ) {
         self.cubic.on_end_acks(now, in_flight, is_app_limited, largest);
-        if let Some((paths, to)) =
-            self.path.as_ref().filter(|_| is_bulk && in_flight as f64 > self.noted as f64 * NOTED)
+        if let Some((windows, to)) =
+            self.saved.as_ref().filter(|_| is_bulk && in_flight as f64 > self.noted as f64 * NOTED)
         {
             self.noted = in_flight;
-            paths.note(*to, Carried { bytes: in_flight, round_trip: self.shortest, at: now });
+            windows.note(*to, Saved { bytes: in_flight, round_trip: self.shortest, at: now });
         }
     }
 
@@ -90,17 +90,17 @@ impl BulkControl {
         lost_bytes: u64,
         is_bulk: bool,
     ) {
-        let too_much = self.leap.handle_loss();
+        let too_much = self.jump.handle_loss();
         if let Some(left) = too_much {
             // What a loss makes of it is what is to be left.
             let left = left.max(self.begin_packets * u64::from(self.mtu));
             self.cubic = cubic((left as f64 / CUBIC_LEFT) as u64, now, self.mtu);
         }
         self.cubic.on_congestion_event(now, sent, is_persistent, lost_bytes);
-        if let Some((paths, to)) = self.path.as_ref().filter(|_| is_bulk) {
+        if let Some((windows, to)) = self.saved.as_ref().filter(|_| is_bulk) {
             let left = self.cubic.window();
             self.noted = self.noted.min(left);
-            if too_much.is_some() { paths.forget(*to) } else { paths.lower(*to, left) }
+            if too_much.is_some() { windows.forget(*to) } else { windows.lower(*to, left) }
         }
     }
 

@@ -223,8 +223,8 @@ pub const FINGERS_BUDGET: u64 = 10_000;
 pub const JOIN_NEAR_BYTES: usize = 48 << 10;
 /// Bodies that a newcomer is told of at once, without asking, at some 70 bytes each.
 pub const BODIES_AT_ONCE: usize = 256;
-/// Addresses of which a host remembers what the path to them carries, at some 100 bytes each.
-pub const PATHS: usize = 1024;
+/// Addresses of which a host remembers what was under way to them at once, at some 100 bytes each.
+pub const SAVED_WINDOWS: usize = 1024;
 /// When a host looks for the session that a connection for blobs belongs to: its hello may come a little later.
 pub const HELLO_BEHIND: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(500)];

@@ -15,10 +15,10 @@ use tracing::{Instrument, debug, debug_span};
 use crate::allowance::{Allowance, Place, TokenBucket};
 use crate::blob_hash::BlobHash;
 use crate::blob_parts::BlobParts;
+use crate::careful_resume::SavedWindows;
 use crate::frames::{self, FrameError, close};
 use crate::host_stats::{HostCounters, count};
 use crate::limits;
-use crate::paths::Paths;
 use crate::peers::{Hello, PeerNumber};
 use crate::recall::{self, Answers};
 use crate::telemetry::Feed;
@@ -61,8 +61,8 @@ pub(crate) struct ToHub {
     pub(crate) server: quinn::ServerConfig,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) counters: Arc<HostCounters>,
-    /// What the paths to peers carry.
-    pub(crate) paths: Arc<Paths>,
+    /// What connections for bulk have found, for those to come.
+    pub(crate) saved: Arc<SavedWindows>,
     /// Whether peers may connect: not while this host stands by for another.
     pub(crate) is_open: Arc<AtomicBool>,
 }
@@ -97,7 +97,7 @@ async fn arrive(incoming: Incoming, hub: ToHub) {
     let is_bulk = Arc::new(AtomicBool::new(false));
     let mut server = hub.server.clone();
     let to = incoming.remote_address().ip();
-    server.transport_config(Arc::new(transport::undecided(is_bulk.clone(), hub.paths.clone(), to)));
+    server.transport_config(Arc::new(transport::undecided(is_bulk.clone(), hub.saved.clone(), to)));
     let connecting = match incoming.accept_with(Arc::new(server)) {
         Ok(connecting) => connecting,
         Err(error) => return debug!("a peer failed to connect: {error}"),

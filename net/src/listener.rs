@@ -284,8 +284,8 @@ fn begin(config: ListenConfig, is_open: bool) -> Result<HostPort, ListenError> {
     let (commands, command_receiver) = mpsc::channel(limits::COMMAND_QUEUE);
     let (inputs, input_receiver) = mpsc::channel(limits::INPUT_QUEUE);
     let is_open = Arc::new(AtomicBool::new(is_open));
-    let (counters, paths) = (Arc::default(), Arc::default());
-    let lines = ToHub { server, inputs, counters, paths, is_open: is_open.clone() };
+    let (counters, saved) = (Arc::default(), Arc::default());
+    let lines = ToHub { server, inputs, counters, saved, is_open: is_open.clone() };
     let counters = lines.counters.clone();
     tokio::spawn(Hub::new(config.site, event_sender, &lines).run(command_receiver, input_receiver));
     tokio::spawn(lines::accept(endpoint.clone(), lines));

@@ -25,8 +25,8 @@ use quinn::congestion::{Controller, ControllerFactory};
 use quinn_proto::RttEstimator;
 
 use crate::bulk_control::BulkControl;
+use crate::careful_resume::SavedWindows;
 use crate::limits;
-use crate::paths::Paths;
 
 /// Added waiting that people notice in somebody else's hand, and little enough for a voice.
 const QUEUE_DELAY: Duration = Duration::from_millis(15);
@@ -80,19 +80,19 @@ pub struct RtConfig {
     /// Whether the connection has turned out to be for bulk. A host learns that when the peer has said so, on a
     /// connection that stands; from then on quinn's Cubic decides, which has been told everything too.
     pub is_bulk: Arc<AtomicBool>,
-    /// Where it goes, of which a connection for bulk may know what it carries.
-    pub(crate) path: Option<(Arc<Paths>, IpAddr)>,
+    /// Where it goes, and what was saved of connections for bulk that went there before.
+    pub(crate) saved: Option<(Arc<SavedWindows>, IpAddr)>,
 }
 
 impl Default for RtConfig {
     fn default() -> Self {
-        Self { budget: limits::REAL_TIME_BUDGET, is_bulk: Arc::default(), path: None }
+        Self { budget: limits::REAL_TIME_BUDGET, is_bulk: Arc::default(), saved: None }
     }
 }
 
 impl ControllerFactory for RtConfig {
     fn build(self: Arc<Self>, now: Instant, mtu: u16) -> Box<dyn Controller> {
-        let bulk = BulkControl::new(self.path.clone(), BULK_BEGIN_PACKETS, now, mtu);
+        let bulk = BulkControl::new(self.saved.clone(), BULK_BEGIN_PACKETS, now, mtu);
         Box::new(RtController { control: RtControl::new(self.budget, mtu, now), bulk, config: self })
     }
 }

@@ -8,8 +8,8 @@ use quinn::{AckFrequencyConfig, Endpoint, EndpointConfig, ServerConfig, TokioRun
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::debug;
 
+use crate::careful_resume::SavedWindows;
 use crate::limits;
-use crate::paths::Paths;
 use crate::rt_controller::RtConfig;
 
 /// An endpoint at `address`, for both families where that is IPv6's any. It has room for what arrives while this program
@@ -42,8 +42,8 @@ pub fn real_time() -> TransportConfig {
 }
 
 /// A host's settings before it knows what a connection is for: real-time until `is_bulk` says otherwise.
-pub(crate) fn undecided(is_bulk: Arc<AtomicBool>, paths: Arc<Paths>, to: IpAddr) -> TransportConfig {
-    with(RtConfig { is_bulk, path: Some((paths, to)), ..RtConfig::default() })
+pub(crate) fn undecided(is_bulk: Arc<AtomicBool>, saved: Arc<SavedWindows>, to: IpAddr) -> TransportConfig {
+    with(RtConfig { is_bulk, saved: Some((saved, to)), ..RtConfig::default() })
 }
 
 /// A peer's settings of the connection for blobs: quinn's own congestion control, Cubic.
