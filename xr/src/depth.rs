@@ -6,15 +6,15 @@ use bevy::prelude::*;
 use bevy::render::render_resource::TextureFormat;
 use bevy::render::renderer::{RenderDevice, RenderQueue};
 use bevy::render::view::ViewDepthTexture;
-use bevy_mod_openxr::layer_builder::SwapchainSubImage;
 use bevy_mod_openxr::resources::{OxrInstance, OxrSwapchain, OxrSwapchainImages};
 use bevy_mod_openxr::session::OxrSession;
-use bevy_mod_openxr::types::{SwapchainCreateFlags, SwapchainCreateInfo, SwapchainUsageFlags};
+use bevy_mod_openxr::types::SwapchainUsageFlags;
 use bevy_mod_xr::camera::{XrCamera, XrProjection};
 use openxr::sys;
 
 use crate::figures::HeadsetFigures;
 use crate::picture::Picture;
+use crate::swapchain;
 
 /// Of Bevy's own depth, and of the runtime's image.
 const FORMAT: TextureFormat = TextureFormat::Depth32Float;
@@ -50,19 +50,9 @@ impl Depth {
     ) -> Option<Depth> {
         instance.exts().khr_composition_layer_depth.as_ref()?;
         let offered = session.enumerate_swapchain_formats().ok()?;
-        let swapchain = offered.contains(&FORMAT).then(|| {
-            session.create_swapchain(SwapchainCreateInfo {
-                create_flags: SwapchainCreateFlags::EMPTY,
-                usage_flags: SwapchainUsageFlags::DEPTH_STENCIL_ATTACHMENT | SwapchainUsageFlags::SAMPLED,
-                format: FORMAT,
-                sample_count: 1,
-                width: size.x,
-                height: size.y,
-                face_count: 1,
-                array_size: 2,
-                mip_count: 1,
-            })
-        })?;
+        let swapchain = offered
+            .contains(&FORMAT)
+            .then(|| swapchain::create(session, SwapchainUsageFlags::DEPTH_STENCIL_ATTACHMENT, FORMAT, size))?;
         let swapchain = swapchain.inspect_err(|why| debug!("no images for depth: {why}")).ok()?;
         let images = swapchain.enumerate_images(device.wgpu_device(), FORMAT, size).ok()?;
         Some(Depth { swapchain, images, size, taken: None, drawn: 0 })
@@ -85,16 +75,11 @@ impl Depth {
         if self.drawn != 2 {
             return None;
         }
-        let whole = openxr::Rect2Di {
-            offset: openxr::Offset2Di { x: 0, y: 0 },
-            extent: openxr::Extent2Di { width: self.size.x as i32, height: self.size.y as i32 },
-        };
         let info = |layer| {
-            let image = SwapchainSubImage::new().swapchain(&self.swapchain).image_array_index(layer).image_rect(whole);
             sys::CompositionLayerDepthInfoKHR {
                 ty: sys::CompositionLayerDepthInfoKHR::TYPE,
                 next: std::ptr::null(),
-                sub_image: image.into_raw(),
+                sub_image: swapchain::layer(&self.swapchain, self.size, layer),
                 min_depth: 0.0,
                 max_depth: 1.0,
                 // Reversed: depth 0 is infinitely far, depth 1 at the near plane. The specification has the plane of

@@ -15,6 +15,7 @@ use bevy_mod_openxr::layer_builder::CompositionLayer;
 use bevy_mod_xr::camera::{Fov, XrCamera, XrProjection, calculate_projection};
 use bevy_mod_xr::session::{XrRenderSystems, XrRootTransform};
 use openxr::View;
+use openxr::sys::Result as XrResult;
 
 use crate::depth::{self, PairDepth};
 use crate::figures::HeadsetFigures;
@@ -125,7 +126,8 @@ fn acquire(
             for view in 0..picture.views.count() {
                 let image = images.get(view as usize / 2).copied();
                 let target = picture.pair(view).zip(image).and_then(|((pair, layer), image)| pair.target(image, layer));
-                let Some(target) = target else { return };
+                // An image that was never told of: the session ends, and with it what was got.
+                let Some(target) = target else { return trouble.note(XrResult::ERROR_RUNTIME_FAILURE) };
                 textures.insert(eye_texture(view), target);
             }
             eyes.has_image = true;

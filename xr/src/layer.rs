@@ -3,12 +3,13 @@
 
 use std::ptr;
 
-use bevy_mod_openxr::layer_builder::{CompositionLayer, SwapchainSubImage};
+use bevy_mod_openxr::layer_builder::CompositionLayer;
 use bevy_mod_openxr::resources::OxrSwapchain;
 use openxr::{View, sys};
 
 use crate::depth::PairDepth;
-use crate::picture::{Pair, Picture};
+use crate::picture::Picture;
+use crate::swapchain;
 
 /// What the runtime is given for all views.
 pub(crate) struct EyesLayer {
@@ -38,7 +39,7 @@ impl EyesLayer {
                 next: depth.map_or(ptr::null(), |both| ptr::from_ref(&both[layer as usize]).cast()),
                 pose: view.pose,
                 fov: view.fov,
-                sub_image: part(pair, layer),
+                sub_image: swapchain::layer(&pair.swapchain, pair.size, layer),
             })
         });
         let views = layered.collect::<Option<Box<[_]>>>()?;
@@ -52,15 +53,6 @@ impl EyesLayer {
         };
         Some(Self { layer, _views: views, _depths: depths })
     }
-}
-
-/// The whole of one layer of a pair's image.
-fn part(pair: &Pair, layer: u32) -> sys::SwapchainSubImage {
-    let image_rect = openxr::Rect2Di {
-        offset: openxr::Offset2Di { x: 0, y: 0 },
-        extent: openxr::Extent2Di { width: pair.size.x as i32, height: pair.size.y as i32 },
-    };
-    SwapchainSubImage::new().swapchain(&pair.swapchain).image_array_index(layer).image_rect(image_rect).into_raw()
 }
 
 #[expect(unsafe_code, reason = "the trait's promise is about the layout of a C structure")]

@@ -8,7 +8,7 @@
 //! - `runtime`: the connection with it; `start`: a renderer that it can use; `join`: it comes, or comes back, later
 //! - `course`: what is to be done with the session next; decides only
 //! - `session`: does it, in the main world; `word`: what it hears from the runtime
-//! - `views`: which pictures an eye has, one, or two by `foveation`; `picture`: what they are drawn into
+//! - `views`: which pictures an eye has, one, or two by `foveation`; `picture` with `swapchain`: what they are drawn into
 //! - `frame`: draws, in the render world, with `depth` and `mask`, and gives it to the runtime as a `layer`
 //! - `display`: the refresh rate, and what the lenses hide
 //! - `room`: the person's own, behind the plant; `anchor`: what in it is to stay where it is
@@ -54,6 +54,7 @@ mod room;
 mod runtime;
 mod session;
 mod start;
+mod swapchain;
 mod tracked;
 mod views;
 mod word;

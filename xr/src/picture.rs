@@ -10,12 +10,13 @@ use bevy::render::texture::ManualTextureView;
 use bevy_mod_openxr::error::OxrError;
 use bevy_mod_openxr::resources::{OxrFrameStream, OxrInstance, OxrSwapchain, OxrSwapchainImages};
 use bevy_mod_openxr::session::OxrSession;
-use bevy_mod_openxr::types::{SwapchainCreateFlags, SwapchainCreateInfo, SwapchainUsageFlags};
+use bevy_mod_openxr::types::SwapchainUsageFlags;
 use openxr::{Space, SystemId};
 
 use crate::depth::{Depth, PairDepth};
 use crate::display::{Hidden, hidden};
 use crate::room::{Blending, RoomLayer};
+use crate::swapchain;
 use crate::views::Views;
 
 /// All of a session that the render world uses. Made in the main world, taken by the render world once.
@@ -72,17 +73,7 @@ impl Pair {
         let offered = session.enumerate_swapchain_formats()?;
         let ours = [TextureFormat::Rgba8UnormSrgb, TextureFormat::Bgra8UnormSrgb];
         let format = ours.into_iter().find(|f| offered.contains(f)).ok_or(OxrError::NoAvailableFormat)?;
-        let swapchain = session.create_swapchain(SwapchainCreateInfo {
-            create_flags: SwapchainCreateFlags::EMPTY,
-            usage_flags: SwapchainUsageFlags::COLOR_ATTACHMENT | SwapchainUsageFlags::SAMPLED,
-            format,
-            sample_count: 1,
-            width: size.x,
-            height: size.y,
-            face_count: 1,
-            array_size: 2,
-            mip_count: 1,
-        })?;
+        let swapchain = swapchain::create(session, SwapchainUsageFlags::COLOR_ATTACHMENT, format, size)?;
         let images = swapchain.enumerate_images(device.wgpu_device(), format, size)?;
         if images.is_empty() {
             return Err(OxrError::NoAvailableFormat);

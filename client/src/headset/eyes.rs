@@ -1,6 +1,6 @@
 //! What each eye sees, as files: for every word on stdin a line about how the person stands, and for one that begins with
-//! `look-` a picture of each eye, and of its inset if it has one. Switched on by `--eyes DIR`; the tests' way to look through the headset. A headset's own
-//! way to take pictures is not this.
+//! `look-` a picture of each eye, and of its inset if it has one. Switched on by `--eyes DIR`; the tests' way to look
+//! through the headset. A headset's own way to take pictures is not this.
 
 use std::io::BufRead;
 use std::path::PathBuf;
