@@ -1,11 +1,26 @@
 //! Any bytes as packets of a lane of bodies, each behind its length: places stay finite, memory stays bounded, and what
-//! was refused is not acknowledged.
+//! was refused is not acknowledged; with a foresight and without.
 #![no_main]
 
-use gemba_net::body::{BodyReceiver, BodySender, Precision};
+use gemba_net::body::{BodyReceiver, BodySender, Foresight, Placement, Precision, Seen};
+
+/// That all stays where it was.
+#[derive(Debug)]
+struct Staying;
+
+impl Foresight for Staying {
+    fn foresee(&mut self, seen: &[Seen], _: u32) -> Vec<Placement> {
+        seen.iter().map(|seen| seen.past[seen.past.len() - 1].at).collect()
+    }
+}
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let mut receiver = BodyReceiver::new(Precision::of_hands(), 64);
+    let receiver = || BodyReceiver::new(Precision::of_hands(), 64);
+    hear(receiver(), bytes);
+    hear(receiver().with_foresight(Box::new(Staying)), bytes);
+});
+
+fn hear(mut receiver: BodyReceiver, bytes: &[u8]) {
     let mut sender = BodySender::new(Precision::of_hands());
     let mut rest = bytes;
     while let Some((length, after)) = rest.split_first() {
@@ -20,4 +35,4 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         let (bodies, told) = receiver.held();
         assert!(bodies <= 64 && told <= 64 * 72);
     }
-});
+}

@@ -148,6 +148,8 @@ pub const REAL_TIME_LEAST: u64 = 16_000;
 pub const BODIES: usize = 1 << 17;
 /// Times a body was told that are kept: one for each tick that a packet may build on (65), and a few before.
 pub const TOLD_PER_BODY: usize = 72;
+/// Bodies of a lane that a simulation at both ends is asked about: the others are left to the lane's own guesses.
+pub const BODIES_FORESEEN: usize = 1024;
 /// Packets of a lane that are kept: those of 64 ticks at 16 a tick (18 kB each tick, 8 Mbit/s at 60 Hz).
 pub const PACKETS_SENT: usize = 1024;
 /// Bodies told in one packet: more would take a reader longer than a millisecond.

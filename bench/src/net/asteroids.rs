@@ -20,7 +20,7 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     for run in 0..sizes.runs as u64 {
         // The scene settles into a ring, with few surprises, after some five minutes; this is before.
         let scene = asteroids(2323 + run, 60, sizes.ticks);
-        let cost = send(&scene, precision, 2, || false)?;
+        let cost = send(&scene, precision, 2, None, || false)?;
         let updates = cost.ticks as f64 * BODIES;
         wire.push((cost.bytes + cost.packets * OVERHEAD_BYTES) as f64 / updates);
         own.push(cost.bytes as f64 / updates);
@@ -28,7 +28,7 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
         errors = [errors[0].max(cost.place_error), errors[1].max(cost.rotation_error)];
         rival.push(replicated(&scene));
         let mut random = Seeded(run);
-        let cost = send(&scene, precision, 2, || random.between(0.0, 1.0) < 0.05)?;
+        let cost = send(&scene, precision, 2, None, || random.between(0.0, 1.0) < 0.05)?;
         lossy.push((cost.bytes + cost.packets * OVERHEAD_BYTES) as f64 / updates);
     }
     let errors = format!("errors at most {:.4} m on an axis and {:.5} rad", errors[0], errors[1]);

@@ -38,7 +38,8 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
         let (p99, _) = run(lasting, false)?;
         alone.push(p99);
         let (p99, rate) = run(lasting, true)?;
-        (beside.push(p99), told.push(rate));
+        beside.push(p99);
+        told.push(rate);
     }
     let row = |id: &str, what: &str, unit, runs: &Runs, rival: Option<&Runs>| Row {
         id: id.to_owned(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use gemba_net::body::{
-    Acks, Body, BodyNumber, BodyReceiver, BodySender, Epoch, Placement, Precision, Stillness, angle_between,
+    Acks, Body, BodyNumber, BodyReceiver, BodySender, Epoch, Foresight, Placement, Precision, Stillness, angle_between,
 };
 
 use super::scene::Scene;
@@ -16,7 +16,7 @@ use super::scene::Scene;
 /// byte that names the lane.
 pub const OVERHEAD_BYTES: usize = 20 + 8 + 11 + 3 + 16 + 1;
 /// Ticks before anything is counted: both ends know all bodies by then.
-const WARM_UP_TICKS: usize = 60;
+pub const WARM_UP_TICKS: usize = 60;
 
 /// What a scene cost.
 #[derive(Default)]
@@ -35,16 +35,20 @@ pub struct Cost {
     pub rotation_error: f64,
 }
 
-/// Sends a scene whose packets are acknowledged `behind` ticks later; every packet to which `lost` says so is lost.
+/// Sends a scene whose packets are acknowledged `behind` ticks later; every packet to which `lost` says so is lost. Each
+/// end has a foresight of its own, if there is one.
 pub fn send(
     scene: &Scene,
     precision: Precision,
     behind: usize,
+    foresight: Option<fn() -> Box<dyn Foresight>>,
     mut lost: impl FnMut() -> bool,
 ) -> anyhow::Result<Cost> {
     let bodies = scene.ticks.first().map_or(0, Vec::len);
-    let mut sender = BodySender::new(precision);
-    let mut receiver = BodyReceiver::new(precision, bodies);
+    let (mut sender, mut receiver) = (BodySender::new(precision), BodyReceiver::new(precision, bodies));
+    if let Some(foresight) = foresight {
+        (sender, receiver) = (sender.with_foresight(foresight()), receiver.with_foresight(foresight()));
+    }
     let mut stillness = vec![Stillness::new(precision); bodies];
     let mut answers: VecDeque<Option<[u8; Acks::BYTES]>> = VecDeque::new();
     let mut cost = Cost::default();

@@ -93,8 +93,11 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
         let host = runtime()?;
         let found = host.block_on(run(peers, seconds, motion.clone()))?;
         host.shutdown_background();
-        (p99.push(found.p99_ms), skipped.push(found.skipped), rate.push(found.rate));
-        (theirs.push(found.cores[0]), ours.push(found.cores[1]));
+        p99.push(found.p99_ms);
+        skipped.push(found.skipped);
+        rate.push(found.rate);
+        theirs.push(found.cores[0]);
+        ours.push(found.cores[1]);
     }
     let row = |id: &str, what: String, unit, runs: &Runs, goal: Option<f64>, pass: Option<bool>| Row {
         id: id.to_owned(),

@@ -118,7 +118,8 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     let mut rivals = [replicon::NAME, lightyear::NAME].map(|name| (name, Runs::default(), Runs::default()));
     for _ in 0..sizes.runs {
         let (spent, sent) = ours(clients, bodies, ticks)?;
-        (time.push(spent), bytes.push(sent));
+        time.push(spent);
+        bytes.push(sent);
         let scene = (clients, bodies, ticks.min(30));
         let found = {
             let mut replication = replicon::Replication::new(clients, bodies);
@@ -128,7 +129,8 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
             [first, rival(|moved| replication.tick(moved), scene)]
         };
         for ((_, time, bytes), (spent, sent)) in rivals.iter_mut().zip(found) {
-            (time.push(spent), bytes.push(sent));
+            time.push(spent);
+            bytes.push(sent);
         }
     }
     let row = |id: &str, what: String, unit, runs: &Runs, goal, pass, peers: Vec<(&str, f64)>| Row {

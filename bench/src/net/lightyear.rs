@@ -108,7 +108,9 @@ impl Replication {
         let regions = clients;
         let clients = (0..regions).map(|region| Client::join(&mut server, server_entity, region)).collect();
         let mut replication = Self { server, clients, bodies: Vec::new() };
-        (0..3).for_each(|_| drop(replication.tick(|_| None)));
+        for _ in 0..3 {
+            replication.tick(|_| None);
+        }
         let spawn = |n| {
             let to = NetworkTarget::Single(PeerId::Raw(address(n % regions)));
             replication.server.world_mut().spawn((Placed::default(), Replicate::to_clients(to))).id()
@@ -118,7 +120,9 @@ impl Replication {
             replication.tick(|_| None);
             if replication.clients.iter_mut().all(|client| client.known() == (bodies / regions) as usize) {
                 // And says so.
-                (0..3).for_each(|_| drop(replication.tick(|_| None)));
+                for _ in 0..3 {
+                    replication.tick(|_| None);
+                }
                 return Ok(replication);
             }
         }

@@ -142,8 +142,10 @@ pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
     for n in 0..sizes.runs {
         let cost = run(people, seconds, n * 31, &motion)?;
         all.push(cost.poses_mbit + cost.voices_mbit + cost.fingers_mbit);
-        (poses.push(cost.poses_mbit), fingers.push(cost.fingers_mbit));
-        (rate.push(cost.rate), heard.push(cost.heard));
+        poses.push(cost.poses_mbit);
+        fingers.push(cost.fingers_mbit);
+        rate.push(cost.rate);
+        heard.push(cost.heard);
     }
     let row = |id: &str, what: String, unit, runs: &Runs, goal: Option<f64>| Row {
         id: id.to_owned(),

@@ -4,6 +4,7 @@ mod asteroids;
 mod bad_peers;
 mod bit_packing;
 mod body_lane;
+mod cube_field;
 mod cubes;
 mod fairness;
 mod full_house;

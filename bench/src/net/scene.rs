@@ -31,7 +31,7 @@ impl Seeded {
     }
 
     /// A point in the ball of radius 1.
-    fn in_ball(&mut self) -> Vector {
+    pub fn in_ball(&mut self) -> Vector {
         loop {
             let point = Vector::new(self.between(-1.0, 1.0), self.between(-1.0, 1.0), self.between(-1.0, 1.0));
             if point.length_squared() <= 1.0 && point.length_squared() > 1e-4 {
@@ -102,77 +102,7 @@ fn keep_speed(body: &mut RigidBody, target: f32, bounds: f32, dt: f32) {
     }
 }
 
-/// 900 cubes of 0.4 m in a field, and one of 1.5 m that is driven through them, rolls over them, and now and then
-/// tosses those around it into the air: as in Fiedler's networked physics, 60 ticks a second.
-pub fn cubes(seed: u64, settle_secs: u32, ticks: usize) -> Scene {
-    let mut random = Seeded(seed);
-    let mut world = PhysicsWorld::default();
-    world.insert(
-        RigidBodyBuilder::fixed().translation(Vector::new(0.0, -1.0, 0.0)),
-        ColliderBuilder::cuboid(200.0, 1.0, 200.0).friction(0.7),
-    );
-    let mut handles = Vec::new();
-    let large =
-        RigidBodyBuilder::dynamic().translation(Vector::new(0.0, 1.5, 0.0)).angular_damping(0.5).can_sleep(false);
-    handles.push(world.insert(large, ColliderBuilder::cuboid(0.75, 0.75, 0.75).friction(0.7)).0);
-    for number in 0..900 {
-        let (column, row) = ((number % 30) as f32, (number / 30) as f32);
-        let jitter = random.in_ball() * 0.05;
-        let place = Vector::new((column - 14.5) * 0.8 + jitter.x, 0.5, (row - 14.5) * 0.8 + jitter.z);
-        let body = RigidBodyBuilder::dynamic().translation(place);
-        handles.push(world.insert(body, ColliderBuilder::cuboid(0.2, 0.2, 0.2).friction(0.7)).0);
-    }
-    let mut scene = Scene { ticks: Vec::new() };
-    let mut toward = Vector::ZERO;
-    for step in 0..settle_secs as usize * 60 + ticks {
-        if step % 90 == 0 {
-            toward = Vector::new(random.between(-9.0, 9.0), 0.0, random.between(-9.0, 9.0));
-        }
-        let place = world.bodies[handles[0]].translation();
-        let mass = world.bodies[handles[0]].mass();
-        let body = &mut world.bodies[handles[0]];
-        // As a driver would: towards the goal at no more than 6 m/s.
-        let lacking = ((toward - place) * 2.0).clamp_length_max(6.0) - body.linvel();
-        body.reset_forces(true);
-        body.add_force(Vector::new(lacking.x, 0.0, lacking.z).clamp_length_max(3.0) * 5.0 * mass, true);
-        gather(&mut world, &handles[1..], place, step % 240 < 120);
-        if step % 120 == 119 {
-            toss(&mut world, &handles[1..], place, &mut random);
-        }
-        world.step();
-        if step >= settle_secs as usize * 60 {
-            scene.ticks.push(handles.iter().map(|handle| placed(&world.bodies[*handle])).collect());
-        }
-    }
-    scene
-}
-
-/// Pulls the cubes near the large one towards it, so that they roll along with it.
-fn gather(world: &mut PhysicsWorld, small: &[RigidBodyHandle], to: Vector, pulls: bool) {
-    for handle in small {
-        let body = &mut world.bodies[*handle];
-        let way = to - body.translation();
-        let near = pulls && way.length() < 3.0;
-        body.reset_forces(near);
-        if near {
-            let pull = way.normalize() * 12.0 * body.mass();
-            body.add_force(pull, true);
-        }
-    }
-}
-
-fn toss(world: &mut PhysicsWorld, small: &[RigidBodyHandle], from: Vector, random: &mut Seeded) {
-    for handle in small {
-        let body = &mut world.bodies[*handle];
-        let away = body.translation() - from;
-        if away.length() < 2.5 {
-            let up = Vector::new(away.x, random.between(3.0, 6.0), away.z) * body.mass();
-            body.apply_impulse_at_point(up, body.translation() + random.in_ball() * 0.1, true);
-        }
-    }
-}
-
-fn placed(body: &RigidBody) -> Placed {
+pub fn placed(body: &RigidBody) -> Placed {
     let (place, rotation) = (body.translation(), body.rotation());
     (
         [f64::from(place.x), f64::from(place.y), f64::from(place.z)],

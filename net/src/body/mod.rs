@@ -34,9 +34,14 @@
 //! assert!(sender.poll_packet(60).is_none());
 //! ```
 //!
-//! Left out: that a body appears or is gone (control messages say so), who may grab what (the site's roles), and physics.
+//! An application that simulates its bodies gives both ends the same simulation ([`Foresight`]): what follows from shapes
+//! and contacts then costs nothing, only what drives them from outside does. Lanes of people and of what they carry have
+//! none.
+//!
+//! Left out: that a body appears or is gone (control messages say so), and who may grab what (the site's roles).
 
 mod entropy;
+mod foresight;
 mod lease;
 mod motion;
 mod packet;
@@ -47,6 +52,7 @@ mod record;
 mod sender;
 mod stillness;
 
+pub use foresight::{Foresight, Seen, Sighting};
 pub use lease::{BodyNumber, Epoch, Lease, LeaseBook, LeaseError};
 pub use packet::Acks;
 pub(crate) use packet::{newer, whole};

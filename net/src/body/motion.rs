@@ -2,14 +2,16 @@
 //!
 //! Several guesses (it stays; it goes on as in the last tick, the last two, four, eight; it goes on as it has for long)
 //! are weighed by how far each was off when this body was told before. A body in free flight is soon predicted by its
-//! long past, one that is pushed about by its last movement, one that lies by where it lies. Nothing here knows physics:
-//! neither gravity nor shapes; that would need the receiver to know them too.
+//! long past, one that is pushed about by its last movement, one that lies by where it lies. None of these knows physics,
+//! neither gravity nor shapes; where both ends do, a [`super::Foresight`] is one guess more.
 
 use super::lease::Epoch;
 use super::placement::{Placement, inverse, product, turn_of, turned, unit};
 
 const MOVES: usize = 8;
 const TURNS: usize = 6;
+/// A foresight counts as if it had missed by so much less: it knows of contacts before they come, the others after.
+const FORESIGHT: f32 = 0.2;
 /// Ticks over which a guess measures.
 const SPANS: [u32; 4] = [1, 2, 4, 8];
 const TURN_SPANS: [u32; 3] = [1, 3, 8];
@@ -37,6 +39,8 @@ pub(super) struct Known {
     spin: [f64; 3],
     move_miss: [f32; MOVES],
     turn_miss: [f32; TURNS],
+    /// What a foresight missed by, where there is one: its place, its rotation.
+    foresight_miss: [f32; 2],
 }
 
 impl Known {
@@ -56,6 +60,7 @@ impl Known {
             spin: [0.0; 3],
             move_miss: [8.0; MOVES],
             turn_miss: [8.0; TURNS],
+            foresight_miss: [8.0; 2],
         }
     }
 }
@@ -67,17 +72,19 @@ pub(super) struct Expected {
     ticks: f64,
     moves: [[f64; 3]; MOVES],
     turns: [[f64; 3]; TURNS],
+    /// The movement and turn to where a foresight saw it.
+    foreseen: Option<[[f64; 3]; 2]>,
 }
 
 impl Expected {
-    /// At `tick`, from what is known, newest first; there is at least one.
-    pub(super) fn at(known: &[&Known], tick: u32) -> Self {
+    /// At `tick`, from what is known, newest first; there is at least one. And from where a foresight saw it.
+    pub(super) fn at(known: &[&Known], tick: u32, foreseen: Option<Placement>) -> Self {
         let base = known[0];
         let ticks = f64::from(tick.wrapping_sub(base.tick) as i32).clamp(0.0, 600.0);
         let mut moves = [[0.0; 3]; MOVES];
         let mut turns = [[0.0; 3]; TURNS];
         if base.resting {
-            return Self { at: base.at, ticks, moves, turns };
+            return Self { at: base.at, ticks, moves, turns, foreseen: None };
         }
         moves[1] = std::array::from_fn(|i| base.smooth.place[i] - base.at.place[i] + base.velocity[i] * ticks);
         let lasting = product(turned(base.spin.map(|s| s * ticks)), base.smooth.rotation);
@@ -103,11 +110,16 @@ impl Expected {
             });
         }
         turns[5] = turns[3].map(|r| r * 0.5);
-        let moved = weighed(&moves, &base.move_miss);
-        let turn = weighed(&turns, &base.turn_miss);
+        let foreseen = foreseen.map(|seen| {
+            let moved = std::array::from_fn(|i| seen.place[i] - base.at.place[i]);
+            [moved, turn_of(product(seen.rotation, inverse(base.at.rotation)))]
+        });
+        let [seen_move, seen_turn] = [0, 1].map(|n| foreseen.map(|to| (to[n], base.foresight_miss[n] * FORESIGHT)));
+        let moved = weighed(&moves, &base.move_miss, seen_move);
+        let turn = weighed(&turns, &base.turn_miss, seen_turn);
         let place = std::array::from_fn(|i| base.at.place[i] + moved[i]);
         let rotation = unit(product(turned(turn), base.at.rotation));
-        Self { at: Placement { place, rotation }, ticks, moves, turns }
+        Self { at: Placement { place, rotation }, ticks, moves, turns, foreseen }
     }
 
     /// How little it moved lately: 0 (many steps) to 4 (less than one), 5 at rest.
@@ -145,6 +157,12 @@ impl Expected {
         let turn = turn_of(product(at.rotation, inverse(base.at.rotation)));
         known.move_miss = std::array::from_fn(|n| missed(&self.moves[n], &moved, steps[0], base.move_miss[n]));
         known.turn_miss = std::array::from_fn(|n| missed(&self.turns[n], &turn, steps[1], base.turn_miss[n]));
+        if let Some([seen_move, seen_turn]) = self.foreseen {
+            known.foresight_miss = [
+                missed(&seen_move, &moved, steps[0], base.foresight_miss[0]),
+                missed(&seen_turn, &turn, steps[1], base.foresight_miss[1]),
+            ];
+        }
         let ticks = self.ticks.max(1.0);
         for (i, moved) in moved.into_iter().enumerate() {
             let (place, velocity) = gains(moved - self.moves[1][i], steps[0]);
@@ -175,11 +193,12 @@ fn missed(guess: &[f64; 3], truly: &[f64; 3], step: f64, before: f32) -> f32 {
     (f64::from(before) * 0.4 + off.min(1e6) * 0.6) as f32
 }
 
-/// The guesses, each weighed by the inverse sixth power of what it missed by: nearly the best one alone.
-fn weighed<const N: usize>(guesses: &[[f64; 3]; N], missed: &[f32; N]) -> [f64; 3] {
+/// The guesses, each weighed by the inverse sixth power of what it missed by: nearly the best one alone. And one more,
+/// with what that missed by.
+fn weighed<const N: usize>(guesses: &[[f64; 3]; N], missed: &[f32; N], more: Option<([f64; 3], f32)>) -> [f64; 3] {
     let mut sum = [0.0; 3];
     let mut weights = 0.0;
-    for (guess, miss) in guesses.iter().zip(missed) {
+    for (guess, miss) in guesses.iter().zip(missed).chain(more.as_ref().map(|(guess, miss)| (guess, miss))) {
         let missed = f64::from(*miss) + 0.1;
         let squared = missed * missed;
         let weight = 1.0 / (squared * squared * squared);

@@ -80,7 +80,7 @@ pub(crate) fn newer(a: u32, b: u32) -> bool {
 }
 
 /// The packets that another one builds on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Window {
     newest: Option<(u32, u32)>,
     before: u64,

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::entropy::Decoder;
+use super::entropy::{Coder, Decoder};
+use super::foresight::{Foresight, Outlook};
 use super::lease::{BodyNumber, Epoch};
 use super::motion::Known;
 use super::packet::{Acks, HISTORY_TICKS, LATE_TICKS, Packet, Track, Window, newer, whole};
@@ -33,6 +34,9 @@ pub enum Unread {
     /// It builds on what was never acknowledged, or is no packet at all.
     #[error("the packet builds on what never arrived; its sender is broken")]
     Broken,
+    /// It builds on what its sender foresaw, which is not what this end foresees.
+    #[error("the packet builds on another foresight than this end has")]
+    Disagreed,
     /// It tells of more bodies than this end takes from that one.
     #[error("the packet tells of more bodies than were agreed on")]
     TooMany,
@@ -47,6 +51,7 @@ pub struct BodyReceiver {
     ticks: BTreeMap<u32, u32>,
     bodies: BTreeMap<u32, Track>,
     active: BTreeSet<u32>,
+    outlook: Outlook,
 }
 
 impl BodyReceiver {
@@ -54,7 +59,12 @@ impl BodyReceiver {
     pub fn new(precision: Precision, bodies: usize) -> Self {
         let most = bodies.min(limits::BODIES);
         let (ticks, bodies) = (BTreeMap::new(), BTreeMap::new());
-        Self { precision, most, newest: None, ticks, bodies, active: BTreeSet::new() }
+        Self { precision, most, newest: None, ticks, bodies, active: BTreeSet::new(), outlook: Outlook::default() }
+    }
+
+    /// The same with a simulation that the sender shares.
+    pub fn with_foresight(self, foresight: Box<dyn Foresight>) -> Self {
+        Self { outlook: Outlook::of(foresight), ..self }
     }
 
     /// A packet has arrived; returns what it tells.
@@ -65,10 +75,13 @@ impl BodyReceiver {
         if self.ticks.contains_key(&number) {
             return Err(Unread::Late);
         }
+        let mut outlook = std::mem::take(&mut self.outlook);
         let mut reading =
             Reading { number, tick: 0, lane: self, packet: Packet::new(), coder: Decoder::new(rest), told: Vec::new() };
-        reading.read()?;
+        let read = reading.read(&mut outlook);
         let (tick, told) = (reading.tick, reading.told);
+        self.outlook = outlook;
+        read?;
         let fresh = told.iter().filter(|(body, _)| !self.bodies.contains_key(body)).count();
         if self.bodies.len() + fresh > self.most {
             return Err(Unread::TooMany);
@@ -130,7 +143,7 @@ struct Reading<'a> {
 const NOTHING: (Placement, bool) = (Placement::ORIGIN, false);
 
 impl Reading<'_> {
-    fn read(&mut self) -> Result<(), Unread> {
+    fn read(&mut self, outlook: &mut Outlook) -> Result<(), Unread> {
         let tick_of = |packet| self.lane.ticks.get(&packet).copied();
         let window = self.packet.code_window(&mut self.coder, self.number, 0, &Window::default(), tick_of);
         let (window, tick) = window.ok_or(Unread::Broken)?;
@@ -138,6 +151,11 @@ impl Reading<'_> {
             return Err(Unread::Late);
         }
         self.tick = tick;
+        let tracks = self.lane.active.iter().filter_map(|body| Some((*body, self.lane.bodies.get(body)?)));
+        outlook.look(&window, tick, tracks);
+        if outlook.digest().is_some_and(|digest| self.coder.raw(16, 0) != u32::from(digest)) {
+            return Err(Unread::Disagreed);
+        }
         let mut near = Placement::ORIGIN;
         let mut from = 0;
         while let Some(body) = self.packet.code_other(&mut self.coder, from, None) {
@@ -152,7 +170,7 @@ impl Reading<'_> {
             if self.packet.code_stop(&mut self.coder, false) {
                 break;
             }
-            self.listed(*body, track, &window)?;
+            self.listed(*body, track, &window, outlook.place(*body))?;
         }
         Ok(())
     }
@@ -167,7 +185,7 @@ impl Reading<'_> {
                 let packet = self.number.wrapping_sub(age);
                 let base = track.and_then(|track| track.told.iter().rev().find(|known| known.packet == packet));
                 let base = base.ok_or(Unread::Broken)?;
-                (code_known(&mut self.coder, likely, precision, &[base], at, NOTHING), base.epoch)
+                (code_known(&mut self.coder, likely, precision, (&[base], None), at, NOTHING), base.epoch)
             }
         };
         known.epoch = self.packet.code_epoch(&mut self.coder, before, before);
@@ -175,14 +193,15 @@ impl Reading<'_> {
         self.push(body, known)
     }
 
-    fn listed(&mut self, body: u32, track: &Track, window: &Window) -> Result<(), Unread> {
+    fn listed(&mut self, body: u32, track: &Track, window: &Window, foreseen: Option<Placement>) -> Result<(), Unread> {
         let bases = window.of(&track.told);
         if !self.packet.code_told(&mut self.coder, window, bases[0], false) {
             return Ok(());
         }
         let at = (self.number, self.tick);
-        let mut known = code_known(&mut self.coder, &mut self.packet.likely, &self.lane.precision, &bases, at, NOTHING);
-        known.epoch = self.packet.code_epoch(&mut self.coder, bases[0].epoch, bases[0].epoch);
+        let (likely, bases) = (&mut self.packet.likely, (&bases[..], foreseen));
+        let mut known = code_known(&mut self.coder, likely, &self.lane.precision, bases, at, NOTHING);
+        known.epoch = self.packet.code_epoch(&mut self.coder, bases.0[0].epoch, bases.0[0].epoch);
         self.push(body, known)
     }
 

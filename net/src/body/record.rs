@@ -66,18 +66,18 @@ fn steps(distance: f64, step: f64) -> i32 {
     (distance / step).round_ties_even().clamp(-FARTHEST, FARTHEST) as i32
 }
 
-/// A body told by its difference to what is expected. `truth` is ignored by a decoder.
+/// A body told by its difference to what is expected, of what is known and foreseen. `truth` is ignored by a decoder.
 pub(super) fn code_known<C: Coder>(
     coder: &mut C,
     likely: &mut Likely,
     precision: &Precision,
-    known: &[&Known],
+    (known, foreseen): (&[&Known], Option<Placement>),
     (packet, tick): (u32, u32),
     truth: (Placement, bool),
 ) -> Known {
     let base = known[0];
     let (place_step, turn_step) = (precision.place_step(), precision.turn_step());
-    let expected = Expected::at(known, tick);
+    let expected = Expected::at(known, tick, foreseen);
     let resting = coder.bit(&mut likely.resting[expected.calm(base)], truth.1);
     let (at, sizes) = if resting {
         (code_rest(coder, likely, precision, (expected.at, base), truth.0), [base.place_size, base.turn_size])
@@ -87,7 +87,9 @@ pub(super) fn code_known<C: Coder>(
         let place = std::array::from_fn(|i| expected.at.place[i] + f64::from(off[i]) * place_step);
         let turn = turn_of(product(inverse(expected.at.rotation), truth.0.rotation));
         let turn = turn.map(|radians| steps(radians, turn_step));
-        let (turn, turn_size) = triple(coder, &mut likely.turn, base.turn_size, turn);
+        // What a simulation did not know of turned the body as much as it pushed it.
+        let pushed = if foreseen.is_some() { (place_size + 1.0) / (base.place_size + 1.0) } else { 1.0 };
+        let (turn, turn_size) = triple(coder, &mut likely.turn, base.turn_size * pushed, turn);
         let rotation = turned_by(expected.at.rotation, turn, turn_step);
         (Placement { place, rotation }.mended(), [place_size, turn_size])
     };

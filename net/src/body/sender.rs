@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::entropy::Encoder;
+use super::entropy::{Coder, Encoder};
+use super::foresight::{Foresight, Outlook};
 use super::lease::{BodyNumber, Epoch};
 use super::motion::Known;
 use super::packet::{Acks, HISTORY_TICKS, Packet, Track, Window, newer};
@@ -51,12 +52,19 @@ pub struct BodySender {
     bodies: BTreeMap<u32, Outgoing>,
     /// Bodies that are due, or that packets may still list.
     active: BTreeSet<u32>,
+    outlook: Outlook,
 }
 
 impl BodySender {
     /// To a receiver that knows nothing yet and expects the same precision.
     pub fn new(precision: Precision) -> Self {
-        Self { precision, next: 0, sent: VecDeque::new(), bodies: BTreeMap::new(), active: BTreeSet::new() }
+        let (bodies, active) = (BTreeMap::new(), BTreeSet::new());
+        Self { precision, next: 0, sent: VecDeque::new(), bodies, active, outlook: Outlook::default() }
+    }
+
+    /// The same with a simulation that the receiver shares.
+    pub fn with_foresight(self, foresight: Box<dyn Foresight>) -> Self {
+        Self { outlook: Outlook::of(foresight), ..self }
     }
 
     /// A body is so now; it goes into this tick's packets, unless it rests where the receiver knows that it does.
@@ -119,7 +127,12 @@ impl BodySender {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         let window = Window::new(self.sent.iter().filter(|sent| sent.heard).map(|sent| (sent.number, sent.tick)), tick);
+        let tracks = self.active.iter().map(|body| (*body, &self.bodies[body].track));
+        self.outlook.look(&window, tick, tracks);
         let mut writing = Writing::new(number, tick, &window, self.precision);
+        if let Some(digest) = self.outlook.digest() {
+            writing.coder.raw(16, digest.into());
+        }
         let mut expected = Vec::new();
         let mut from = 0;
         for body in &self.active {
@@ -138,7 +151,7 @@ impl BodySender {
             if writing.packet.code_stop(&mut writing.coder, full) {
                 break;
             }
-            writing.listed(body, outgoing, due(outgoing));
+            writing.listed(body, outgoing, due(outgoing), self.outlook.place(body));
         }
         Some(self.send(writing))
     }
@@ -224,7 +237,7 @@ impl<'a> Writing<'a> {
         let truth = (outgoing.now.at, outgoing.now.resting);
         let (at, likely) = ((self.number, self.tick), &mut self.packet.likely);
         let mut known = match base {
-            Some(base) => code_known(&mut self.coder, likely, &self.precision, &[base], at, truth),
+            Some(base) => code_known(&mut self.coder, likely, &self.precision, (&[base], None), at, truth),
             None => code_first(&mut self.coder, likely, &self.precision, self.near, at, truth),
         };
         let before = base.map_or(Epoch(0), |base| base.epoch);
@@ -233,14 +246,14 @@ impl<'a> Writing<'a> {
         self.told.push((body, known));
     }
 
-    fn listed(&mut self, body: u32, outgoing: &Outgoing, due: bool) {
+    fn listed(&mut self, body: u32, outgoing: &Outgoing, due: bool, foreseen: Option<Placement>) {
         let bases = self.window.of(&outgoing.track.told);
         if !self.packet.code_told(&mut self.coder, self.window, bases[0], due) {
             return;
         }
         let truth = (outgoing.now.at, outgoing.now.resting);
         let (at, likely) = ((self.number, self.tick), &mut self.packet.likely);
-        let mut known = code_known(&mut self.coder, likely, &self.precision, &bases, at, truth);
+        let mut known = code_known(&mut self.coder, likely, &self.precision, (&bases, foreseen), at, truth);
         known.epoch = self.packet.code_epoch(&mut self.coder, bases[0].epoch, outgoing.now.epoch);
         self.told.push((body, known));
     }
