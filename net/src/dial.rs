@@ -7,20 +7,35 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use gemba_twin::peer::PeerKey;
-use quinn::{Connecting, Connection, ConnectionError, Endpoint, VarInt};
+use quinn::{Connection, ConnectionError, Endpoint, VarInt};
 use tokio::task::JoinSet;
 
 use crate::address::Address;
+use crate::blob_hash::BlobHash;
+use crate::bulk_line::{Asked, Begun};
 use crate::frames::close;
-use crate::{limits, tls, transport};
+use crate::tls::{self, Resumable};
+use crate::{bulk_line, limits, transport};
+
+/// Who wants to be connected.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// What proves it.
+    pub(crate) key: SigningKey,
+    /// Where it has been.
+    pub(crate) resumable: Resumable,
+    /// Blobs that it lacks, from which byte on; asked for at once where it has been.
+    pub(crate) wishes: Vec<(BlobHash, u64)>,
+}
 
 /// A connection to the site's host.
-#[derive(Debug)]
 pub(crate) struct Reached {
     pub(crate) endpoint: Endpoint,
     pub(crate) connection: Connection,
     /// The second connection, for what is bulk, on its way; none if it was not asked for, or has been taken.
-    pub(crate) bulk: Option<Connecting>,
+    pub(crate) bulk: Option<Begun>,
+    /// What has been asked for on it already.
+    pub(crate) asked: Vec<Asked>,
     /// Who and where it is.
     pub(crate) host: Address,
 }
@@ -36,10 +51,11 @@ pub(crate) enum DialError {
 
 /// Connects to the first of these places that takes us; all are tried at once, the earlier ones a little earlier. Of
 /// several, each is tried again and again until the time is over: one of them is about to succeed another.
-pub(crate) async fn dial(hosts: &[Address], key: &SigningKey, attempt: u32) -> Result<Reached, DialError> {
+pub(crate) async fn dial(hosts: &[Address], caller: &Caller, attempt: u32) -> Result<Reached, DialError> {
     let mut tries = JoinSet::new();
     for (at, host) in hosts.iter().enumerate() {
-        tries.spawn(reach(host.clone(), key.clone(), attempt, at as u32, hosts.len() > 1));
+        let head_start = limits::HEAD_START * at as u32;
+        tries.spawn(reach(host.clone(), caller.clone(), attempt, head_start, hosts.len() > 1));
     }
     let first = async {
         let mut failure = None;
@@ -76,11 +92,17 @@ pub async fn serves(host: &Address, key: &SigningKey, within: Duration) -> Optio
     }
 }
 
-async fn reach(host: Address, key: SigningKey, attempt: u32, at: u32, again: bool) -> Result<Reached, DialError> {
-    tokio::time::sleep(limits::HEAD_START * at).await;
+async fn reach(
+    host: Address,
+    caller: Caller,
+    attempt: u32,
+    head_start: Duration,
+    again: bool,
+) -> Result<Reached, DialError> {
+    tokio::time::sleep(head_start).await;
     for more in 0.. {
-        match connect(&host, &key, attempt.wrapping_add(more), Lines::Both).await.map_err(|error| explain(&host, error))
-        {
+        let tried = connect(&host, &caller.key, attempt.wrapping_add(more), Lines::Both(&caller)).await;
+        match tried.map_err(|error| explain(&host, error)) {
             Err(DialError::Lost(_)) if again => tokio::time::sleep(limits::RETRY.0).await,
             outcome => return outcome,
         }
@@ -100,22 +122,24 @@ enum ConnectError {
 }
 
 /// Which connections are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lines {
+#[derive(Debug, Clone, Copy)]
+enum Lines<'a> {
     /// The first: whether somebody serves there is all that is asked.
     One,
     /// The second too, at once: a newcomer is told of very many bodies on it as soon as it is let in.
-    Both,
+    Both(&'a Caller),
 }
 
-async fn connect(to: &Address, key: &SigningKey, attempt: u32, lines: Lines) -> Result<Reached, ConnectError> {
-    let settings = |transport| {
-        let mut client = quinn::ClientConfig::new(Arc::new(tls::client(key, to.key)?));
-        client.transport_config(Arc::new(transport));
-        Ok(client)
+async fn connect(to: &Address, key: &SigningKey, attempt: u32, lines: Lines<'_>) -> Result<Reached, ConnectError> {
+    let mut first = quinn::ClientConfig::new(Arc::new(tls::client(key, to.key).map_err(ConnectError::Key)?));
+    first.transport_config(Arc::new(transport::real_time()));
+    let second = match lines {
+        Lines::One => None,
+        Lines::Both(caller) => {
+            let client = bulk_line::client(&caller.resumable, key, to.key).map_err(ConnectError::Key)?;
+            Some((client, &caller.wishes))
+        }
     };
-    let (first, second) = (settings(transport::real_time()), settings(transport::bulk()));
-    let (first, second) = (first.map_err(ConnectError::Key)?, second.map_err(ConnectError::Key)?);
     let place = place(to, attempt).await?;
     let any = match place {
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -125,9 +149,13 @@ async fn connect(to: &Address, key: &SigningKey, attempt: u32, lines: Lines) -> 
     let connect =
         |client| endpoint.connect_with(client, place, &tls::server_name(&to.key)).map_err(ConnectError::Connect);
     let connecting = connect(first)?;
-    let bulk = if lines == Lines::Both { Some(connect(second)?) } else { None };
+    let (mut bulk, mut asked) = (None, Vec::new());
+    if let Some((client, wishes)) = second {
+        let begun = Begun::asking(connect(client)?, wishes).await;
+        (bulk, asked) = (Some(begun.0), begun.1);
+    }
     let connection = connecting.await.map_err(ConnectError::Connection)?;
-    Ok(Reached { endpoint, connection, bulk, host: to.clone() })
+    Ok(Reached { endpoint, connection, bulk, asked, host: to.clone() })
 }
 
 /// A name may stand for several addresses of which not all answer: each try takes the next.

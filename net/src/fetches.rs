@@ -47,6 +47,19 @@ impl Fetches {
         Some((*hash, fetch.have.len() as u64))
     }
 
+    /// What would be asked for next, the nearest first, before anything is under way.
+    pub(crate) fn next(&self) -> Vec<(BlobHash, u64)> {
+        let mut waiting: Vec<_> = self.0.iter().filter(|(_, fetch)| !fetch.is_under_way).collect();
+        waiting.sort_by(|(_, a), (_, b)| a.metres.total_cmp(&b.metres));
+        waiting.into_iter().take(limits::BLOBS_AT_ONCE).map(|(hash, fetch)| (*hash, fetch.have.len() as u64)).collect()
+    }
+
+    /// This one has been asked for; false if it is not wanted any more, or from another byte on.
+    pub(crate) fn begin_asked(&mut self, hash: BlobHash, offset: u64) -> bool {
+        let wanted = |fetch: &&mut Fetch| !fetch.is_under_way && fetch.have.len() as u64 == offset;
+        self.0.get_mut(&hash).filter(wanted).map(|fetch| fetch.is_under_way = true).is_some()
+    }
+
     /// The next bytes of a blob; returns how many are here. What begins elsewhere is left out.
     pub(crate) fn handle_part(&mut self, hash: BlobHash, offset: u64, bytes: &[u8]) -> Option<u64> {
         let fetch = self.0.get_mut(&hash).filter(|fetch| fetch.have.len() as u64 == offset)?;

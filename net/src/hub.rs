@@ -241,7 +241,7 @@ impl Hub {
             Input::Hello { connection, control, key, hello, reply } => {
                 return self.hello(connection, control, key, hello, reply);
             }
-            Input::Bulk { connection, key, reply } => self.bulk((connection, reply), key),
+            Input::Bulk { connection, key, from_anywhere, reply } => self.bulk((connection, reply), key, from_anywhere),
             Input::Message(peer, ToHost::Submit { submission, entry }, place) if self.core.is_admitted(peer) => {
                 let line = self.lines.get_mut(&peer)?;
                 if line.submissions.contains_key(&submission) {
@@ -370,12 +370,14 @@ impl Hub {
         }
     }
 
-    /// Gives a connection for blobs to a session of the same key: where there are several, to the one of the same socket.
-    /// Peers open it before they know whether the site lets them in.
-    fn bulk(&mut self, bulk: Bulk, key: PeerKey) {
+    /// Gives a connection for blobs to a session of the same key: to the one of the same socket, or to any where that will
+    /// do. Peers open it before they know whether the site lets them in.
+    fn bulk(&mut self, bulk: Bulk, key: PeerKey, from_anywhere: bool) {
         let from = bulk.0.remote_address();
+        let is_elsewhere = |line: &Line| line.connection.remote_address() != from;
         let sessions = self.lines.iter_mut().filter(|(_, line)| line.key == key && line.control.is_some());
-        let likeliest = |(_, line): &(_, &mut Line)| (line.connection.remote_address() != from, line.bulk.len());
+        let sessions = sessions.filter(|(_, line)| from_anywhere || !is_elsewhere(line));
+        let likeliest = |(_, line): &(_, &mut Line)| (is_elsewhere(line), line.bulk.len());
         let Some((peer, line)) = sessions.min_by_key(likeliest) else { return };
         if self.core.is_admitted(*peer) {
             line.add_bulk(*peer, bulk, &self.counters);

@@ -227,6 +227,10 @@ pub const JOIN_NEAR_BYTES: usize = 48 << 10;
 pub const BODIES_AT_ONCE: usize = 256;
 /// Addresses of which a host remembers what was under way to them at once, at some 100 bytes each.
 pub const SAVED_WINDOWS: usize = 1024;
+/// TLS sessions that a host can resume, at some 300 bytes each: two of each connection.
+pub const SESSIONS_RESUMABLE: usize = 4096;
+/// Hosts to which a peer can come back early: those that succeed each other at one site.
+pub const HOSTS_RESUMED: usize = 16;
 /// When a host looks for the session that a connection for blobs belongs to: its hello may come a little later.
 pub const HELLO_BEHIND: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(500)];

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use gemba_twin::peer::PeerKey;
-use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt, ZeroRttAccepted};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tracing::{Instrument, debug, debug_span};
@@ -39,6 +39,8 @@ pub(crate) enum Input {
     Bulk {
         connection: Connection,
         key: PeerKey,
+        /// Whether a session from another socket will do.
+        from_anywhere: bool,
         reply: oneshot::Sender<PeerNumber>,
     },
     Message(PeerNumber, ToHost, Place),
@@ -102,12 +104,9 @@ async fn arrive(incoming: Incoming, hub: ToHub) {
         Ok(connecting) => connecting,
         Err(error) => return debug!("a peer failed to connect: {error}"),
     };
-    let connection = match tokio::time::timeout(limits::CONNECT, connecting).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return debug!("a peer failed to connect: {error}"),
-        Err(_) => return debug!("a peer was too slow to connect"),
-    };
-    let greeting = tokio::time::timeout(limits::CONNECT, greet(&connection, &hub)).await;
+    // At this side there always is a connection to send on.
+    let Ok((connection, proven)) = connecting.into_0rtt() else { return };
+    let greeting = tokio::time::timeout(limits::CONNECT * 2, greet(&connection, proven, &hub)).await;
     match greeting.unwrap_or(Greeting::None) {
         Greeting::Arrived(peer, control) => {
             let session = debug_span!("session", peer = peer.0, from = %connection.remote_address());
@@ -123,6 +122,10 @@ async fn arrive(incoming: Incoming, hub: ToHub) {
         }
         // It is being told why; whoever tells it closes the connection.
         Greeting::Refused => {}
+        Greeting::None if tls::peer_key(&connection).is_none() => {
+            debug!("a peer failed to connect: {:?}", connection.close_reason());
+            connection.close(VarInt::from_u32(close::PROTOCOL), b"too slow");
+        }
         Greeting::None => {
             count(&hub.counters.peers_broken);
             connection.close(VarInt::from_u32(close::PROTOCOL), b"no hello");
@@ -185,15 +188,24 @@ enum Greeting {
     None,
 }
 
-async fn greet(connection: &Connection, hub: &ToHub) -> Greeting {
-    let Some(key) = tls::peer_key(connection) else { return Greeting::None };
+/// What comes before the peer has `proven` to be there may be a replay. Such is answered where it only reads; anything
+/// else waits for the proof.
+async fn greet(connection: &Connection, proven: ZeroRttAccepted, hub: &ToHub) -> Greeting {
     let Ok((control, mut recv)) = connection.accept_bi().await else { return Greeting::None };
     let Ok(body) = frames::read(&mut recv, limits::HELLO_BYTES, || {}).await else { return Greeting::None };
     let hello = match wire::decode_to_host(&body) {
         Ok(ToHost::Hello(hello)) => hello,
-        Ok(ToHost::Bulk) => return greet_bulk(connection, key, hub).await,
+        Ok(ToHost::Bulk) => {
+            let greeting = greet_bulk(connection, proven, hub).await;
+            if recv.is_0rtt() && matches!(greeting, Greeting::Bulk(_)) {
+                count(&hub.counters.bulk_lines_early);
+            }
+            return greeting;
+        }
         _ => return Greeting::None,
     };
+    proven.await;
+    let Some(key) = tls::peer_key(connection) else { return Greeting::None };
     let (reply, number) = oneshot::channel();
     let input = Input::Hello { connection: connection.clone(), control, key, hello, reply };
     if hub.inputs.send(input).await.is_err() {
@@ -202,15 +214,23 @@ async fn greet(connection: &Connection, hub: &ToHub) -> Greeting {
     number.await.map_or(Greeting::Refused, |peer| Greeting::Arrived(peer, recv))
 }
 
-/// Its session's hello comes on another connection: it may be a little behind.
-async fn greet_bulk(connection: &Connection, key: PeerKey, hub: &ToHub) -> Greeting {
-    for wait in limits::HELLO_BEHIND {
-        tokio::time::sleep(wait).await;
+/// Its session's hello comes on another connection, from the same socket: it may be a little behind. A session from
+/// elsewhere is taken for its own only when there is no other: it may be the one that was lost before this peer came back.
+async fn greet_bulk(connection: &Connection, proven: ZeroRttAccepted, hub: &ToHub) -> Greeting {
+    let find = async |is_last| {
+        let key = tls::peer_key(connection)?;
         let (reply, number) = oneshot::channel();
-        if hub.inputs.send(Input::Bulk { connection: connection.clone(), key, reply }).await.is_err() {
-            break;
-        }
-        if let Ok(peer) = number.await {
+        let input = Input::Bulk { connection: connection.clone(), key, from_anywhere: is_last, reply };
+        hub.inputs.send(input).await.ok()?;
+        number.await.ok()
+    };
+    if let Some(peer) = find(false).await {
+        return Greeting::Bulk(peer);
+    }
+    proven.await;
+    for (tried, wait) in limits::HELLO_BEHIND.into_iter().enumerate() {
+        tokio::time::sleep(wait).await;
+        if let Some(peer) = find(tried + 1 == limits::HELLO_BEHIND.len()).await {
             return Greeting::Bulk(peer);
         }
     }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::blob_hash::BlobHash;
 use crate::blob_intake::{BlobError, BlobIntake};
-use crate::bulk_line::BulkLine;
+use crate::bulk_line::{Asked, BulkLine, ask};
 use crate::frames::{self, FrameError};
 use crate::join::Manifest;
 use crate::limits;
@@ -44,6 +44,13 @@ pub(crate) enum Arrival {
     /// Part of something large: nothing to handle yet, but the host lives.
     Part,
     Nonsense(String),
+}
+
+/// A blob that is wished for.
+pub(crate) enum Wish {
+    /// From this byte on; nobody has been asked.
+    New(BlobHash, u64),
+    Asked(Asked),
 }
 
 /// One task a stream, all into one queue.
@@ -132,23 +139,29 @@ impl Readers {
 
     /// Brings a blob from `offset` on, on the second connection if the host takes one. A host that breaks off is asked
     /// again for the rest. What `is_proven` is verified as it comes.
-    pub(crate) async fn blob(
-        self,
-        connection: Connection,
-        (takes_bulk, is_proven): (bool, bool),
-        hash: BlobHash,
-        mut offset: u64,
-    ) {
-        for _ in 0..limits::BLOB_TRIES {
-            let bulk = if takes_bulk { self.bulk.connection().await } else { None };
-            let line = bulk.as_ref().unwrap_or(&connection);
-            let tried = match is_proven {
-                true => self.try_proven_blob(line, hash, &mut offset).await,
-                false => self.try_blob(line, hash, &mut offset).await,
+    pub(crate) async fn blob(self, connection: Connection, (takes_bulk, is_proven): (bool, bool), wish: Wish) {
+        let (hash, mut offset, mut asked) = match wish {
+            Wish::New(hash, offset) => (hash, offset, None),
+            Wish::Asked(Asked { hash, offset, stream }) => (hash, offset, Some(stream)),
+        };
+        for attempt in 0..limits::BLOB_TRIES {
+            let stream = match asked.take() {
+                Some(stream) => Some(stream),
+                None => {
+                    let bulk = if takes_bulk { self.bulk.connection(attempt > 0).await } else { None };
+                    ask(bulk.as_ref().unwrap_or(&connection), hash, offset).await
+                }
+            };
+            let tried = match stream {
+                None => None,
+                Some(stream) if is_proven => self.try_proven_blob(stream, hash, &mut offset).await,
+                Some(stream) => self.try_blob(stream, hash, &mut offset).await,
             };
             match tried {
                 Some(()) => return,
                 None if connection.close_reason().is_some() => return,
+                // What a host does not take early it takes as soon as it is asked again.
+                None if attempt == 0 => {}
                 None => tokio::time::sleep(limits::BLOB_RETRY).await,
             }
         }
@@ -158,8 +171,7 @@ impl Readers {
     }
 
     /// As [`Self::try_blob`]; `offset` goes on group by group.
-    async fn try_proven_blob(&self, connection: &Connection, hash: BlobHash, offset: &mut u64) -> Option<()> {
-        let mut stream = ask(connection, hash, *offset).await?;
+    async fn try_proven_blob(&self, mut stream: RecvStream, hash: BlobHash, offset: &mut u64) -> Option<()> {
         let mut intake = BlobIntake::new(hash, *offset);
         while !intake.is_done() {
             let chunk = stream.read_chunk(256 << 10, true).await.ok()??;
@@ -188,7 +200,7 @@ impl Readers {
     /// Makes the second connection, so that it is there when something is wished for on it.
     pub(crate) async fn bulk_line(self) {
         // Whoever wishes for something tries again.
-        let _ = self.bulk.connection().await;
+        let _ = self.bulk.connection(false).await;
     }
 
     /// Brings what a newcomer is told of bodies on the second connection, until it has all; not before `is_due`.
@@ -216,14 +228,14 @@ impl Readers {
 
     /// The stream of pieces. A connection that the host did not know whose it was has been closed: then another is made.
     async fn pieces_stream(&self, is_due: oneshot::Receiver<()>) -> Option<RecvStream> {
-        let mut bulk = self.bulk.connection().await?;
+        let mut bulk = self.bulk.connection(false).await?;
         // Whoever would say so is gone when the session is over, and so is this task.
         let _ = is_due.await;
         for _ in 0..2 {
             if let Ok(stream) = bulk.accept_uni().await {
                 return Some(stream);
             }
-            bulk = self.bulk.connection().await?;
+            bulk = self.bulk.connection(true).await?;
         }
         None
     }
@@ -235,8 +247,7 @@ impl Readers {
     }
 
     /// Some when nothing more is to be asked for: all is here, or there will be nothing.
-    async fn try_blob(&self, connection: &Connection, hash: BlobHash, offset: &mut u64) -> Option<()> {
-        let mut stream = ask(connection, hash, *offset).await?;
+    async fn try_blob(&self, mut stream: RecvStream, hash: BlobHash, offset: &mut u64) -> Option<()> {
         let mut total = [0; 8];
         stream.read_exact(&mut total).await.ok()?;
         let total = u64::from_le_bytes(total);
@@ -259,12 +270,4 @@ impl Readers {
         }
         Some(())
     }
-}
-
-async fn ask(connection: &Connection, hash: BlobHash, offset: u64) -> Option<RecvStream> {
-    let (mut wish, stream) = connection.open_bi().await.ok()?;
-    let asked = [&hash.0[..], &offset.to_le_bytes()].concat();
-    wish.write_all(&asked).await.ok()?;
-    wish.finish().ok()?;
-    Some(stream)
 }

@@ -5,7 +5,8 @@
 //! by the server name. That proves nothing but that this is where the address led; which key counts, the
 //! record says, and who has read it connects anew with that one.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
@@ -18,11 +19,11 @@ use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
 };
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, SignatureScheme};
 
-use crate::wire;
+use crate::{limits, wire};
 
 /// The fixed beginning of an Ed25519 SubjectPublicKeyInfo (RFC 8410): the key's 32 bytes follow.
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -53,6 +54,36 @@ fn certified(key: &SigningKey, provider: &CryptoProvider) -> Result<Arc<Certifie
 
 /// A client's side: proves our key, takes no host but the one with `expected`.
 pub fn client(key: &SigningKey, expected: PeerKey) -> Result<QuicClientConfig, Error> {
+    quic(Arc::new(client_side(key, expected)?))
+}
+
+fn quic(side: Arc<rustls::ClientConfig>) -> Result<QuicClientConfig, Error> {
+    QuicClientConfig::try_from(side).map_err(|e| Error::General(e.to_string()))
+}
+
+/// The client's sides of one peer whose TLS sessions are resumed, so that what is read can be asked for with the first
+/// packet (0-RTT). One for each host's key, kept from one connection to the next: a session is resumed only by the side
+/// that began it.
+#[derive(Debug, Clone, Default)]
+pub struct Resumable(Arc<Mutex<HashMap<PeerKey, Arc<rustls::ClientConfig>>>>);
+
+impl Resumable {
+    /// The side to the host with `expected`; always of the same `key`.
+    pub fn client(&self, key: &SigningKey, expected: PeerKey) -> Result<QuicClientConfig, Error> {
+        let mut sides = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !sides.contains_key(&expected) {
+            if sides.len() >= limits::HOSTS_RESUMED {
+                sides.clear();
+            }
+            let mut side = client_side(key, expected)?;
+            side.enable_early_data = true;
+            sides.insert(expected, Arc::new(side));
+        }
+        quic(sides[&expected].clone())
+    }
+}
+
+fn client_side(key: &SigningKey, expected: PeerKey) -> Result<rustls::ClientConfig, Error> {
     let provider = provider();
     let verifier = OnlyKey { expected: Some(expected), algorithms: provider.signature_verification_algorithms };
     let resolver = AlwaysResolvesClientRawPublicKeys::new(certified(key, &provider)?);
@@ -62,7 +93,7 @@ pub fn client(key: &SigningKey, expected: PeerKey) -> Result<QuicClientConfig, E
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![wire::ALPN.to_vec()];
-    QuicClientConfig::try_from(config).map_err(|e| Error::General(e.to_string()))
+    Ok(config)
 }
 
 /// The name by which a peer says which of a host's keys it expects: half of the key's digits, since a label of a name has
@@ -73,7 +104,8 @@ pub(crate) fn server_name(expected: &PeerKey) -> String {
 }
 
 /// A host's side: proves our key, or one of the `earlier` ones to who expects that; takes any peer that proves a key of its
-/// own. Whether it may come in is the site's decision.
+/// own. Whether it may come in is the site's decision. A session can be resumed once, which also keeps what is said
+/// early from being heard twice (RFC 8446, section 8.1).
 pub fn server(key: &SigningKey, earlier: &[SigningKey]) -> Result<QuicServerConfig, Error> {
     let provider = provider();
     let verifier = OnlyKey { expected: None, algorithms: provider.signature_verification_algorithms };
@@ -83,6 +115,9 @@ pub fn server(key: &SigningKey, earlier: &[SigningKey]) -> Result<QuicServerConf
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = vec![wire::ALPN.to_vec()];
+    config.session_storage = ServerSessionMemoryCache::new(limits::SESSIONS_RESUMABLE);
+    // QUIC knows all or nothing (RFC 9001, section 4.6.1); what is done with it: `lines.rs`.
+    config.max_early_data_size = u32::MAX;
     QuicServerConfig::try_from(config).map_err(|e| Error::General(e.to_string()))
 }
 

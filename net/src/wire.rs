@@ -8,7 +8,7 @@
 //! | telemetry, past | a unidirectional stream from the host for each answer (minor 1) | `u32` length, then [`RecallHead`] as CBOR; then batches as before minor 4; an empty frame is the last |
 //! | pose | datagrams | [`PoseUp`] to the host, [`PoseDown`] from it; from minor 4 on answers and packets both ways (`uplink.rs`): of [`crate::body`] to the host, of [`crate::relay`] from it; and frames of [`crate::nearby`], of fingers from minor 5 on |
 //! | bodies, to a newcomer | a unidirectional stream from the host on the second connection (minor 4) | `u32` length, then a piece ([`crate::join`]) |
-//! | blob | a bidirectional stream each, on a second connection whose first frame is [`ToHost::Bulk`] (minor 3) or on the same | 32 bytes hash, `u64` offset; back: `u64` size, from minor 4 on the values of its groups ([`crate::blob_intake`]), then the bytes from the offset |
+//! | blob | a bidirectional stream each, on a second connection whose first frame is [`ToHost::Bulk`] (minor 3; with the first packet, 0-RTT, by who comes back) or on the same | 32 bytes hash, `u64` offset; back: `u64` size, from minor 4 on the values of its groups ([`crate::blob_intake`]), then the bytes from the offset |
 
 use gemba_twin::path::{TagId, ThingId};
 use gemba_twin::sample::Timestamp;

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
-use quinn::{Connecting, Connection, SendStream, VarInt};
+use quinn::{Connection, SendStream, VarInt};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug_span};
 
 use crate::address::Address;
-use crate::bulk_line::BulkLine;
+use crate::bulk_line::{self, Asked, Begun, BulkLine};
 use crate::client_core::{self, ClientCore, Join, SessionEnd};
 use crate::clock::now as clock;
-use crate::dial::{self, DialError, Reached};
+use crate::dial::{self, Caller, DialError, Reached};
 use crate::fetches::Fetches;
 use crate::frames::close;
 use crate::handover::Handover;
@@ -28,6 +28,7 @@ use crate::peers::{Hello, Pose};
 use crate::readers::{Arrival, Readers};
 use crate::recall::RecallAnswer;
 use crate::telemetry::Want;
+use crate::tls::Resumable;
 use crate::wire::{self, PoseUp, Recall, ToHost};
 
 /// Why a session ended.
@@ -51,6 +52,8 @@ pub(crate) struct Worker {
     events: mpsc::Sender<LinkEvent>,
     commands: mpsc::Receiver<LinkCommand>,
     counters: Arc<Counters>,
+    /// By which it comes back to a host.
+    resumable: Resumable,
     /// Submissions without an answer: told again after a reconnect, where the same entry has the same outcome.
     unanswered: BTreeMap<u64, Vec<u8>>,
     /// Blobs that are wanted, and what is here of them.
@@ -87,6 +90,7 @@ impl Worker {
         Self {
             core: ClientCore::new(config.entries_held),
             hosts: vec![config.address.clone()],
+            resumable: Resumable::default(),
             config,
             redemption,
             handover: Handover::new(events.clone(), counters.clone()),
@@ -201,8 +205,13 @@ impl Worker {
 
     async fn session(&mut self, attempt: u32) -> End {
         let owner = self.events.clone();
+        let as_whom = Caller {
+            key: self.config.signing_key.clone(),
+            resumable: self.resumable.clone(),
+            wishes: self.early_wishes(),
+        };
         let dialled = tokio::select! {
-            dialled = dial::dial(&self.hosts, &self.config.signing_key, attempt) => dialled,
+            dialled = dial::dial(&self.hosts, &as_whom, attempt) => dialled,
             () = owner.closed() => return End::Left,
         };
         let mut reached = match dialled {
@@ -212,11 +221,11 @@ impl Worker {
         };
         let is_likeliest = self.hosts.first() == Some(&reached.host);
         self.note_line(&reached);
-        let bulk = reached.bulk.take();
+        let (bulk, asked) = (reached.bulk.take(), std::mem::take(&mut reached.asked));
         let (endpoint, connection) = (&reached.endpoint, &reached.connection);
         let session = debug_span!("session", host = %reached.host.host, port = reached.host.port);
         let end = tokio::select! {
-            end = self.talk(&reached, bulk).instrument(session) => match end {
+            end = self.talk(&reached, bulk, asked).instrument(session) => match end {
                 // Only the record's own host says the last word.
                 Err(End::Refused(why)) if !is_likeliest => End::Lost(why),
                 Ok(end) | Err(end) => end,
@@ -232,7 +241,7 @@ impl Worker {
         end
     }
 
-    async fn talk(&mut self, reached: &Reached, bulk: Option<Connecting>) -> Result<End, End> {
+    async fn talk(&mut self, reached: &Reached, bulk: Option<Begun>, asked: Vec<Asked>) -> Result<End, End> {
         let Reached { endpoint, connection, host, .. } = reached;
         let over = |e: &dyn std::fmt::Display| End::Lost(e.to_string());
         let (mut control, incoming) = connection.open_bi().await.map_err(|e| over(&e))?;
@@ -240,11 +249,12 @@ impl Worker {
         self.core.handle_connected(Instant::now());
         let (heard, mut arrivals) = mpsc::channel(256);
         let key = &self.config.signing_key;
-        let bulk = BulkLine::new(bulk, endpoint.clone(), connection.remote_address(), key, host.key);
-        let bulk = bulk.map_err(|e| over(&e))?;
+        let client = bulk_line::client(&self.resumable, key, host.key).map_err(|e| over(&e))?;
+        let bulk = BulkLine::new(bulk, endpoint.clone(), connection.remote_address(), client, host.key);
         let readers = Readers { heard, counters: self.counters.clone(), bulk: Arc::new(bulk) };
         let mut tasks = tokio::task::JoinSet::new();
         // After the hello, and before anything is wished for on it.
+        self.fetch_asked(asked, connection, &readers, &mut tasks);
         tasks.spawn(readers.clone().bulk_line());
         tasks.spawn(readers.clone().telemetry(connection.clone()));
         tasks.spawn(readers.clone().datagrams(connection.clone()));

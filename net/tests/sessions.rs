@@ -219,24 +219,6 @@ fn a_peer_whose_socket_is_another_one_keeps_its_session() {
 }
 
 #[test]
-fn a_host_acts_on_nothing_that_could_be_a_replay() {
-    // What is sent before the handshake is done can be replayed by who has recorded it. A peer that has been here before
-    // and would like to send so early is not let.
-    let host = TestHost::start(1);
-    host.runtime.block_on(async {
-        let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
-        let client = quinn::ClientConfig::new(Arc::new(tls::client(&key(2), host.address.key).unwrap()));
-        let to = SocketAddr::from(([127, 0, 0, 1], host.address.port));
-        let first = endpoint.connect_with(client.clone(), to, "gemba").unwrap().await.unwrap();
-        let (mut send, mut recv) = first.open_bi().await.unwrap();
-        send.write_all(&wire::frame(&hello(0, 4))).await.unwrap();
-        recv.read_exact(&mut [0; 4]).await.unwrap();
-        first.close(0u32.into(), b"");
-        assert!(endpoint.connect_with(client, to, "gemba").unwrap().into_0rtt().is_err());
-    });
-}
-
-#[test]
 fn a_host_whose_key_was_replaced_is_found_by_the_old_address_and_goes_on_under_the_new_one() {
     let runtime = Runtime::new().unwrap();
     let port = runtime.block_on(listen(ListenConfig { earlier_keys: vec![key(1)], ..config(9) })).unwrap();

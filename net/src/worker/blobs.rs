@@ -6,15 +6,36 @@ use tokio::task::JoinSet;
 use super::Worker;
 use crate::blob_hash::BlobHash;
 use crate::blob_intake::BlobError;
+use crate::bulk_line::Asked;
 use crate::link::LinkEvent;
-use crate::readers::Readers;
+use crate::readers::{Readers, Wish};
 
 impl Worker {
     /// Asks for the blobs whose turn it is.
     pub(super) fn fetch(&mut self, connection: &Connection, readers: &Readers, tasks: &mut JoinSet<()>) {
         let how = (self.core.host_takes_bulk(), self.core.host_proves_blobs());
         while let Some((hash, have)) = self.fetches.begin() {
-            tasks.spawn(readers.clone().blob(connection.clone(), how, hash, have));
+            tasks.spawn(readers.clone().blob(connection.clone(), how, Wish::New(hash, have)));
+        }
+    }
+
+    /// What a host can be asked for while we come back: it must be known how it answers.
+    pub(super) fn early_wishes(&self) -> Vec<(BlobHash, u64)> {
+        if self.core.host_proves_blobs() { self.fetches.next() } else { Vec::new() }
+    }
+
+    /// Goes on with what was asked for while we came back.
+    pub(super) fn fetch_asked(
+        &mut self,
+        asked: Vec<Asked>,
+        connection: &Connection,
+        readers: &Readers,
+        tasks: &mut JoinSet<()>,
+    ) {
+        for asked in asked {
+            if self.fetches.begin_asked(asked.hash, asked.offset) {
+                tasks.spawn(readers.clone().blob(connection.clone(), (true, true), Wish::Asked(asked)));
+            }
         }
     }
 
