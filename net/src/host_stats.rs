@@ -57,8 +57,8 @@ pub struct HostStats {
     pub blobs_refused: u64,
     /// Second connections, for blobs, that were made.
     pub bulk_lines: u64,
-    /// Of those, how many spoke with their first packet (0-RTT), by who had been here before.
-    pub bulk_lines_early: u64,
+    /// Wishes for blobs that came with the first packets of who had been here before (0-RTT).
+    pub blobs_early: u64,
     /// Peers that are here or are coming in, now.
     pub peers: u64,
     /// Events that wait for the host program, now.
@@ -96,7 +96,7 @@ impl HostStats {
             handshakes_abandoned,
             blobs_refused,
             bulk_lines,
-            bulk_lines_early,
+            blobs_early,
             peers,
             events_waiting,
             control_bytes_waiting,
@@ -126,7 +126,7 @@ impl HostStats {
             ("handshakes_abandoned", handshakes_abandoned),
             ("blobs_refused", blobs_refused),
             ("bulk_lines", bulk_lines),
-            ("bulk_lines_early", bulk_lines_early),
+            ("blobs_early", blobs_early),
             ("peers", peers),
             ("events_waiting", events_waiting),
             ("control_bytes_waiting", control_bytes_waiting),
@@ -159,7 +159,7 @@ pub(crate) struct HostCounters {
     pub(crate) handshakes_abandoned: AtomicU64,
     pub(crate) blobs_refused: AtomicU64,
     pub(crate) bulk_lines: AtomicU64,
-    pub(crate) bulk_lines_early: AtomicU64,
+    pub(crate) blobs_early: AtomicU64,
     pub(crate) peers: AtomicU64,
     pub(crate) events_waiting: AtomicU64,
     pub(crate) control_bytes_waiting: AtomicU64,
@@ -217,7 +217,7 @@ impl HostCounters {
             handshakes_abandoned: read(&self.handshakes_abandoned),
             blobs_refused: read(&self.blobs_refused),
             bulk_lines: read(&self.bulk_lines),
-            bulk_lines_early: read(&self.bulk_lines_early),
+            blobs_early: read(&self.blobs_early),
             peers: read(&self.peers),
             events_waiting: read(&self.events_waiting),
             control_bytes_waiting: read(&self.control_bytes_waiting),

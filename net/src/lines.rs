@@ -195,13 +195,7 @@ async fn greet(connection: &Connection, proven: ZeroRttAccepted, hub: &ToHub) ->
     let Ok(body) = frames::read(&mut recv, limits::HELLO_BYTES, || {}).await else { return Greeting::None };
     let hello = match wire::decode_to_host(&body) {
         Ok(ToHost::Hello(hello)) => hello,
-        Ok(ToHost::Bulk) => {
-            let greeting = greet_bulk(connection, proven, hub).await;
-            if recv.is_0rtt() && matches!(greeting, Greeting::Bulk(_)) {
-                count(&hub.counters.bulk_lines_early);
-            }
-            return greeting;
-        }
+        Ok(ToHost::Bulk) => return greet_bulk(connection, proven, hub).await,
         _ => return Greeting::None,
     };
     proven.await;
@@ -292,6 +286,9 @@ async fn read_blob_wishes(peer: PeerNumber, connection: &Connection, hub: &ToHub
             Ok(streams) => streams,
             Err(error) => return LineEnd::Over(error.to_string()),
         };
+        if wish.is_0rtt() {
+            count(&hub.counters.blobs_early);
+        }
         let inputs = hub.inputs.clone();
         tokio::spawn(async move {
             let (mut hash, mut offset) = ([0; 32], [0; 8]);

@@ -335,6 +335,8 @@ pub struct LinkStats {
     pub pose_bytes: u64,
     /// Blob bytes received.
     pub blob_bytes: u64,
+    /// Blobs asked for with the first packet of a coming back (0-RTT).
+    pub blobs_early: u64,
     /// Poses thrown away because nobody polled; the newest of each peer waits.
     pub poses_dropped: u64,
     /// Packets of poses that were left out: late, doubled or damaged.
@@ -395,6 +397,7 @@ pub(crate) struct Counters {
     pub(crate) blob: AtomicU64,
     pub(crate) poses_dropped: AtomicU64,
     pub(crate) packets_unread: AtomicU64,
+    pub(crate) blobs_early: AtomicU64,
     pub(crate) pose_up: AtomicU64,
     pub(crate) voice_up: AtomicU64,
     pub(crate) voices_dropped: AtomicU64,
@@ -457,6 +460,7 @@ impl Link {
             blob_bytes: self.counters.blob.load(Relaxed),
             poses_dropped: self.counters.poses_dropped.load(Relaxed),
             packets_unread: self.counters.packets_unread.load(Relaxed),
+            blobs_early: self.counters.blobs_early.load(Relaxed),
             pose_bytes_sent: self.counters.pose_up.load(Relaxed),
             voice_bytes_sent: self.counters.voice_up.load(Relaxed),
             voices_dropped: self.counters.voices_dropped.load(Relaxed),

@@ -52,6 +52,7 @@ pub(crate) fn bulk() -> TransportConfig {
     transport.max_idle_timeout(Some(limits::IDLE.try_into().expect("seconds fit a QUIC integer")));
     // Where all bodies are.
     transport.max_concurrent_uni_streams(VarInt::from_u32(1));
+    transport.stream_receive_window(VarInt::from_u32(8 << 20));
     transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
     transport
 }

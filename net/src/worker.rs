@@ -54,6 +54,8 @@ pub(crate) struct Worker {
     counters: Arc<Counters>,
     /// By which it comes back to a host.
     resumable: Resumable,
+    /// Whether the host of the last session sent blobs so that each group could be verified.
+    proves_blobs: bool,
     /// Submissions without an answer: told again after a reconnect, where the same entry has the same outcome.
     unanswered: BTreeMap<u64, Vec<u8>>,
     /// Blobs that are wanted, and what is here of them.
@@ -91,6 +93,7 @@ impl Worker {
             core: ClientCore::new(config.entries_held),
             hosts: vec![config.address.clone()],
             resumable: Resumable::default(),
+            proves_blobs: false,
             config,
             redemption,
             handover: Handover::new(events.clone(), counters.clone()),
@@ -335,6 +338,7 @@ impl Worker {
         tasks: &mut tokio::task::JoinSet<()>,
     ) -> Result<(), End> {
         self.pings_at_rest = 0;
+        self.proves_blobs = self.core.host_proves_blobs();
         self.show_pose(connection);
         if let Some(thing) = self.selected {
             self.say(control, &ToHost::Select(thing)).await?;

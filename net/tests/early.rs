@@ -19,7 +19,6 @@ use gemba_twin::peer::{PeerKey, PeerKind};
 use quinn::{Connection, Endpoint};
 use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 
 /// Longer than anything here takes on a busy machine; only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -177,7 +176,7 @@ async fn before_a_peer_has_proved_to_be_there_it_may_read_and_change_nothing() {
     let _line = say(&bulk, &ToHost::Bulk).await;
     wish(&bulk).await;
     until(&mut host, |event| matches!(event, HostEvent::BlobWanted { hash, .. } if *hash == BlobHash::of(BLOB))).await;
-    assert_eq!(host.stats().bulk_lines_early, 1);
+    assert_eq!(host.stats().blobs_early, 1);
     let other = author.early(relay.address);
     let _control = say(&other, &hello()).await;
     nobody_arrives(&mut host).await;
@@ -214,13 +213,11 @@ async fn what_a_thief_has_overheard_of_a_first_packet_brings_nobody_in() {
 }
 
 /// Admits everyone and has one blob.
-async fn serve(mut host: HostPort, early: mpsc::Sender<u64>) {
+async fn serve(mut host: HostPort) {
     while let Some(event) = host.events.recv().await {
         let command = match event {
             HostEvent::Arrived { peer, .. } => HostCommand::Admit { peer, entries: 0 },
             HostEvent::BlobWanted { peer, hash, offset } => {
-                // Whoever stops listening has seen enough.
-                let _ = early.send(host.stats().bulk_lines_early).await;
                 HostCommand::Blob { peer, hash, offset, blob: Some(BlobParts::of(BLOB, offset)) }
             }
             _ => continue,
@@ -262,25 +259,21 @@ fn until_lost(link: &mut Link) {
 struct Visit {
     host: Runtime,
     at: SocketAddr,
-    /// How many second connections had been early, whenever a blob was wished for.
-    wishes: mpsc::Receiver<u64>,
     relay: Relay,
     link: Link,
-    _between: Runtime,
+    between: Runtime,
 }
 
-/// A host at `at`; the second connections that had been early, whenever a blob is wished for.
-fn start(runtime: &Runtime, at: SocketAddr) -> (SocketAddr, mpsc::Receiver<u64>) {
+fn start(runtime: &Runtime, at: SocketAddr) -> SocketAddr {
     let host = runtime.block_on(host_at(at));
     let at = host.local_addr();
-    let (early, wishes) = mpsc::channel(16);
-    runtime.spawn(serve(host, early));
-    (at, wishes)
+    runtime.spawn(serve(host));
+    at
 }
 
 fn visit() -> Visit {
     let (host, between) = (Runtime::new().unwrap(), Runtime::new().unwrap());
-    let (at, mut wishes) = start(&host, ([127, 0, 0, 1], 0).into());
+    let at = start(&host, ([127, 0, 0, 1], 0).into());
     let relay = between.block_on(Relay::to(at));
     let (place, port, site) = (relay.address.ip().to_string(), relay.address.port(), "test".to_owned());
     let address = Address { host: place, port, site, key: host_key() };
@@ -288,28 +281,28 @@ fn visit() -> Visit {
     let mut link = connect(LinkConfig { address, signing_key, name, kind: PeerKind::Person, entries_held: 0 });
     fetch(&mut link);
     fetched(&mut link);
-    assert_eq!(wishes.blocking_recv(), Some(0));
-    Visit { host, at, wishes, relay, link, _between: between }
+    assert_eq!(link.stats().blobs_early, 0);
+    Visit { host, at, relay, link, between }
 }
 
 #[test]
 fn who_comes_back_says_with_the_first_packet_what_they_lack() {
-    let mut visit = visit();
-    visit.relay.swallows.store(true, Relaxed);
-    until_lost(&mut visit.link);
-    fetch(&mut visit.link);
-    visit.relay.swallows.store(false, Relaxed);
-    fetched(&mut visit.link);
-    assert_eq!(visit.wishes.blocking_recv(), Some(1));
+    let Visit { host: _host, relay, mut link, between: _between, .. } = visit();
+    relay.swallows.store(true, Relaxed);
+    fetch(&mut link);
+    until_lost(&mut link);
+    relay.swallows.store(false, Relaxed);
+    fetched(&mut link);
+    assert_eq!(link.stats().blobs_early, 1);
 }
 
 #[test]
 fn a_host_that_was_started_anew_takes_nothing_early_and_is_asked_again() {
-    let Visit { host, at, mut link, relay: _relay, _between, .. } = visit();
+    let Visit { host, at, relay: _relay, mut link, between } = visit();
+    fetch(&mut link);
     drop(host);
     until_lost(&mut link);
     fetch(&mut link);
-    let (_, mut wishes) = start(&_between, at);
+    start(&between, at);
     fetched(&mut link);
-    assert_eq!(wishes.blocking_recv(), Some(0));
 }

@@ -1,5 +1,7 @@
 //! What a link does for the blobs that its owner wants.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use quinn::Connection;
 use tokio::task::JoinSet;
 
@@ -19,9 +21,9 @@ impl Worker {
         }
     }
 
-    /// What a host can be asked for while we come back: it must be known how it answers.
+    /// What a host can be asked for while we come back, if it answers as the last one did.
     pub(super) fn early_wishes(&self) -> Vec<(BlobHash, u64)> {
-        if self.core.host_proves_blobs() { self.fetches.next() } else { Vec::new() }
+        if self.proves_blobs { self.fetches.next() } else { Vec::new() }
     }
 
     /// Goes on with what was asked for while we came back.
@@ -34,6 +36,7 @@ impl Worker {
     ) {
         for asked in asked {
             if self.fetches.begin_asked(asked.hash, asked.offset) {
+                self.counters.blobs_early.fetch_add(1, Relaxed);
                 tasks.spawn(readers.clone().blob(connection.clone(), (true, true), Wish::Asked(asked)));
             }
         }
