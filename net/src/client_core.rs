@@ -1,7 +1,7 @@
 //! What a peer decides about its session, without sockets or clocks: what the host's messages mean, where the log
 //! continues after a reconnect, whether the host still lives, when to try again.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use gemba_twin::path::ThingId;
@@ -12,7 +12,7 @@ use crate::fingers::{self, Fingers};
 use crate::holding::Holding;
 use crate::join::Newcomer;
 use crate::limits;
-use crate::link::LinkEvent;
+use crate::link::{BodyTold, LinkEvent};
 use crate::nearby::{FINGERS, NearbyFrame, VOICE};
 use crate::peers::{PeerNumber, Pose, TrackedPoint};
 use crate::relay::{Name, RelayReceiver};
@@ -53,7 +53,7 @@ pub struct ClientCore {
     /// What comes of bodies on the control stream, and on the second connection.
     newcomers: [Newcomer; 2],
     /// Places of bodies that were told together.
-    joined: VecDeque<LinkEvent>,
+    joined: Vec<BodyTold>,
     join: Option<Join>,
     awaits_rest: bool,
 }
@@ -98,7 +98,7 @@ impl ClientCore {
             voice_frames: 0,
             finger_words: 0,
             newcomers: Default::default(),
-            joined: VecDeque::new(),
+            joined: Vec::new(),
             join: None,
             awaits_rest: false,
         }
@@ -190,9 +190,9 @@ impl ClientCore {
         is_due
     }
 
-    /// The next place of those that were told together.
-    pub fn poll_joined(&mut self) -> Option<LinkEvent> {
-        self.joined.pop_front()
+    /// The places that were told together, if there are any.
+    pub fn take_joined(&mut self) -> Option<LinkEvent> {
+        (!self.joined.is_empty()).then(|| LinkEvent::Bodies(std::mem::take(&mut self.joined)))
     }
 
     /// Takes a thing in hand, with the host's leave. [`Self::poll_said`] then has what to say.
@@ -314,7 +314,7 @@ impl ClientCore {
             ToPeer::History { from, to } => LinkEvent::History { from, to },
             ToPeer::StandsBy { at } => LinkEvent::StandsBy { at },
             ToPeer::InstantShared { peer, instant } => LinkEvent::InstantShared { peer, instant },
-            ToPeer::Body(news) => self.holding.handle_body(news, &mut self.lane.teller),
+            ToPeer::Body(news) => LinkEvent::Bodies(vec![self.holding.handle_body(news, &mut self.lane.teller)]),
             ToPeer::Bodies(_) => {
                 let join = if self.minor >= wire::HERE_MINOR { Join::Comes } else { Join::MustBeAsked };
                 (self.join, self.awaits_rest) = (Some(join), true);

@@ -54,15 +54,17 @@ impl Handover {
 
     /// A word that must not be overtaken by an older place is about to be told: that place is worthless.
     pub(crate) fn make_way(&mut self, event: &LinkEvent) {
-        let whose = match event {
+        match event {
             LinkEvent::Left(peer) => {
                 self.waiting.remove(&Whose::Fingers(*peer));
-                Whose::Avatar(*peer)
+                self.waiting.remove(&Whose::Avatar(*peer));
             }
-            LinkEvent::Body { thing, .. } | LinkEvent::BodyGone { thing } => Whose::Body(*thing),
-            _ => return,
-        };
-        self.waiting.remove(&whose);
+            LinkEvent::Bodies(told) if !self.waiting.is_empty() => {
+                told.iter().for_each(|told| drop(self.waiting.remove(&Whose::Body(told.thing))));
+            }
+            LinkEvent::BodyGone { thing } => drop(self.waiting.remove(&Whose::Body(*thing))),
+            _ => {}
+        }
     }
 
     /// Tries again.

@@ -8,7 +8,7 @@ use gemba_twin::sample::Timestamp;
 
 use crate::body::{Body, BodyNumber, Epoch};
 use crate::limits;
-use crate::link::LinkEvent;
+use crate::link::{BodyTold, LinkEvent};
 use crate::peers::{PeerNumber, TrackedPoint};
 use crate::relay::Sample;
 use crate::uplink::{self, Teller};
@@ -140,7 +140,7 @@ impl Holding {
     }
 
     /// A body has changed hands.
-    pub(crate) fn handle_body(&mut self, news: BodyNews, teller: &mut Teller) -> LinkEvent {
+    pub(crate) fn handle_body(&mut self, news: BodyNews, teller: &mut Teller) -> BodyTold {
         let BodyNews { body, thing, lease, at, when } = news;
         self.bodies.insert(body, Known { thing, epoch: lease.epoch, when });
         let held = self.holds.get(&thing).and_then(|hold| Some((hold.number, hold.epoch?)));
@@ -150,11 +150,11 @@ impl Holding {
             self.holds.remove(&thing);
         }
         let holder = Some(lease.holder).filter(|holder| *holder != PeerNumber::HOST);
-        LinkEvent::Body { thing, holder, at, when, is_lost: lost.is_some() }
+        BodyTold { thing, holder, at, when, is_lost: lost.is_some() }
     }
 
     /// As [`Self::handle_body`], of what a newcomer is told of all bodies: newer words may have overtaken it.
-    pub(crate) fn handle_joined(&mut self, news: BodyNews, teller: &mut Teller) -> Option<LinkEvent> {
+    pub(crate) fn handle_joined(&mut self, news: BodyNews, teller: &mut Teller) -> Option<BodyTold> {
         let is_late = self.bodies.get(&news.body).is_some_and(|known| !is_older(known.epoch, news.lease.epoch));
         (!is_late && !self.gone.contains(&news.body)).then(|| self.handle_body(news, teller))
     }
@@ -241,7 +241,7 @@ mod tests {
         holding.handle_welcome(ME);
         holding.grab(CRATE, at(0.0));
         holding.handle_held(0, Epoch(3), &mut teller);
-        let lost = |event| matches!(event, LinkEvent::Body { is_lost: true, .. });
+        let lost = |told: BodyTold| told.is_lost;
         assert!(!lost(holding.handle_body(news(PeerNumber::HOST, 2, 0.0), &mut teller)), "of before we had it");
         assert!(!lost(holding.handle_body(news(ME, 3, 0.0), &mut teller)));
         assert!(lost(holding.handle_body(news(PeerNumber::HOST, 4, 0.0), &mut teller)));

@@ -72,7 +72,9 @@ pub use blob_parts::BlobParts;
 pub use blob_tree::{BlobTree, BlobTreeBuilder};
 pub use dial::{address_of, serves};
 pub use host_stats::HostStats;
-pub use link::{LineStats, Link, LinkCommand, LinkConfig, LinkEvent, LinkState, LinkStats, QueueFull, connect, redeem};
+pub use link::{
+    BodyTold, LineStats, Link, LinkCommand, LinkConfig, LinkEvent, LinkState, LinkStats, QueueFull, connect, redeem,
+};
 pub use listener::{HostCommand, HostEvent, HostPort, ListenConfig, ListenError, listen, stand_by};
 pub use peers::{Hello, PeerInfo, PeerNumber, Pose, TrackedPoint};
 pub use recall::RecallAnswer;

@@ -77,6 +77,21 @@ pub enum LinkState {
     },
 }
 
+/// Whose a thing is that people carry, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BodyTold {
+    /// Which.
+    pub thing: ThingId,
+    /// Who holds it; none while it rests.
+    pub holder: Option<PeerNumber>,
+    /// Where it was then, world frame.
+    pub at: TrackedPoint,
+    /// When that was, on the host's clock.
+    pub when: Timestamp,
+    /// Whether we held it and hold it no more, although we have not let go: we were silent for too long.
+    pub is_lost: bool,
+}
+
 /// Something that has happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LinkEvent {
@@ -133,20 +148,9 @@ pub enum LinkEvent {
         /// Whether they stand so until another pose comes; hosts before minor 4 do not say.
         rests: bool,
     },
-    /// A thing that people carry: whose it is now and where. Of each that ever was carried after a welcome, and whenever
-    /// it changes hands.
-    Body {
-        /// Which.
-        thing: ThingId,
-        /// Who holds it; none while it rests.
-        holder: Option<PeerNumber>,
-        /// Where it was then, world frame.
-        at: TrackedPoint,
-        /// When that was, on the host's clock.
-        when: Timestamp,
-        /// Whether we held it and hold it no more, although we have not let go: we were silent for too long.
-        is_lost: bool,
-    },
+    /// Things that people carry: whose they are now and where. Of each that ever was carried after a welcome (very many at
+    /// once, where there are very many), and whenever one changes hands.
+    Bodies(Vec<BodyTold>),
     /// A thing has been carried on. Of one that we hold ourselves it may come too, late.
     BodyMoved {
         /// Which.

@@ -524,11 +524,9 @@ impl Worker {
     }
 
     async fn tell_joined(&mut self) -> Result<(), End> {
-        while let Some(event) = self.core.poll_joined() {
-            self.handover.make_way(&event);
-            self.tell(event).await.map_err(|()| End::Left)?;
-        }
-        Ok(())
+        let Some(event) = self.core.take_joined() else { return Ok(()) };
+        self.handover.make_way(&event);
+        self.tell(event).await.map_err(|()| End::Left)
     }
 
     /// Handles what a reader brought; true for a welcome.

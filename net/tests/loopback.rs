@@ -357,9 +357,9 @@ fn body_at(x: f32) -> TrackedPoint {
 
 /// The x of where a thing comes to rest.
 fn rest(link: &mut Link, thing: ThingId) -> f32 {
-    until(link, |e| match e {
-        LinkEvent::Body { thing: of, holder: None, at, .. } if *of == thing => Some(at.place[0]),
-        _ => None,
+    until(link, |e| {
+        let LinkEvent::Bodies(told) = e else { return None };
+        told.iter().find(|told| told.thing == thing && told.holder.is_none()).map(|told| told.at.place[0])
     })
 }
 
@@ -375,7 +375,7 @@ fn what_one_carries_the_others_see_and_whoever_comes_later_finds_it_where_it_was
     ada.send(LinkCommand::GrabBody { thing: CRATE, from: body_at(0.0) }).unwrap();
     ada.send(LinkCommand::MoveBody { thing: CRATE, at: body_at(1.0) }).unwrap();
     until(&mut ada, |e| (*e == LinkEvent::Grabbed { thing: CRATE }).then_some(()));
-    let holder = until(&mut grace, |e| if let LinkEvent::Body { holder, .. } = e { *holder } else { None });
+    let holder = until(&mut grace, |e| if let LinkEvent::Bodies(told) = e { told[0].holder } else { None });
     assert_eq!(holder, ada_number);
     until(&mut grace, |e| match e {
         LinkEvent::BodyMoved { thing: CRATE, at, .. } => (at.place == [1.0, 0.5, 0.0]).then_some(()),
@@ -533,8 +533,9 @@ fn a_newcomer_of_a_site_full_of_things_hears_where_all_are_and_of_those_around_i
         let mut link = join(&host.address, seed, "Ada");
         let mut told = Vec::new();
         until(&mut link, |e| {
-            if let LinkEvent::Body { thing, at, holder: None, .. } = e {
-                told.push((*thing, at.place));
+            if let LinkEvent::Bodies(these) = e {
+                assert!(these.iter().all(|told| told.holder.is_none()));
+                told.extend(these.iter().map(|told| (told.thing, told.at.place)));
             }
             (told.len() == usize::from(expected)).then_some(())
         });

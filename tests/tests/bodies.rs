@@ -47,7 +47,9 @@ fn a_box_lies_where_it_was_left_for_who_was_there_who_came_later_and_after_a_res
         carrier.hear();
     }
     carrier.send(LinkCommand::ReleaseBody { thing, at: at([20.0, 0.5, 4.25]) });
-    carrier.until("the box lies", |event| matches!(event, LinkEvent::Body { holder: None, .. }).then_some(()));
+    carrier.until("the box lies", |event| {
+        matches!(event, LinkEvent::Bodies(told) if told.iter().any(|told| told.holder.is_none())).then_some(())
+    });
     let late = Viewer::start(&site.address, site.folder.path(), "Late", &VIEW);
     assert_lies(&live.report(), [20.0, 0.5, 4.25], "who was there");
     assert_lies(&late.report(), [20.0, 0.5, 4.25], "who came later");

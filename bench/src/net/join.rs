@@ -72,14 +72,16 @@ fn newcomer(host: &Served, bodies: &[BodyAtRest], key: u8) -> anyhow::Result<Joi
     let mut link = host.connect(key);
     while begun.elapsed() < PATIENCE {
         let Some(event) = link.wait(Duration::from_millis(5)) else { continue };
-        let LinkEvent::Body { thing, .. } = event else { continue };
-        let number = u32::from_le_bytes([thing.0[0], thing.0[1], thing.0[2], thing.0[3]]) as usize;
-        let known = is_here.get_mut(number).context("there is no such body")?;
-        if std::mem::replace(known, true) {
-            continue;
+        let LinkEvent::Bodies(told) = event else { continue };
+        for thing in told.iter().map(|told| told.thing) {
+            let number = u32::from_le_bytes([thing.0[0], thing.0[1], thing.0[2], thing.0[3]]) as usize;
+            let known = is_here.get_mut(number).context("there is no such body")?;
+            if std::mem::replace(known, true) {
+                continue;
+            }
+            left -= 1;
+            near_left -= usize::from(is_near(&bodies[number]));
         }
-        left -= 1;
-        near_left -= usize::from(is_near(&bodies[number]));
         if near_left == 0 && near.is_none() {
             near = Some(begun.elapsed());
         }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
-use gemba_net::{LinkEvent, LinkState};
+use gemba_net::{BodyTold, LinkEvent, LinkState};
 use gemba_record::site::Site as Fold;
 use gemba_twin::path::ThingId;
 use gemba_twin::sample::Timestamp;
@@ -62,11 +62,13 @@ impl Others<'_> {
                     person.fingers.hear(number, hands, self.time.elapsed());
                 }
             }
-            LinkEvent::Body { thing, holder, at, when, is_lost } => {
-                let tick = self.tick(when, false);
-                self.bodies.handle_body(thing, holder, &at, tick);
-                if is_lost {
-                    self.refuse(thing, "the host has not heard of you for a while".to_owned());
+            LinkEvent::Bodies(told) => {
+                for BodyTold { thing, holder, at, when, is_lost } in told {
+                    let tick = self.tick(when, false);
+                    self.bodies.handle_body(thing, holder, &at, tick);
+                    if is_lost {
+                        self.refuse(thing, "the host has not heard of you for a while".to_owned());
+                    }
                 }
             }
             LinkEvent::BodyMoved { thing, at, when, rests } => {
