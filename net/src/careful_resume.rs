@@ -9,7 +9,7 @@
 //!   is left, nothing stays saved, and growth goes on as after any loss.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,20 +33,28 @@ pub(crate) struct Saved {
     pub(crate) at: Instant,
 }
 
-/// What is saved of each address.
+/// What is saved of each address; of IPv6, of each network of 64 bits, since a peer changes the other half often
+/// (RFC 8981).
 #[derive(Debug, Default)]
 pub(crate) struct SavedWindows(Mutex<HashMap<IpAddr, Saved>>);
+
+fn network(to: IpAddr) -> IpAddr {
+    match to.to_canonical() {
+        IpAddr::V6(to) => Ipv6Addr::from_bits(to.to_bits() >> 64 << 64).into(),
+        to @ IpAddr::V4(_) => to,
+    }
+}
 
 impl SavedWindows {
     /// What is saved of this address, if it is not too old.
     pub(crate) fn recall(&self, to: IpAddr, now: Instant) -> Option<Saved> {
-        let known = self.known().get(&to).copied();
+        let known = self.known().get(&network(to)).copied();
         known.filter(|saved| now.saturating_duration_since(saved.at) < BELIEVED)
     }
 
     /// So much was under way; less than is known of the last hour says nothing.
     pub(crate) fn note(&self, to: IpAddr, saved: Saved) {
-        let mut known = self.known();
+        let (mut known, to) = (self.known(), network(to));
         let is_news =
             |before: &Saved| before.bytes < saved.bytes || saved.at.saturating_duration_since(before.at) >= BELIEVED;
         if known.get(&to).is_some_and(|before| !is_news(before)) {
@@ -61,14 +69,14 @@ impl SavedWindows {
 
     /// Something was lost while more than this was under way.
     pub(crate) fn lower(&self, to: IpAddr, bytes: u64) {
-        if let Some(saved) = self.known().get_mut(&to) {
+        if let Some(saved) = self.known().get_mut(&network(to)) {
             saved.bytes = saved.bytes.min(bytes);
         }
     }
 
     /// What was saved has turned out to be too much.
     pub(crate) fn forget(&self, to: IpAddr) {
-        self.known().remove(&to);
+        self.known().remove(&network(to));
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<IpAddr, Saved>> {
@@ -203,6 +211,17 @@ mod tests {
         jump.handle_ack((begun, begun), 120_000, ROUND_TRIP, 500_000, MTU);
         assert_eq!(jump.handle_loss(), Some(60_000));
         assert_eq!(jump.handle_loss(), None);
+    }
+
+    #[test]
+    fn who_comes_from_another_address_of_the_same_network_is_known() {
+        let (windows, now) = (SavedWindows::default(), Instant::now());
+        let recall = |to: &str| windows.recall(to.parse().unwrap(), now).map(|saved| saved.bytes);
+        windows.note("2001:db8::1:2:3:4".parse().unwrap(), saved(500, now));
+        assert_eq!(recall("2001:db8::8888:1"), Some(500));
+        assert_eq!(recall("2001:db8:0:1::1"), None);
+        windows.note("192.0.2.1".parse().unwrap(), saved(300, now));
+        assert_eq!((recall("::ffff:192.0.2.1"), recall("192.0.2.2")), (Some(300), None));
     }
 
     #[test]
