@@ -57,7 +57,7 @@ pub struct HostStats {
     pub blobs_refused: u64,
     /// Second connections, for blobs, that were made.
     pub bulk_lines: u64,
-    /// Wishes for blobs that came with the first packets of who had been here before (0-RTT).
+    /// Wishes for blobs that were heard before their peer had proved to be there: one who had been here before (0-RTT).
     pub blobs_early: u64,
     /// Peers that are here or are coming in, now.
     pub peers: u64,
