@@ -28,7 +28,7 @@ const FRAME: Duration = Duration::from_millis(33);
 /// Places that a person walks through, a step a frame, before they begin anew.
 const STEPS: usize = 64;
 const STEP_METRES: f32 = 0.05;
-const SETTLE: Duration = Duration::from_secs(1);
+pub const SETTLE: Duration = Duration::from_secs(1);
 
 /// Measures the row.
 pub fn measure(sizes: &Sizes) -> anyhow::Result<Vec<Row>> {
@@ -92,7 +92,7 @@ fn run(lasting: Duration, beside_bad: bool) -> anyhow::Result<(f64, f64)> {
 
 /// One honest person: walks, and notes how long ago each other one was where they are heard to be, milliseconds. All
 /// take the same step at the same instant.
-fn walk(mut link: Link, who: u8, begun: Instant, lasting: Duration) -> anyhow::Result<Vec<f64>> {
+pub fn walk(mut link: Link, who: u8, begun: Instant, lasting: Duration) -> anyhow::Result<Vec<f64>> {
     let mut ways = Vec::new();
     let mut steps = 0;
     while begun.elapsed() < SETTLE + lasting {

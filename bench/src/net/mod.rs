@@ -11,6 +11,7 @@ mod full_house;
 mod guests;
 mod host_cost;
 mod join;
+mod join_beside;
 mod join_scene;
 mod lightyear;
 mod line;
@@ -55,12 +56,13 @@ impl Sizes {
 
 type Measure = fn(&Sizes) -> anyhow::Result<Vec<Row>>;
 
-const ROWS: [(&str, Measure); 11] = [
+const ROWS: [(&str, Measure); 12] = [
     ("N1", asteroids::measure),
     ("N2", cubes::measure),
     ("N3", host_cost::measure),
     ("N3-codec", site::measure),
     ("N4", join::measure),
+    ("N4-beside", join_beside::measure),
     ("N5", motion::measure),
     ("N5-fair", fairness::measure),
     ("N6", meeting::measure),
