@@ -107,14 +107,17 @@ impl Cursor {
         self.keep_within(from, now);
     }
 
-    /// Lets time pass; at its end the past becomes live.
+    /// Lets time pass; at its end the past that is played becomes live. Who stands stays where they stand, also when the
+    /// host's clock turns out to be a little behind what it was taken for.
     pub fn advance(&mut self, elapsed: Duration, history: Option<(Timestamp, Timestamp)>) {
-        let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX).saturating_mul(self.pace());
-        if let Cursor::At { instant, .. } = self {
-            *instant = instant.plus_micros(micros);
-        }
-        if let Some((from, now)) = history {
-            self.keep_within(from, now);
+        let pace = self.pace();
+        let Cursor::At { instant, .. } = self else { return };
+        let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX).saturating_mul(pace);
+        *instant = instant.plus_micros(micros);
+        match history {
+            Some((from, now)) if pace > 0 => self.keep_within(from, now),
+            Some((from, _)) => *instant = (*instant).max(from),
+            None => {}
         }
     }
 
@@ -137,6 +140,19 @@ mod tests {
     use super::*;
 
     const HISTORY: Option<(Timestamp, Timestamp)> = Some((Timestamp(100_000_000), Timestamp(1_000_000_000)));
+
+    #[test]
+    fn who_stands_just_before_the_present_is_not_thrown_into_it_when_the_clock_is_corrected() {
+        let mut cursor = Cursor::Live;
+        cursor.handle(MoveCursor::To(Timestamp(998_900_000)), HISTORY);
+        let stands = cursor;
+        let corrected = HISTORY.map(|(from, now)| (from, now.plus_micros(-500_000)));
+        cursor.advance(Duration::from_millis(16), corrected);
+        assert_eq!(cursor, stands);
+        cursor.handle(MoveCursor::Play(Speed::X1), HISTORY);
+        cursor.advance(Duration::from_millis(16), corrected);
+        assert_eq!(cursor, Cursor::Live, "what is played has caught up");
+    }
 
     fn at(secs: i64) -> MoveCursor {
         MoveCursor::To(Timestamp::from_secs(secs))

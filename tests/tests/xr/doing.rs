@@ -200,9 +200,12 @@ fn a_note_is_written_with_the_keys_over_the_panel_and_everyone_reads_it() {
 /// Just above a tick of the time line: the lowest clock time on the panel but for the status bar's.
 fn tick(standing: &Value) -> [f32; 3] {
     let is_time = |words: &str| words.len() == 8 && words.bytes().filter(|b| *b == b':').count() == 2;
-    let mut ticks =
-        standing["written"].as_array().unwrap().iter().filter(|written| is_time(written[0].as_str().unwrap()));
-    let mut tick = point(&ticks.next_back().expect("a time line with ticks")[1]);
+    let times = standing["written"].as_array().unwrap().iter().filter(|written| is_time(written[0].as_str().unwrap()));
+    let places: Vec<[f32; 3]> = times.map(|written| point(&written[1])).collect();
+    let newest = *places.last().expect("a time line with ticks");
+    // The oldest of its row: what is newest may be so near the present that it is live there.
+    let row = places.into_iter().filter(|at| (at[1] - newest[1]).abs() < 0.005);
+    let mut tick = row.min_by(|a, b| a[0].total_cmp(&b[0])).expect("at least the newest");
     tick[1] += 0.035;
     tick
 }
