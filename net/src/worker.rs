@@ -2,6 +2,7 @@
 //! this file only carries bytes, commands and events.
 
 mod blobs;
+mod poses;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tracing::{Instrument, debug_span};
 
 use crate::address::Address;
 use crate::bulk_line::{self, Asked, Begun, BulkLine};
-use crate::client_core::{self, ClientCore, Join, SessionEnd};
+use crate::client_core::{ClientCore, Join, SessionEnd};
 use crate::clock::now as clock;
 use crate::dial::{self, Caller, DialError, Reached};
 use crate::fetches::Fetches;
@@ -29,7 +30,7 @@ use crate::readers::{Arrival, Readers};
 use crate::recall::RecallAnswer;
 use crate::telemetry::Want;
 use crate::tls::Resumable;
-use crate::wire::{self, PoseUp, Recall, ToHost};
+use crate::wire::{self, Recall, ToHost};
 
 /// Why a session ended.
 enum End {
@@ -208,13 +209,13 @@ impl Worker {
 
     async fn session(&mut self, attempt: u32) -> End {
         let owner = self.events.clone();
-        let as_whom = Caller {
+        let caller = Caller {
             key: self.config.signing_key.clone(),
             resumable: self.resumable.clone(),
             wishes: self.early_wishes(),
         };
         let dialled = tokio::select! {
-            dialled = dial::dial(&self.hosts, &as_whom, attempt) => dialled,
+            dialled = dial::dial(&self.hosts, &caller, attempt) => dialled,
             () = owner.closed() => return End::Left,
         };
         let mut reached = match dialled {
@@ -480,47 +481,6 @@ impl Worker {
         self.recall = None;
         let nothing = RecallAnswer { request: recall.request, ..RecallAnswer::default() };
         self.tell(LinkEvent::Recalled(nothing)).await.map_err(|()| End::Left)
-    }
-
-    /// Sends the newest pose.
-    fn show_pose(&mut self, connection: &Connection) {
-        let Some(pose) = self.newest_pose.clone() else { return };
-        if self.core.host_takes_bodies() {
-            self.core.tell_pose(&pose, false);
-            return self.send_datagrams(connection);
-        }
-        // Each time under a new number, so that host and peers pass on a repetition too.
-        self.sequence = self.sequence.wrapping_add(1);
-        let up = PoseUp { sequence: self.sequence, pose };
-        // Lost here or on the way is the same: it is told again, or a newer one is.
-        let _ = connection.send_datagram(up.encode().into());
-    }
-
-    /// At each ping: a pose that has not changed for so long rests. Hosts that answer are told until they know.
-    fn rest(&mut self, connection: &Connection) {
-        if !self.core.host_takes_bodies() {
-            if client_core::repeats_pose(self.pings_at_rest) {
-                self.show_pose(connection);
-            }
-        } else if let Some(pose) = self.newest_pose.as_ref().filter(|_| self.pings_at_rest == 2) {
-            self.core.tell_pose(pose, true);
-        }
-    }
-
-    fn pulse(&mut self, connection: &Connection) {
-        if self.core.host_takes_bodies() {
-            self.send_datagrams(connection);
-        }
-        self.counters.packets_unread.store(self.core.packets_unread(), Relaxed);
-        self.handover.retry();
-    }
-
-    fn send_datagrams(&mut self, connection: &Connection) {
-        for bytes in self.core.poll_datagrams() {
-            self.counters.pose_up.fetch_add(bytes.len() as u64, Relaxed);
-            // Lost here or on the way is the same: what the host does not acknowledge is told again.
-            let _ = connection.send_datagram(bytes.into());
-        }
     }
 
     async fn tell_joined(&mut self) -> Result<(), End> {
