@@ -35,6 +35,30 @@ pub struct Sighting {
 /// Both ends must give the same answer to the last bit, on different machines too: each packet carries 16 bits of what
 /// its sender foresaw, and one that was written by another foresight is not read. So nothing may be kept from one call to
 /// the next (some packets arrive at one end only), and of a physics engine its deterministic mode is needed.
+///
+/// ```
+/// use gemba_net::body::{BodyReceiver, BodySender, Foresight, Placement, Precision, Seen};
+///
+/// /// A conveyor that carries everything on it along X, 2 cm a tick.
+/// #[derive(Debug)]
+/// struct Conveyor;
+///
+/// impl Foresight for Conveyor {
+///     fn foresee(&mut self, seen: &[Seen], tick: u32) -> Vec<Placement> {
+///         let carried = |seen: &Seen| {
+///             let last = seen.past.last().expect("there is at least one");
+///             let mut at = last.at;
+///             at.place[0] += 0.02 * f64::from(tick - last.tick);
+///             at
+///         };
+///         seen.iter().map(carried).collect()
+///     }
+/// }
+///
+/// let precision = Precision::of_hands();
+/// let sender = BodySender::new(precision).with_foresight(Box::new(Conveyor));
+/// let receiver = BodyReceiver::new(precision, 100).with_foresight(Box::new(Conveyor));
+/// ```
 pub trait Foresight: fmt::Debug + Send {
     /// Where each body will be at `tick`, in their order; a body beyond the end of the answer is left to the lane.
     fn foresee(&mut self, seen: &[Seen], tick: u32) -> Vec<Placement>;
